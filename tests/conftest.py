@@ -1,0 +1,38 @@
+"""Fixtures that all tests share: where real data lies, and one Ray session."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of real recordings beside the checkout."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip(f"real data not found at {path}: these tests need it beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def parity_dir() -> Path:
+    """The folder of numbers that the reference computed."""
+    path = Path(os.environ.get("PMAM_PARITY_DIR", ROOT.parent / "shared" / "parity"))
+    if not path.is_dir():
+        pytest.skip(f"parity fixtures not found at {path}: set PMAM_PARITY_DIR")
+    return path
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A small local Ray, started once: it takes seconds."""
+    from cluster.session import session
+
+    with session():
+        yield
