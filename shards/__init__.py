@@ -1,0 +1,1 @@
+"""Labelled audio in WebDataset tars, with an index beside them."""

@@ -1,0 +1,147 @@
+"""A clip as a source describes it, and the key that it gets in a tar."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+MAX_KEY_LENGTH = 80  # with an extension it stays inside the 100 bytes of a tar header
+HASH_DIGITS = 32  # 128 bits: no two of 10^15 ids meet
+LATE_OFFSET_S = 0.5  # DESED's validation labels end up to 0.12 s after their clips
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class ClipError(ValueError):
+    """A clip whose labels or id cannot be used; the message is one line and names the id."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One labelled sound: seconds from the start of the clip."""
+
+    onset_s: float
+    offset_s: float
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """One recording of a source with what is known about it.
+
+    `weak` and `events` are None where nobody labelled, and empty where somebody found nothing.
+    """
+
+    source_id: str
+    audio: str  # its name in the source's store
+    subset: str
+    recording: str | None = None  # what it was cut from, for leakage checks; None = unknown
+    fold: int | None = None
+    weak: tuple[str, ...] | None = None
+    events: tuple[Event, ...] | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Its name in a tar."""
+        return escape_key(self.source_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Clip":
+        """The clip that `to_dict` described."""
+        return cls(
+            **{
+                **values,
+                "weak": None if values["weak"] is None else tuple(values["weak"]),
+                "events": events_from_dicts(values["events"]),
+            }
+        )
+
+
+def events_from_dicts(values: list[dict[str, Any]] | None) -> tuple[Event, ...] | None:
+    """Events out of JSON or Arrow values."""
+    return None if values is None else tuple(Event(**value) for value in values)
+
+
+def escape_key(source_id: str) -> str:
+    """The id as a tar and WebDataset key: letters, digits, `_`, `-` and `=` alone.
+
+    Any other character becomes `=` and two hexadecimal digits per UTF-8 byte, as does a first
+    `-`, which commands take for an option. WebDataset cuts a name at its first dot, so
+    `Yabc_460.000_470.000` must not keep its own. An id whose key would be longer than
+    `MAX_KEY_LENGTH` is cut and ends in `==` and a hash of the whole id; no other key holds
+    `==`. So two ids never share a key.
+    """
+    if not source_id:
+        raise ClipError("got a clip with an empty id; expected one character or more")
+    key = _UNSAFE.sub(lambda found: _hex(found.group()), source_id)
+    if key.startswith("-"):
+        key = _hex("-") + key[1:]
+    if len(key) <= MAX_KEY_LENGTH:
+        return key
+    digest = hashlib.sha256(_utf8(source_id)).hexdigest()[:HASH_DIGITS]
+    return f"{key[: MAX_KEY_LENGTH - HASH_DIGITS - 2]}=={digest}"
+
+
+def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = None) -> Clip:
+    """The clip, ready to be packed: its labels checked against its length and the class list.
+
+    An offset up to `LATE_OFFSET_S` after the end is moved to the end, which is how rounding and
+    re-encoding show in published tables. Anything else is a `ClipError`: an onset at or after
+    its offset or the clip's end, a time that is negative or not finite, a label that is empty
+    or not among `classes`, metadata that JSON cannot hold.
+    """
+    labels = [*(clip.weak or ()), *(event.label for event in clip.events or ())]
+    try:
+        json.dumps(
+            {**clip.to_dict(), "events": labels}, allow_nan=False, ensure_ascii=False
+        ).encode()
+    except (TypeError, ValueError) as error:
+        raise ClipError(
+            f"{clip.source_id!r}: cannot be stored as JSON ({error}); expected UTF-8 text and "
+            "plain, finite values in meta: correct the source"
+        ) from error
+    if not clip.subset:
+        raise ClipError(f"{clip.source_id}: got no subset; expected a name such as 'weak'")
+    for label in labels:
+        if not label or (classes is not None and label not in classes):
+            raise ClipError(
+                f"{clip.source_id}: got the label {label!r}; expected one of the class list: "
+                "correct the label table or add the class"
+            )
+    if clip.events is None:
+        return clip
+    events = tuple(_checked_event(event, clip.source_id, duration_s) for event in clip.events)
+    return replace(clip, events=events)
+
+
+def _checked_event(event: Event, source_id: str, duration_s: float) -> Event:
+    what = f"{source_id}: event {event.label!r} from {event.onset_s} s to {event.offset_s} s"
+    if not (math.isfinite(event.onset_s) and math.isfinite(event.offset_s)):
+        raise ClipError(f"{what}: expected finite times: correct the label table")
+    if event.onset_s < 0:
+        raise ClipError(f"{what}: expected an onset of 0 s or later: correct the label table")
+    if event.onset_s >= event.offset_s:
+        raise ClipError(f"{what}: expected the onset before the offset: correct the label table")
+    if event.onset_s >= duration_s or event.offset_s > duration_s + LATE_OFFSET_S:
+        raise ClipError(
+            f"{what}: the clip ends at {duration_s:.3f} s; expected an event inside it: correct "
+            "the label table, or restore the whole recording"
+        )
+    return replace(event, offset_s=min(event.offset_s, duration_s))
+
+
+def _hex(text: str) -> str:
+    return "".join(f"={byte:02x}" for byte in _utf8(text))
+
+
+def _utf8(text: str) -> bytes:
+    # file names that are no UTF-8 reach Python as lone surrogates; they keep distinct keys
+    return text.encode("utf-8", "surrogatepass")

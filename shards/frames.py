@@ -1,0 +1,290 @@
+"""Frame sequences: embeddings, features, posteriors and scores, one row per clip.
+
+An Arrow IPC file per audio shard, with random access by key: memory-mapped from a local disk,
+range reads from an object store. `float16` and `float32` are stored as they are; `sparse8` keeps,
+of values in [0, 1], those that round to at least 1/255, in 8 bits: each value is within 1/510.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from shards.sparse8 import Floats, decode_sparse8, encode_sparse8
+from shards.store import Store
+
+FORMAT_VERSION = 1
+BATCH_BYTES = 4 << 20  # rows are written, and read from an object store, in batches of about this
+
+Kind = Literal["features", "posteriors", "scores"]
+DType = Literal["float16", "float32", "sparse8"]
+
+_COLUMNS = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("frames", pa.int32(), nullable=False),
+        pa.field("values", pa.large_binary(), nullable=False),
+        pa.field("positions", pa.list_(pa.int32())),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSpec:
+    """What every row of a file shares: its kind, width, storage type and time grid.
+
+    Frame i of the grid is at `first_frame_s + i * hop_s`; the grid index of a row's frames is
+    their place, or their `positions` where only some frames are kept.
+    """
+
+    kind: Kind
+    width: int
+    dtype: DType
+    hop_s: float
+    first_frame_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind) or self.dtype not in get_args(DType):
+            raise ValueError(
+                f"frame spec: got kind {self.kind!r}, dtype {self.dtype!r}; expected one of "
+                f"{', '.join(get_args(Kind))} and one of {', '.join(get_args(DType))}"
+            )
+        limit = 65535 if self.dtype == "sparse8" else 2**31 - 1
+        if not 1 <= self.width <= limit or not self.hop_s > 0:
+            raise ValueError(
+                f"frame spec: got width {self.width}, hop_s {self.hop_s}; "
+                f"expected a width of 1..{limit} and a positive hop"
+            )
+
+    def metadata(self) -> dict[str, str]:
+        """The spec as schema metadata."""
+        values = {name: str(value) for name, value in asdict(self).items()}
+        return {"format_version": str(FORMAT_VERSION), **values}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[bytes, bytes] | None) -> "FrameSpec":
+        """The spec of schema metadata; `ValueError` for another format or version."""
+        found = {k.decode(): v.decode() for k, v in (metadata or {}).items()}
+        version = found.pop("format_version", None)
+        if version != str(FORMAT_VERSION):
+            raise ValueError(f"got format version {version}; expected {FORMAT_VERSION}")
+        if found.keys() != {field.name for field in fields(cls)}:
+            raise ValueError(f"got metadata {sorted(found)}; expected a frame spec's")
+        typed: dict[str, Any] = found | {
+            "width": int(found["width"]),
+            "hop_s": float(found["hop_s"]),
+            "first_frame_s": float(found["first_frame_s"]),
+        }
+        return cls(**typed)
+
+
+class FrameWriter:
+    """Writes one file at a local path, batch by batch; an exception in the block removes it."""
+
+    def __init__(self, path: Path, spec: FrameSpec) -> None:
+        self.path = path
+        self.spec = spec
+        self._keys: set[str] = set()
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self._schema = _COLUMNS.with_metadata(spec.metadata())
+        self._writer = pa.ipc.new_file(str(path), self._schema)
+
+    def __enter__(self) -> "FrameWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        whole = False
+        try:
+            if kind is None:
+                self._flush()
+            self._writer.close()
+            whole = kind is None
+        finally:
+            if not whole:
+                self.path.unlink(missing_ok=True)
+
+    def add(
+        self, key: str, frames: npt.NDArray[Any], positions: Sequence[int] | None = None
+    ) -> None:
+        """Append a clip's frames `(n, width)`, and the grid indices `(n,)` of sampled ones.
+
+        Raises `ValueError`, naming the key, for a key that is already there, another shape,
+        values that are not finite or that the dtype cannot hold, and positions that do not rise.
+        """
+        if key in self._keys:
+            raise ValueError(f"{key}: is in {self.path} already; expected each clip once")
+        if frames.ndim != 2 or frames.shape[1] != self.spec.width:
+            raise ValueError(
+                f"{key}: got frames of {frames.shape}; expected (n, {self.spec.width})"
+            )
+        if positions is not None:
+            steps = np.diff(np.asarray(positions, np.int64), prepend=-1)
+            if len(steps) != len(frames) or (steps <= 0).any():
+                raise ValueError(
+                    f"{key}: got {len(steps)} positions for {len(frames)} frames; "
+                    "expected one rising index, from 0 on, for each"
+                )
+        values = _encode(key, frames, self.spec)
+        self._keys.add(key)
+        placed = None if positions is None else np.asarray(positions, np.int32)
+        self._rows.append(
+            {"key": key, "frames": len(frames), "values": values, "positions": placed}
+        )
+        self._bytes += len(values)
+        if self._bytes >= BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+        self._rows, self._bytes = [], 0
+
+
+class FrameFile:
+    """One file of frame sequences, read by key. Use `FrameFile.open`."""
+
+    def __init__(self, path: str, reader: Any, spec: FrameSpec, rows: dict[str, tuple[int, int]]):
+        self.path = path
+        self.spec = spec
+        self._reader = reader
+        self._rows = rows
+        self._batch: tuple[int, Any] = (-1, None)
+
+    @classmethod
+    def open(cls, store: Store, name: str) -> "FrameFile":
+        """Open a file of a store: memory-mapped where the store is local.
+
+        Raises `FileNotFoundError` where there is none, and `ValueError` for a truncated or foreign
+        file, another format version, and a key that is there twice.
+        """
+        path = store.path(name)
+        size = store.size(name)
+        if size is None:
+            raise FileNotFoundError(f"{path}: no such file; expected frame sequences")
+        try:
+            if size == 0:
+                raise ValueError("it is empty")
+            source = pa.memory_map(path) if store.is_local else store.open(name)
+            reader = pa.ipc.open_file(source)
+            spec = FrameSpec.from_metadata(reader.schema.metadata)
+            if not reader.schema.equals(_COLUMNS):
+                raise ValueError(f"got columns {reader.schema.names}; expected {_COLUMNS.names}")
+            only_keys = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=[0]))
+            rows: dict[str, tuple[int, int]] = {}
+            for batch in range(reader.num_record_batches):
+                for row, key in enumerate(only_keys.get_batch(batch).column(0).to_pylist()):
+                    if key in rows:
+                        raise ValueError(f"holds {key} twice; expected each clip once")
+                    rows[key] = (batch, row)
+        except (pa.ArrowException, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"{path}: is no whole file of frame sequences ({reason}); write it again"
+            ) from error
+        return cls(path, reader, spec, rows)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The clips, in the order written."""
+        return tuple(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    def read(self, key: str) -> Floats:
+        """A clip's frames `(n, width)` in float32; float32 files give a view without a copy."""
+        batch, row = self._locate(key)
+        frames = batch.column(1)[row].as_py()
+        data = batch.column(2)[row].as_buffer()
+        if self.spec.dtype == "sparse8":
+            return decode_sparse8(data, frames, self.spec.width)
+        stored = np.frombuffer(data, self.spec.dtype).reshape(frames, self.spec.width)
+        return stored.astype(np.float32, copy=False)
+
+    def positions(self, key: str) -> npt.NDArray[np.int32] | None:
+        """The grid indices `(n,)` of a clip's frames, or None where all frames were kept."""
+        batch, row = self._locate(key)
+        value = batch.column(3)[row]
+        return np.asarray(value.values, np.int32) if value.is_valid else None
+
+    def _locate(self, key: str) -> tuple[Any, int]:
+        if key not in self._rows:
+            raise ValueError(
+                f"{key}: is not in {self.path}; expected one of its {len(self._rows)} keys"
+            )
+        batch, row = self._rows[key]
+        if self._batch[0] != batch:  # neighbours share a batch: fetch it once
+            self._batch = (batch, self._reader.get_batch(batch))
+        return self._batch[1], row
+
+
+class FrameSet:
+    """The files of one stage as one collection, in the order of their names."""
+
+    def __init__(self, store: Store, names: Sequence[str]) -> None:
+        if not names:
+            raise ValueError(f"{store.root}: got no frame files; expected at least one")
+        self.files = [FrameFile.open(store, name) for name in names]
+        self.spec = self.files[0].spec
+        self._file_of: dict[str, FrameFile] = {}
+        for file in self.files:
+            if file.spec != self.spec:
+                raise ValueError(
+                    f"{file.path}: got {file.spec}; expected {self.spec} as in {self.files[0].path}"
+                )
+            for key in file.keys:
+                if key in self._file_of:
+                    raise ValueError(
+                        f"{file.path}: holds {key}, which {self._file_of[key].path} holds too; "
+                        "expected each clip once"
+                    )
+                self._file_of[key] = file
+
+    def __len__(self) -> int:
+        return len(self._file_of)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._file_of
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file_of)
+
+    def read(self, key: str) -> Floats:
+        """A clip's frames `(n, width)` in float32; `ValueError` where no file has it."""
+        return self._find(key).read(key)
+
+    def positions(self, key: str) -> npt.NDArray[np.int32] | None:
+        """The grid indices `(n,)` of a clip's frames, or None where all frames were kept."""
+        return self._find(key).positions(key)
+
+    def _find(self, key: str) -> FrameFile:
+        if key not in self._file_of:
+            raise ValueError(
+                f"{key}: is in none of {len(self.files)} frame files from {self.files[0].path} on"
+            )
+        return self._file_of[key]
+
+
+def _encode(key: str, frames: npt.NDArray[Any], spec: FrameSpec) -> bytes:
+    finite = bool(np.isfinite(frames).all())
+    if spec.dtype == "sparse8":
+        if not finite or (frames < 0).any() or (frames > 1).any():
+            raise ValueError(
+                f"{key}: got values that are not in [0, 1]; expected {spec.kind} in it"
+            )
+        return encode_sparse8(frames.astype(np.float32))
+    if not finite:
+        raise ValueError(f"{key}: got NaN or infinity; expected finite {spec.kind}")
+    with np.errstate(over="ignore"):
+        stored = frames.astype(spec.dtype)
+    if not np.isfinite(stored).all():
+        raise ValueError(
+            f"{key}: got {np.abs(frames).max():g}, too large for {spec.dtype}; "
+            "use float32, or standardise"
+        )
+    return stored.tobytes()

@@ -1,0 +1,143 @@
+"""What a soundscape is: the settings that it is drawn by, and the plan of one clip."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+class SoundscapeError(ValueError):
+    """Settings or recordings that no soundscape can be made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundscapeSettings:
+    """How soundscapes are drawn; ranges are uniform and hold both ends.
+
+    The signal-to-noise ratio of an event is its RMS over the background's RMS in its span.
+    `textures` names the classes whose recordings go on and on: their events are random cuts of
+    `texture_min_s` or more. Events of one class never overlap each other, whatever `overlap`
+    says of different classes. A clip so full that an event finds no room gets fewer events.
+    """
+
+    duration_s: float = 10.0
+    sample_rate_hz: int = 32_000
+    events_min: int = 1
+    events_max: int = 4
+    event_min_s: float = 0.25
+    event_max_s: float = 5.0
+    texture_min_s: float = 1.0
+    textures: tuple[str, ...] = ()
+    snr_min_db: float = 0.0
+    snr_max_db: float = 15.0
+    background_min_dbfs: float = -45.0
+    background_max_dbfs: float = -33.0
+    white_noise_share: float = 0.25
+    overlap: bool = True
+    onsets: Literal["uniform", "normal"] = "uniform"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("events", self.events_min, self.events_max),
+            ("event_s", self.event_min_s, self.event_max_s),
+            ("texture_min_s and event_max_s", self.texture_min_s, self.event_max_s),
+            ("event_max_s and duration_s", self.event_max_s, self.duration_s),
+            ("snr_db", self.snr_min_db, self.snr_max_db),
+            ("background_dbfs", self.background_min_dbfs, self.background_max_dbfs),
+            ("background_max_dbfs and full scale", self.background_max_dbfs, 0.0),
+        )
+        for name, low, high in ranges:
+            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+                raise SoundscapeError(
+                    f"{name}: got {low} and {high}; expected the first <= the second"
+                )
+        positive = {
+            "sample_rate_hz": self.sample_rate_hz,
+            "event_min_s": self.event_min_s,
+            "texture_min_s": self.texture_min_s,
+        }
+        for name, value in positive.items():
+            if value <= 0:
+                raise SoundscapeError(f"{name}: got {value}; expected more than 0")
+        if self.events_min < 0 or self.seed < 0:
+            raise SoundscapeError(
+                f"events_min, seed: got {self.events_min}, {self.seed}; expected 0 or more"
+            )
+        if not 0 <= self.white_noise_share <= 1:
+            raise SoundscapeError(
+                f"white_noise_share: got {self.white_noise_share}; expected 0 to 1"
+            )
+        if self.onsets not in ("uniform", "normal"):
+            raise SoundscapeError(f"onsets: got {self.onsets!r}; expected 'uniform' or 'normal'")
+
+    def samples(self, seconds: float) -> int:
+        """Seconds as samples of a soundscape."""
+        return round(seconds * self.sample_rate_hz)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A part of a recording, and where it sounds in the clip; counts are samples."""
+
+    label: str
+    recording: str
+    source: str
+    start_sample: int
+    num_samples: int
+    onset_sample: int
+    snr_db: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """White noise from a seed where `recording` is None, else a part of a recording.
+
+    A part shorter than the clip goes round and round, from `offset_sample` on.
+    """
+
+    level_dbfs: float
+    noise_seed: int
+    recording: str | None = None
+    source: str | None = None
+    start_sample: int = 0
+    num_samples: int = 0
+    offset_sample: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soundscape:
+    """The plan of one clip."""
+
+    id: str
+    subset: str
+    sample_rate_hz: int
+    num_samples: int
+    background: Background
+    events: tuple[Event, ...]
+
+    def strong(self) -> list[tuple[float, float, str]]:
+        """`(onset_s, offset_s, label)` of every event, by onset."""
+        rate = self.sample_rate_hz
+        return sorted(
+            (
+                event.onset_sample / rate,
+                (event.onset_sample + event.num_samples) / rate,
+                event.label,
+            )
+            for event in self.events
+        )
+
+    def to_json(self) -> str:
+        """The plan as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "Soundscape":
+        """The plan that `to_json` wrote."""
+        fields = json.loads(line)
+        background = Background(**fields.pop("background"))
+        events = tuple(Event(**event) for event in fields.pop("events"))
+        return cls(background=background, events=events, **fields)

@@ -1,0 +1,289 @@
+"""One's own recordings: a folder per subset, and a label table beside each.
+
+    ROOT/weak/...audio...         ROOT/weak.tsv         filename, event_labels (comma-separated)
+    ROOT/strong/...audio...       ROOT/strong.csv       filename, onset, offset, event_label
+    ROOT/unlabeled/...audio...    no table, or one with filename alone
+
+A table is TSV, CSV or JSONL and lies in ROOT or ROOT/metadata; columns `recording` and `fold`
+are optional. A strong row with empty onset, offset and label is a clip without events. Without a
+table, the folders in a subset's folder are its weak labels, unless it is `unlabeled`. Audio in
+ROOT itself is unlabelled.
+
+Audio that its table does not list is left out and counted: it may hold events, so it is no
+example of silence, and it may belong to a test set, so it is not to be learnt from either.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Literal, NamedTuple
+
+from shards.clip import Clip
+from shards.sources.tables import (
+    TABLE_SUFFIXES,
+    Options,
+    Row,
+    SourceError,
+    SourceListing,
+    audio_names,
+    by_stem,
+    check_options,
+    event,
+    integer,
+    is_hidden,
+    read_table,
+    share_note,
+    split_labels,
+    stem,
+)
+from shards.store import Store
+
+Kind = Literal["strong", "weak", "list"]
+
+# What a folder is called -> its subset; "train" is strong, weak or unlabeled by its table.
+SUBSETS = {
+    "strong": "strong",
+    "synthetic": "synthetic",
+    "weak": "weak",
+    "unlabeled": "unlabeled",
+    "unlabelled": "unlabeled",
+    "unlabeled_in_domain": "unlabeled",
+    "unlabel_in_domain": "unlabeled",
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+    "eval": "test",
+}
+EXPECTED_KIND: Mapping[str, Kind] = {
+    "strong": "strong",
+    "synthetic": "strong",
+    "weak": "weak",
+    "unlabeled": "list",
+}
+COLUMNS: Mapping[Kind, tuple[str, ...]] = {
+    "strong": ("onset", "offset", "event_label"),
+    "weak": ("event_labels",),
+    "list": (),
+}
+SUBSET_OF_KIND: Mapping[Kind, str] = {"strong": "strong", "weak": "weak", "list": "unlabeled"}
+
+
+class _Found(NamedTuple):
+    clips: list[Clip]
+    missing: list[str]
+    extra: list[str]
+    notes: list[str]
+
+
+def folder(store: Store, options: Options) -> SourceListing:
+    """List the clips of a folder in the layout above."""
+    check_options(options, (), "folder")
+    audio: dict[str, list[str]] = defaultdict(list)  # folder -> its audio; "" is ROOT
+    for name in audio_names(store):
+        first, slash, _ = name.partition("/")
+        audio[first if slash else ""].append(name)
+    if unknown := sorted(set(audio) - set(SUBSETS) - {""}):
+        raise SourceError(
+            f"{store.root}: got audio in the folder {unknown[0]!r}; expected folders named "
+            f"{', '.join(SUBSETS)}: rename it, or move class folders into weak/"
+        )
+    tables, notes = _tables(store)
+    without_audio = sorted(tables.keys() - audio.keys())
+    if audio[""] and without_audio:
+        raise SourceError(
+            f"{store.root}: got audio in it and the table {tables[without_audio[0]]}; expected "
+            f"its audio in {without_audio[0]}/: move it there"
+        )
+    found = [
+        _subset(store, name, audio[name], tables.get(name))
+        for name in sorted((audio.keys() | tables.keys()) - {""})
+    ]
+    found.append(_unlabelled("unlabeled", audio[""]))
+    clips = [clip for part in found for clip in part.clips]
+    if not clips:
+        raise SourceError(
+            f"{store.root}: no audio file is listed in a table; expected names such as those in "
+            "the subset folders: correct the tables"
+        )
+    return SourceListing(
+        clips=tuple(clips),
+        classes=_classes(clips),
+        missing=tuple(name for part in found for name in part.missing),
+        extra=tuple(name for part in found for name in part.extra),
+        notes=(*notes, *(note for part in found for note in part.notes)),
+    )
+
+
+def _tables(store: Store) -> tuple[dict[str, str], list[str]]:
+    """The label table of each subset folder, and notes on tables that belong to none."""
+    tables: dict[str, str] = {}
+    notes = []
+    for name in store.names():
+        path = PurePosixPath(name)
+        if path.suffix not in TABLE_SUFFIXES or str(path.parent) not in (".", "metadata"):
+            continue
+        if is_hidden(name):
+            continue
+        if path.stem not in SUBSETS:
+            notes.append(f"{name} is not used: it is not named after a subset folder")
+        elif (other := tables.setdefault(path.stem, name)) != name:
+            raise SourceError(f"{store.root}: got two tables, {other} and {name}; remove one")
+    return tables, notes
+
+
+def _subset(store: Store, name: str, audio: Sequence[str], table: str | None) -> _Found:
+    subset = SUBSETS[name]
+    if table is not None:
+        return _labelled(store, name, audio, table)
+    if subset in ("strong", "synthetic"):
+        raise SourceError(
+            f"{store.path(name)}: got no label table; expected {name}.tsv beside it with the "
+            "columns filename, onset, offset, event_label"
+        )
+    below = [PurePosixPath(file).parts[1:-1] for file in audio]
+    if subset == "unlabeled" or not any(below):
+        if subset == "weak":
+            raise SourceError(
+                f"{store.path(name)}: got no label table and no class folders; expected "
+                f"{name}.tsv with the columns filename, event_labels, or {name}/CLASS/audio"
+            )
+        part = _unlabelled("unlabeled" if subset == "train" else subset, audio)
+        if subset in ("validation", "test"):
+            part.notes.append(f"{name}: no label table, its {len(audio)} clips are unlabelled")
+        return part
+    if not all(below):
+        loose = audio[below.index(())]
+        raise SourceError(
+            f"{store.path(loose)}: lies beside class folders; expected every file of {name} in "
+            "a class folder: move it, or write a label table"
+        )
+    subset = "weak" if subset == "train" else subset
+    clips = [
+        Clip(source_id=stem(file), audio=file, subset=subset, weak=(parts[0],))
+        for file, parts in zip(audio, below, strict=True)
+    ]
+    return _Found(clips, [], [], [f"{name}: labels of {len(clips)} clips from folder names"])
+
+
+def _unlabelled(subset: str, audio: Sequence[str]) -> _Found:
+    clips = [
+        Clip(source_id=source_id, audio=file, subset=subset)
+        for source_id, file in by_stem(audio).items()
+    ]
+    return _Found(clips, [], [], [])
+
+
+def _labelled(store: Store, name: str, audio: Sequence[str], table: str) -> _Found:
+    """The clips of one subset folder that has a table."""
+    rows = read_table(store, table, required=("filename",))
+    kind = _kind(rows, store.path(table))
+    subset = SUBSETS[name]
+    expected = EXPECTED_KIND.get(subset, kind)
+    if rows and kind != expected:
+        raise SourceError(
+            f"{store.path(table)}: got the columns {', '.join(rows[0])}; expected filename"
+            f"{''.join(', ' + column for column in COLUMNS[expected])} for the subset {subset}"
+        )
+    if subset == "train":
+        subset = SUBSET_OF_KIND[kind]
+    files = _Files(audio, name)
+    listed: dict[str, list[Row]] = defaultdict(list)
+    missing: dict[str, None] = {}
+    for row in rows:
+        file = files.find(row["filename"])
+        if file is None:
+            missing[row["filename"]] = None
+        else:
+            listed[file].append(row)
+    if audio and rows and not listed:
+        raise SourceError(
+            f"{store.path(table)}: none of its {len(missing)} files lies under {name}/, such as "
+            f"{next(iter(missing))!r}; move the audio there or remove the table"
+        )
+    clips = [
+        _clip(file, subset, kind, of_file, store.path(table)) for file, of_file in listed.items()
+    ]
+    extra = sorted(set(audio) - set(listed))
+    published = len(listed) + len(missing)
+    notes = [f"{name}: {share_note(len(listed), published, 'listed clips')}"]
+    if extra:
+        notes.append(f"{name}: {len(extra)} audio files left out, {table} does not list them")
+    return _Found(clips, [f"{name}/{file}" for file in missing], extra, notes)
+
+
+def _kind(rows: Sequence[Row], path: str) -> Kind:
+    columns = set(rows[0]) if rows else set()
+    for kind in ("strong", "weak"):
+        if found := columns & set(COLUMNS[kind]):
+            if lacking := sorted(set(COLUMNS[kind]) - found):
+                raise SourceError(f"{path}: got no column {', '.join(lacking)}; add it")
+            return kind
+    return "list"
+
+
+class _Files:
+    """Finds a table's names among the audio of a subset folder, whatever the suffix."""
+
+    def __init__(self, audio: Sequence[str], name: str) -> None:
+        self._by_path = {
+            path.removeprefix(f"{name}/"): file for path, file in by_stem(audio).items()
+        }
+        self._by_base: dict[str, list[str]] = defaultdict(list)
+        for path, file in self._by_path.items():
+            self._by_base[PurePosixPath(path).name].append(file)
+
+    def find(self, filename: str) -> str | None:
+        """The audio of a name with or without its folders; None where there is none."""
+        wanted = stem(filename)
+        if wanted in self._by_path:
+            return self._by_path[wanted]
+        files = self._by_base.get(wanted, [])
+        if len(files) > 1:
+            raise SourceError(
+                f"{filename}: names both {files[0]} and {files[1]}; expected the folder in the "
+                "label table too"
+            )
+        return files[0] if files else None
+
+
+def _clip(file: str, subset: str, kind: Kind, rows: Sequence[Row], path: str) -> Clip:
+    """The clip of all rows of a table that name one file."""
+    where = f"{path}: {file}"
+    weak = events = None
+    if kind == "weak":
+        weak = split_labels(",".join(row["event_labels"] for row in rows))
+    if kind == "strong":
+        events = tuple(
+            event(row["onset"], row["offset"], row["event_label"], where)
+            for row in rows
+            if row["onset"] or row["offset"] or row["event_label"]
+        )
+    fold = _same(rows, "fold", where)
+    return Clip(
+        source_id=stem(file),
+        audio=file,
+        subset=subset,
+        recording=_same(rows, "recording", where),
+        fold=None if fold is None else integer(fold, f"{where}: fold"),
+        weak=weak,
+        events=events,
+    )
+
+
+def _same(rows: Sequence[Row], column: str, where: str) -> str | None:
+    """The one value that a file's rows give; None where they give none."""
+    values = sorted({row[column] for row in rows if row.get(column)})
+    if len(values) > 1:
+        raise SourceError(f"{where}: got the {column} values {', '.join(values)}; expected one")
+    return values[0] if values else None
+
+
+def _classes(clips: Sequence[Clip]) -> tuple[str, ...] | None:
+    if all(clip.weak is None and clip.events is None for clip in clips):
+        return None
+    labels = {label for clip in clips for label in clip.weak or ()}
+    labels |= {event.label for clip in clips for event in clip.events or ()}
+    return tuple(sorted(labels))

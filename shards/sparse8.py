@@ -1,0 +1,39 @@
+"""Values in [0, 1], most of them near 0 (posteriors): 8 bits each where they are not."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Floats = npt.NDArray[np.float32]
+ERROR_BOUND = 1 / 510  # of every value: half a step of 1/255
+
+
+def encode_sparse8(values: Floats) -> bytes:
+    """Frames `(n, width)` in [0, 1] as the number of entries of each frame, their indices, values.
+
+    Numbers and indices take one byte up to a width of 255, else two. An entry is dropped where it
+    rounds to 0 of 255, so every value is within 1/510.
+    """
+    levels = np.rint(values * np.float32(255)).astype(np.uint8)  # (n, width)
+    frames, indices = np.nonzero(levels)
+    counts = np.bincount(frames, minlength=len(values))
+    index_type = _index_type(values.shape[1])
+    parts = (counts.astype(index_type), indices.astype(index_type), levels[frames, indices])
+    return b"".join(part.tobytes() for part in parts)
+
+
+def decode_sparse8(data: pa.Buffer | bytes, frames: int, width: int) -> Floats:
+    """The frames `(frames, width)` that `encode_sparse8` packed; sums are not made 1 again."""
+    index_type = _index_type(width)
+    counts = np.frombuffer(data, index_type, frames)
+    entries = int(counts.sum(dtype=np.int64))
+    start = counts.nbytes
+    indices = np.frombuffer(data, index_type, entries, start)
+    levels = np.frombuffer(data, np.uint8, entries, start + indices.nbytes)
+    values = np.zeros((frames, width), np.float32)
+    values[np.repeat(np.arange(frames), counts), indices] = levels / np.float32(255)
+    return values
+
+
+def _index_type(width: int) -> npt.DTypeLike:
+    return np.dtype("<u1") if width <= 255 else np.dtype("<u2")

@@ -1,0 +1,248 @@
+"""A folder at any `pyarrow.fs` filesystem, where nothing half-written is taken for whole."""
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import os
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import NoReturn, TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+TEMPORARY = ".part-"  # the start of every name that is still being written
+COPY_BYTES = 1 << 20
+WAITS_S = (0.2, 0.8, 3.2)  # before the second, third and fourth try at an object store
+DELETERS = 16  # requests at a time
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "EXPIRED_TOKEN")
+_NO_BUCKET = "NO_SUCH_BUCKET"
+
+T = TypeVar("T")
+
+
+class StoreError(OSError):
+    """A read or write that failed; the message is one line: the path, why, and what to do."""
+
+
+class Store:
+    """Reads and writes names under one root.
+
+    On a local disk a file appears under its name by rename, after fsync. An object store has
+    no rename, and pyarrow has no abort: it publishes what it has when a stream is dropped. So
+    all bytes are there before a stream opens, and are handed over in one call: an object is
+    whole, or the upload failed and there is none. Requests to an object store are tried
+    `1 + len(WAITS_S)` times.
+
+    It cannot be pickled, since its filesystem may hold credentials: send the URL instead, and
+    build the store where it is used.
+    """
+
+    def __init__(self, filesystem: pafs.FileSystem, root: str) -> None:
+        self.filesystem = filesystem
+        self.root = root.rstrip("/") or "/"
+        self.is_local = isinstance(filesystem, pafs.LocalFileSystem)
+
+    @classmethod
+    def local(cls, folder: Path | str) -> "Store":
+        """A store on the local disk."""
+        return cls(pafs.LocalFileSystem(), str(Path(folder).absolute()))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the store of {self.root} cannot be pickled: it may hold credentials; "
+            "send its URL and build the store where it is used"
+        )
+
+    def path(self, name: str) -> str:
+        """The filesystem's path of a name; names never leave the root."""
+        parts = PurePosixPath(name).parts
+        if ".." in parts or name.startswith("/"):
+            raise ValueError(
+                f"{name!r}: expected a name inside {self.root}, without '..' or a leading '/'"
+            )
+        return f"{self.root.rstrip('/')}/{name}" if name else self.root
+
+    def child(self, name: str) -> "Store":
+        """The store of a sub-folder."""
+        return Store(self.filesystem, self.path(name))
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None where there is no such file."""
+        path = self.path(name)
+        info = self._try(path, lambda: self.filesystem.get_file_info(path))
+        return int(info.size) if info.type == pafs.FileType.File else None
+
+    def names(self, below: str = "") -> list[str]:
+        """All whole files under a sub-folder, sorted, relative to the root."""
+        return [name for name, _ in self.listing(below)]
+
+    def listing(self, below: str = "") -> list[tuple[str, int]]:
+        """`(name, bytes)` of all whole files under a sub-folder, sorted."""
+        selector = pafs.FileSelector(self.path(below), recursive=True, allow_not_found=True)
+        infos = self._try(self.path(below), lambda: self.filesystem.get_file_info(selector))
+        root = self.root.strip("/")  # some filesystems leave the first slash of paths out
+        skip = len(root) + 1 if root else 0
+        return sorted(
+            (info.path.lstrip("/")[skip:], int(info.size))
+            for info in infos
+            if info.type == pafs.FileType.File and not info.base_name.startswith(TEMPORARY)
+        )
+
+    def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+        """The bytes `[offset, offset + size)` of a file; fewer than asked is an `OSError`."""
+        path = self.path(name)
+
+        def read() -> bytes:
+            with self.filesystem.open_input_file(path) as file:
+                wanted = file.size() - offset if size is None else size
+                data = bytes(file.read_at(wanted, offset))
+            if len(data) != wanted:
+                raise StoreError(
+                    f"{path}: got {len(data)} of {wanted} bytes at offset {offset}; "
+                    "the file is truncated: restore it or pack it again"
+                )
+            return data
+
+        return self._try(path, read)
+
+    def open(self, name: str) -> pa.NativeFile:
+        """A file for random access."""
+        path = self.path(name)
+        return self._try(path, lambda: self.filesystem.open_input_file(path))
+
+    def write(self, name: str, data: bytes) -> None:
+        """A small file, whole or absent, replacing what was there."""
+        path = self.path(name)
+        if self.is_local:
+            self._try(path, lambda: _appear(Path(path), lambda new: new.write_bytes(data)))
+        else:
+            self._upload(path, pa.py_buffer(data))
+
+    def publish(self, name: str, file: Path) -> str:
+        """Move a finished local file here; the name that it got is returned.
+
+        In an object store `-` and the first 12 digits of its sha256 go before the suffix. So
+        what a manifest names is never overwritten by other bytes, and any number of attempts,
+        one after the other or at once, leave the same object under the same name. What is there
+        in full size is kept; anything else there is written anew.
+        """
+        if self.is_local:
+            path = self.path(name)
+            self._try(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
+            file.unlink()
+            return name
+        with file.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()
+        plain = PurePosixPath(name)
+        stored = str(plain.with_name(f"{plain.stem}-{digest[:12]}{plain.suffix}"))
+        if self.size(stored) != file.stat().st_size:
+            with pa.memory_map(str(file)) as mapped:
+                self._upload(self.path(stored), mapped.read_buffer())
+        file.unlink()
+        return stored
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is not there is fine."""
+        path = self.path(name)
+
+        def delete() -> None:
+            if self.size(name) is None:
+                return
+            try:
+                self.filesystem.delete_file(path)
+            except OSError:
+                # pyarrow then puts an empty object that stands for the folder; a server that
+                # refuses it has deleted the file all the same.
+                if self.size(name) is not None:
+                    raise
+
+        self._try(path, delete)
+
+    def clear(self) -> None:
+        """Remove everything under the root, what killed writers left too."""
+        if self.is_local:
+            contents = self.filesystem.delete_dir_contents
+            self._try(self.root, lambda: contents(self.root, missing_dir_ok=True))
+            return
+        with ThreadPoolExecutor(DELETERS) as pool:
+            list(pool.map(self.delete, self.names()))
+
+    def _upload(self, path: str, data: pa.Buffer) -> None:
+        def upload() -> None:
+            # One call: nothing can break between two halves. If it fails, so does the close.
+            with self.filesystem.open_output_stream(path) as stream:
+                stream.write(data)
+
+        self._try(path, upload)
+
+    def _try(self, path: str, action: Callable[[], T]) -> T:
+        """Do it; again after a wait where an object store failed for what may pass."""
+        for attempt in itertools.count():
+            try:
+                return action()
+            except StoreError:
+                raise
+            except OSError as error:
+                final = self.is_local or _needs_a_person(error)
+                if final or attempt == len(WAITS_S):
+                    raise _explained(path, error, attempt + 1) from error
+            time.sleep(WAITS_S[attempt])
+        raise AssertionError  # not reached: the last attempt returns or raises
+
+
+def _appear(final: Path, fill: Callable[[Path], object]) -> None:
+    """Fill a temporary file, then give it its name; a failure leaves nothing."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{final.name}")
+    try:
+        fill(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    finally:
+        with contextlib.suppress(OSError):  # the failure above tells more
+            temporary.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with contextlib.suppress(OSError):  # another disk: copy instead
+        os.link(source, target)
+        return
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while block := reading.read(COPY_BYTES):
+            writing.write(block)
+
+
+def _needs_a_person(error: OSError) -> bool:
+    """Whether trying again cannot help."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return True
+    return any(code in str(error) for code in (*_DENIED, _NO_BUCKET))
+
+
+def _explained(path: str, error: OSError, tries: int) -> OSError:
+    """The error as one line."""
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(f"{path}: no such file; check the path")
+    reason = " ".join((error.strerror or str(error)).split())
+    if error.errno in _FULL:
+        advice = "free some space there, or choose another folder"
+    elif error.errno in _FORBIDDEN:
+        advice = "check who may write there, or choose another folder"
+    elif any(code in reason for code in _DENIED):
+        advice = "check the credentials (for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+    elif _NO_BUCKET in reason:
+        advice = "create the bucket, or correct its name"
+    elif tries > 1:
+        reason = f"{reason}, {tries} times"
+        advice = "check the network and the server (for S3: AWS_ENDPOINT_URL), then run it again"
+    else:
+        advice = "check the path and the disk"
+    return StoreError(f"{path}: {reason}; {advice}")

@@ -1,0 +1,94 @@
+"""Reading by byte range: the right bytes, tries again, and says where it failed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from packing import noise_clips, pack
+
+from shards.reader import ATTEMPTS, Dataset, ReadError
+from shards.store import Store
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return pack(tmp_path / "in", noise_clips(tmp_path / "in", 5), tmp_path / "out")[0]
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    waited: list[float] = []
+    monkeypatch.setattr("shards.reader.time.sleep", waited.append)
+    return waited
+
+
+class Faulty(Store):
+    """A store whose first reads break off."""
+
+    faults = 0
+
+    def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+        if self.faults:
+            self.faults -= 1
+            raise OSError("connection\nreset")
+        return super().read(name, offset, size)
+
+
+def faulty(dataset: Dataset, faults: int) -> Dataset:
+    store = Faulty(dataset.store.filesystem, dataset.store.root)
+    broken = Dataset.open(store)
+    store.faults = faults
+    return broken
+
+
+def test_samples_are_those_of_the_source(dataset: Dataset, tmp_path: Path) -> None:
+    for row in dataset.rows:
+        original, _ = sf.read(tmp_path / "in" / row.source_id, dtype="float32")
+        samples = dataset.audio(row)
+        assert samples.dtype == np.float32
+        assert np.array_equal(samples, original)
+        assert len(dataset.audio(row, sample_rate_hz=4000)) == row.num_samples // 2
+        assert row.duration_s == pytest.approx(len(original) / 8000)
+
+
+def test_select(dataset: Dataset) -> None:
+    assert dataset.select() == dataset.rows == dataset.select(["weak", "strong"])
+    assert dataset.select(["strong"]) == []
+
+
+def test_a_broken_connection_is_survived(dataset: Dataset, waits: list[float]) -> None:
+    broken = faulty(dataset, ATTEMPTS - 1)
+    assert broken.read(dataset.rows[0]) == dataset.read(dataset.rows[0])
+    assert waits == [0.2, 0.4]
+
+
+def test_a_lasting_fault_names_shard_key_and_offset(dataset: Dataset) -> None:
+    row = dataset.rows[1]
+    with pytest.raises(ReadError) as caught:
+        faulty(dataset, ATTEMPTS).read(row)
+    message = str(caught.value)
+    assert f"{row.shard}: clip {row.key} at offset {row.offset}: connection reset" in message
+    assert "\n" not in message
+
+
+def test_a_flipped_bit_is_found(dataset: Dataset, tmp_path: Path) -> None:
+    row = dataset.rows[0]
+    shard = tmp_path / "out" / row.shard
+    data = bytearray(shard.read_bytes())
+    data[row.offset + row.size // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(ReadError, match="do not match the checksum"):
+        dataset.read(row)
+    assert len(dataset.read(row, verify=False)) == row.size
+
+
+def test_a_truncated_or_missing_shard(dataset: Dataset, tmp_path: Path) -> None:
+    row = dataset.rows[0]
+    shard = tmp_path / "out" / row.shard
+    shard.write_bytes(shard.read_bytes()[: row.offset + 10])
+    with pytest.raises(ReadError, match="truncated"):
+        dataset.read(row)
+    shard.unlink()
+    with pytest.raises(ReadError, match=f"{row.key} at offset {row.offset}"):
+        dataset.audio(row)

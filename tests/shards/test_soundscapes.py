@@ -1,0 +1,453 @@
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shards.audio import AudioError, decode, encode
+from shards.demo_sounds import TEXTURES, write_demo_recordings
+from shards.recordings import Recording, class_folders, part_backgrounds, split_by_fold
+from shards.soundscape_plan import (
+    SAME_CLASS_GAP_S,
+    SPLIT_OF_SUBSET,
+    TrimmedRecording,
+    free_onsets,
+    plan,
+    plan_subsets,
+    trim_background,
+    trim_foreground,
+)
+from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
+from shards.soundscapes import RecordingReader, render, render_clip, render_parts, write_subset
+from shards.soundscapes import tables as label_tables
+from shards.store import Store
+
+RATE_HZ = 8_000
+SETTINGS = SoundscapeSettings(sample_rate_hz=RATE_HZ, textures=("drone",))
+FOLDS = {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5"]}
+
+
+def made_up(label, seconds, count=4, parts=1, split="train"):
+    """Trimmed recordings of noise, and their samples by name."""
+    trimmed, samples = [], {}
+    for number in range(count):
+        name = f"{split}/{label}/{number}.wav"
+        rng = np.random.default_rng([number, len(label)])
+        samples[name] = (0.1 * rng.standard_normal(round(seconds * RATE_HZ))).astype(np.float32)
+        length = len(samples[name]) // parts
+        recording = Recording(name=name, label=label, source=f"{split}-{label}-{number}")
+        spans = tuple((part * length, (part + 1) * length) for part in range(parts))
+        trimmed.append(TrimmedRecording(recording=recording, parts=spans))
+    return trimmed, samples
+
+
+BARKS, BARK_SAMPLES = made_up("bark", 2.4, parts=3)
+DRONES, DRONE_SAMPLES = made_up("drone", 8.0)
+CLICKS, CLICK_SAMPLES = made_up("click", 0.25)
+ROOMS, ROOM_SAMPLES = made_up("room", 3.0)
+HALLS, HALL_SAMPLES = made_up("hall", 20.0)
+FOREGROUNDS, BACKGROUNDS = BARKS + DRONES + CLICKS, ROOMS + HALLS
+READ = {
+    **BARK_SAMPLES, **DRONE_SAMPLES, **CLICK_SAMPLES, **ROOM_SAMPLES, **HALL_SAMPLES,
+}.__getitem__  # fmt: skip
+
+
+def rms(samples):
+    return np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
+
+
+def db(ratio):
+    return 20 * np.log10(ratio)
+
+
+def clips(count=40, **changes):
+    return plan(replace(SETTINGS, **changes), "strong", count, FOREGROUNDS, BACKGROUNDS)
+
+
+def spans(clip):
+    return [(e.onset_sample, e.onset_sample + e.num_samples, e.label) for e in clip.events]
+
+
+setting_changes = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 1 << 40),
+        "duration_s": st.floats(5.0, 12.0),
+        "events_min": st.integers(0, 3),
+        "events_max": st.integers(3, 8),
+        "event_max_s": st.floats(1.0, 5.0),
+        "overlap": st.booleans(),
+        "onsets": st.sampled_from(["uniform", "normal"]),
+        "white_noise_share": st.floats(0, 1),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(changes=setting_changes)
+def test_plans_keep_to_their_settings(changes):
+    asked = replace(SETTINGS, **changes)
+    sounding = {trimmed.recording.name: trimmed.parts for trimmed in FOREGROUNDS}
+    for clip in clips(8, **changes):
+        assert len(clip.events) <= asked.events_max
+        assert len(clip.events) >= min(asked.events_min, 1)
+        for event in clip.events:
+            assert event.onset_sample >= 0
+            assert event.onset_sample + event.num_samples <= clip.num_samples
+            assert asked.snr_min_db <= event.snr_db <= asked.snr_max_db
+            seconds = event.num_samples / RATE_HZ
+            assert asked.event_min_s <= seconds <= asked.event_max_s + 1 / RATE_HZ
+            if event.label == "drone":
+                assert seconds >= asked.texture_min_s - 1 / RATE_HZ
+            assert any(
+                start <= event.start_sample and event.start_sample + event.num_samples <= stop
+                for start, stop in sounding[event.recording]
+            )
+        gap = SAME_CLASS_GAP_S * RATE_HZ
+        for i, (_, first_stop, first_label) in enumerate(spans(clip)):
+            for start, _, label in spans(clip)[i + 1 :]:
+                if label == first_label:
+                    assert start >= first_stop + gap
+                elif not asked.overlap:
+                    assert start >= first_stop
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_the_number_of_events_is_uniform_and_overlaps_occur_when_allowed(overlap):
+    plans = clips(400, events_max=3, event_max_s=2.0, overlap=overlap)
+    counts = np.bincount([len(clip.events) for clip in plans], minlength=4)
+    assert counts[0] == 0 and min(counts[1:]) > 90
+    overlapping = sum(
+        later[0] < earlier[1]
+        for clip in plans
+        for earlier, later in zip(spans(clip), spans(clip)[1:], strict=False)
+    )
+    assert (overlapping > 50) == overlap
+
+
+def test_draws_are_spread_over_their_ranges():
+    plans = clips(600)
+    levels = [clip.background.level_dbfs for clip in plans]
+    snrs = [event.snr_db for clip in plans for event in clip.events]
+    assert np.percentile(levels, [1, 50, 99]) == pytest.approx([-44.9, -39, -33.1], abs=0.8)
+    assert np.percentile(snrs, [1, 50, 99]) == pytest.approx([0.15, 7.5, 14.85], abs=0.8)
+    noise_share = np.mean([clip.background.recording is None for clip in plans])
+    assert noise_share == pytest.approx(0.25, abs=0.06)
+    labels = [event.label for clip in plans for event in clip.events]
+    assert all(labels.count(label) > len(labels) / 4.5 for label in ("bark", "drone", "click"))
+    textures = [e.num_samples / RATE_HZ for c in plans for e in c.events if e.label == "drone"]
+    assert np.percentile(textures, [2, 50, 98]) == pytest.approx([1.1, 3, 4.9], abs=0.4)
+
+
+def test_normal_onsets_gather_in_the_middle():
+    def spread(onsets):
+        plans = clips(300, onsets=onsets, events_max=1)
+        return np.std([event.onset_sample / RATE_HZ for clip in plans for event in clip.events])
+
+    assert spread("normal") == pytest.approx(10 / 6, abs=0.35)
+    assert spread("uniform") > 2
+
+
+@given(
+    total=st.integers(1, 40),
+    length=st.integers(1, 40),
+    taken=st.lists(st.tuples(st.integers(-5, 45), st.integers(0, 12)), max_size=4),
+)
+def test_free_onsets_are_those_that_touch_no_taken_sample(total, length, taken):
+    taken = [(start, start + size) for start, size in taken]
+    occupied = {sample for start, stop in taken for sample in range(start, stop)}
+    taken = [span for span in taken if span[1] > span[0]]
+    expected = [
+        onset
+        for onset in range(total - length + 1)
+        if not occupied & set(range(onset, onset + length))
+    ]
+    found = [o for low, high in free_onsets(total, length, taken) for o in range(low, high)]
+    assert found == expected
+
+
+def test_a_clip_depends_on_no_other_clip_and_on_no_order():
+    assert clips(3) == clips(12)[:3]
+    shuffled = plan(SETTINGS, "strong", 3, FOREGROUNDS[::-1], BACKGROUNDS[::-1])
+    assert shuffled == clips(3)
+    assert plan(SETTINGS, "weak", 3, FOREGROUNDS, BACKGROUNDS)[0].events != clips(3)[0].events
+    assert clips(3, seed=1) != clips(3)
+
+
+def test_a_plan_survives_json():
+    for clip in clips(5):
+        line = clip.to_json()
+        assert "\n" not in line and json.loads(line)["id"] == clip.id
+        assert Soundscape.from_json(line) == clip
+
+
+def test_rendered_levels_are_the_planned_ones():
+    for clip in clips(30):
+        background, events = render_parts(clip, READ)
+        assert db(rms(background)) == pytest.approx(clip.background.level_dbfs, abs=1e-9)
+        for event, samples in zip(clip.events, events, strict=True):
+            span = background[event.onset_sample : event.onset_sample + event.num_samples]
+            assert db(rms(samples) / rms(span)) == pytest.approx(event.snr_db, abs=1e-9)
+
+
+def test_the_snr_holds_in_the_encoded_clip_too():
+    quiet = {"snr_max_db": 10.0}  # no clip is turned down
+    for clip in clips(10, **quiet):
+        alone = decode(render_clip(replace(clip, events=()), READ), "x").astype(np.float64)
+        for event in clip.events:
+            both = decode(render_clip(replace(clip, events=(event,)), READ), "x")
+            span = slice(event.onset_sample, event.onset_sample + event.num_samples)
+            measured = db(rms((both - alone)[span]) / rms(alone[span]))
+            assert measured == pytest.approx(event.snr_db, abs=0.05)
+            outside = np.delete(both - alone, np.r_[span])
+            assert np.abs(outside).max(initial=0) == 0
+
+
+def test_an_event_is_its_recording_with_faded_ends():
+    clip = next(clip for clip in clips(20) if clip.events)
+    event = clip.events[0]
+    samples = render_parts(clip, READ)[1][0]
+    source = READ(event.recording)[event.start_sample : event.start_sample + event.num_samples]
+    fade = round(0.01 * RATE_HZ)
+    gains = samples[fade:-fade] / source[fade:-fade]
+    np.testing.assert_allclose(gains, gains[0], rtol=1e-6)
+    assert samples[0] == 0 and abs(samples[-1]) < 1e-12
+
+
+def test_loud_clips_are_turned_down_as_a_whole():
+    loud = clips(3, background_min_dbfs=-6, background_max_dbfs=-6)
+    for clip in loud:
+        background, events = render_parts(clip, READ)
+        for event, samples in zip(clip.events, events, strict=True):
+            background[event.onset_sample : event.onset_sample + event.num_samples] += samples
+        rendered = render(clip, READ)
+        assert np.abs(rendered).max() == pytest.approx(0.99, abs=1e-6)
+        ratio = 0.99 / np.abs(background).max()
+        np.testing.assert_allclose(rendered, background * ratio, atol=1e-6)
+
+
+def test_a_short_background_goes_round_without_a_seam():
+    times = np.arange(RATE_HZ * 3) / RATE_HZ
+    tone = np.sin(2 * np.pi * 220 * times).astype(np.float32)
+    asked = replace(SETTINGS, events_min=0, events_max=0, white_noise_share=0.0)
+    clip = plan(asked, "test", 1, FOREGROUNDS, ROOMS)[0]
+    background = render(clip, lambda name: tone)
+    assert len(background) == 10 * RATE_HZ
+    steps = np.abs(np.diff(background))
+    assert steps.max() < 1.6 * np.percentile(steps, 99)
+    windows = np.abs(background).reshape(-1, RATE_HZ // 20).max(axis=1)
+    assert windows.min() > 0.6 * windows.max()
+
+
+def test_a_pause_in_the_background_does_not_hide_the_event():
+    gappy = np.concatenate([ROOM_SAMPLES["train/room/0.wav"][:RATE_HZ], np.zeros(9 * RATE_HZ)])
+    asked = replace(SETTINGS, white_noise_share=0.0, textures=())
+    clip = plan(asked, "strong", 1, BARKS, [replace(HALLS[0], parts=((0, len(gappy)),))])[0]
+    background, events = render_parts(
+        clip, lambda name: gappy.astype(np.float32) if "hall" in name else READ(name)
+    )
+    for samples in events:
+        assert db(rms(samples) / rms(background)) >= -20.0 - 1e-9
+
+
+def test_a_recording_that_changed_since_planning_is_an_error():
+    clip = clips(1)[0]
+    with pytest.raises(AudioError, match=r"plan again: the recording has changed"):
+        render(clip, lambda name: np.zeros(10, np.float32))
+
+
+PRINT_HASHES = """
+import sys, hashlib
+from shards.soundscapes import RecordingReader, render_clip
+from shards.soundscape_types import Soundscape
+from shards.store import Store
+read = RecordingReader({"foreground": Store.local(sys.argv[1] + "/foreground"),
+                        "background": Store.local(sys.argv[1] + "/background")}, 8000)
+for line in sys.stdin:
+    print(hashlib.sha256(render_clip(Soundscape.from_json(line), read)).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A reader of made recordings, and the trimmed recordings of each split."""
+    store = Store.local(tmp_path_factory.mktemp("demo"))
+    write_demo_recordings(store, seed=0, per_class=5, backgrounds_per_kind=5)
+    folders = {name: store.child(name) for name in ("foreground", "background")}
+    read = RecordingReader(folders, RATE_HZ)
+    asked = replace(SETTINGS, textures=TEXTURES)
+    splits = {}
+    for name, trim in (("foreground", trim_foreground), ("background", trim_background)):
+        found = split_by_fold(class_folders(folders[name], name), FOLDS)
+        splits[name] = {
+            split: [trim(asked, recording, read) for recording in members]
+            for split, members in found.items()
+        }
+    return asked, store.root, read, splits["foreground"], splits["background"]
+
+
+def test_two_processes_render_the_same_bytes(demo):
+    asked, root, read, foregrounds, backgrounds = demo
+    plans = plan(asked, "strong", 4, foregrounds["train"], backgrounds["train"])
+    lines = "".join(f"{clip.to_json()}\n" for clip in plans)
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", PRINT_HASHES, root],
+        input=lines, capture_output=True, text=True, check=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )  # fmt: skip
+    here = [hashlib.sha256(render_clip(clip, read)).hexdigest() for clip in reversed(plans)]
+    assert elsewhere.stdout.split() == here[::-1]
+
+
+def test_subsets_share_no_source_across_splits(demo):
+    asked, _, _, foregrounds, backgrounds = demo
+    counts = {"strong": 5, "weak": 20, "unlabeled": 5, "validation": 20, "test": 20}
+    plans = plan_subsets(asked, counts, foregrounds, backgrounds)
+    assert len({clip.id for clip in plans}) == sum(counts.values())
+    used = {"train": set(), "validation": set(), "test": set()}
+    for clip in plans:
+        sources = {event.source for event in clip.events} | {clip.background.source}
+        used[SPLIT_OF_SUBSET[clip.subset]] |= sources - {None}
+    assert all(used.values())
+    assert not used["train"] & used["test"]
+    assert not used["train"] & used["validation"]
+    assert not used["validation"] & used["test"]
+
+
+def test_subsets_that_cannot_be_planned_are_one_line_errors(demo):
+    asked, _, _, foregrounds, backgrounds = demo
+    leaky = {**foregrounds, "test": foregrounds["test"] + foregrounds["train"][:1]}
+    no_test = {split: backgrounds[split] for split in ("train", "validation")}
+    for arguments, reason in (
+        (({"test": 1}, leaky, backgrounds), "is in the splits 'train' and 'test'"),
+        (({"dev": 1}, foregrounds, backgrounds), "got dev=1; expected a count for some of strong"),
+        (({"weak": -1}, foregrounds, backgrounds), "got weak=-1"),
+        (({"test": 1}, foregrounds, no_test), "test: no background recordings"),
+        (({"test": 1}, {}, backgrounds), "test: no foreground recordings"),
+    ):
+        with pytest.raises(SoundscapeError, match=reason) as error:
+            plan_subsets(asked, *arguments)
+        assert "\n" not in str(error.value)
+    with pytest.raises(SoundscapeError, match="textures: got 'wind'"):
+        plan(replace(asked, textures=("wind",)), "test", 1, FOREGROUNDS, BACKGROUNDS)
+
+
+def test_a_written_folder_has_audio_and_tables_in_deseds_layout(tmp_path):
+    store = Store.local(tmp_path)
+    asked = replace(SETTINGS, events_min=0)
+    heard = []
+    written = {}
+    for subset in ("strong", "weak", "unlabeled"):
+        written[subset] = plan(asked, subset, 12, FOREGROUNDS, BACKGROUNDS)
+        write_subset(store, written[subset], READ, on_clip=lambda clip: heard.append(clip.id))
+    assert heard == [clip.id for plans in written.values() for clip in plans]
+
+    def rows(name):
+        return list(csv.DictReader(io.StringIO(store.read(name).decode()), delimiter="\t"))
+
+    for subset, table in (("strong", "metadata"), ("weak", "truth"), ("unlabeled", "truth")):
+        listed = rows(f"{table}/{subset}.tsv")
+        assert {row["filename"] for row in listed} == {f"{c.id}.flac" for c in written[subset]}
+        for clip in written[subset]:
+            mine = [row for row in listed if row["filename"] == f"{clip.id}.flac"]
+            if not clip.events:
+                assert [mine[0][key] for key in ("onset", "offset", "event_label")] == [""] * 3
+                continue
+            for row, (onset_s, offset_s, label) in zip(mine, clip.strong(), strict=True):
+                assert float(row["onset"]) == pytest.approx(onset_s, abs=5.1e-4)
+                assert float(row["offset"]) == pytest.approx(offset_s, abs=5.1e-4)
+                assert row["event_label"] == label
+    assert any(not clip.events for clip in written["strong"])
+    for row, clip in zip(rows("metadata/weak.tsv"), written["weak"], strict=True):
+        assert row["event_labels"] == ",".join(sorted({event.label for event in clip.events}))
+    assert store.read("metadata/unlabeled.tsv").startswith(b"filename\nunlabeled-000000.flac\n")
+    clip = written["weak"][3]
+    samples = decode(store.read(f"weak/{clip.id}.flac"), clip.id)
+    np.testing.assert_allclose(samples, render(clip, READ), atol=2**-16)
+    lines = store.read("recipes/weak.jsonl").decode().splitlines()
+    assert [Soundscape.from_json(line) for line in lines] == written["weak"]
+    assert set(label_tables(written["strong"])) == {
+        "metadata/strong.tsv",
+        "recipes/strong.jsonl",
+    }
+
+
+def test_the_reader_keeps_what_fits_and_forgets_the_oldest(tmp_path):
+    store = Store.local(tmp_path)
+    for name in "abc":
+        store.write(f"{name}.wav", encode(np.full(1000, 0.1, np.float32), RATE_HZ, "wav"))
+    read = RecordingReader({"x": store}, RATE_HZ, cache_bytes=8000)
+    first = read("x/a.wav")
+    assert read("x/a.wav") is first
+    read("x/b.wav"), read("x/c.wav")  # each is 4000 bytes
+    assert read("x/a.wav") is not first
+    store.write("nan.wav", b"RIFF")
+    with pytest.raises(AudioError, match=r"nan\.wav"):
+        read("x/nan.wav")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"event_max_s": 11.0}, "event_max_s and duration_s: got 11.0 and 10.0"),
+        ({"snr_min_db": 20.0}, "snr_db: got 20.0 and 15.0"),
+        ({"snr_max_db": float("nan")}, "snr_db"),
+        ({"events_min": 5}, "events: got 5 and 4"),
+        ({"events_min": -1}, "expected 0 or more"),
+        ({"event_min_s": 0.0}, "event_min_s: got 0.0"),
+        ({"event_min_s": 6.0}, "event_s: got 6.0 and 5.0"),
+        ({"texture_min_s": 6.0}, "texture_min_s and event_max_s"),
+        ({"background_max_dbfs": 3.0}, "full scale"),
+        ({"white_noise_share": 1.5}, "white_noise_share: got 1.5"),
+        ({"onsets": "early"}, "onsets: got 'early'"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz: got 0"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_impossible_settings_are_one_line_errors(changes, reason):
+    with pytest.raises(SoundscapeError, match=reason) as error:
+        replace(SETTINGS, **changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_silent_recording_is_named():
+    silent = Recording(name="f/dog/1.wav", label="dog", source="1")
+    for trim in (trim_foreground, trim_background):
+        with pytest.raises(AudioError, match=r"f/dog/1\.wav: silent"):
+            trim(SETTINGS, silent, lambda name: np.zeros(RATE_HZ, np.float32))
+
+
+def test_real_recordings_give_events_of_sensible_lengths_quickly(shared_dir):
+    audio = Store.local(shared_dir / "data/esc10/audio")
+    textures = ("chainsaw", "clock_tick", "fire_crackling", "helicopter")
+    asked = SoundscapeSettings(textures=textures)
+    read = RecordingReader({"audio": audio}, asked.sample_rate_hz)
+    some = [r for r in class_folders(audio, "audio") if r.fold == "4" and r.source < "3"]
+    sounds, scenes = part_backgrounds(some, ["rain", "sea_waves"])
+    plans = plan(
+        asked,
+        "validation",
+        100,
+        [trim_foreground(asked, recording, read) for recording in sounds],
+        [trim_background(asked, recording, read) for recording in scenes],
+    )
+    lengths = {}
+    for clip in plans:
+        for onset_s, offset_s, label in clip.strong():
+            lengths.setdefault(label, []).append(offset_s - onset_s)
+    assert len(lengths) == 8
+    assert np.median(lengths["person_sneeze"]) < 1 < np.median(lengths["rooster"]) < 3.5
+    for label in textures:
+        assert 1.5 < np.median(lengths[label]) < 4.5
+    started = time.perf_counter()
+    for clip in plans[:20]:
+        assert len(render_clip(clip, read)) > 10_000
+    assert time.perf_counter() - started < 20 * 0.2  # 9 ms each where this was written

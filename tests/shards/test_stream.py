@@ -1,0 +1,68 @@
+"""The training order: permutations, exact epochs, equal shares, any step by itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shards.stream import BatchOrder, Group, permute
+
+
+@given(st.integers(1, 3000), st.integers(0, 2**63))
+def test_every_position_maps_to_another_index(size: int, key: int) -> None:
+    assert sorted(permute(np.arange(size), size, key)) == list(range(size))
+
+
+def test_orders_look_random() -> None:
+    orders = np.stack([permute(np.arange(50), 50, key) for key in range(4000)])
+    first = np.bincount(orders[:, 0], minlength=50)
+    expected = 4000 / 50
+    assert ((first - expected) ** 2 / expected).sum() < 100  # chi square, 49 degrees of freedom
+    neighbours = np.abs(np.diff(orders.astype(int), axis=1))
+    assert (neighbours == 1).mean() == pytest.approx(2 / 50, abs=0.005)
+
+
+def test_a_hundred_million_clips_need_no_list() -> None:
+    indices = permute(np.arange(10**8 - 1000, 10**8), 10**8, 7)
+    assert len(set(indices.tolist())) == 1000
+    assert indices.min() >= 0
+    assert indices.max() < 10**8
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.sampled_from([1, 2, 4]), st.integers(0, 2**31))
+def test_every_clip_once_per_epoch_on_any_number_of_ranks(
+    size: int, quarter: int, world: int, seed: int
+) -> None:
+    per_batch = 4 * quarter
+    order = BatchOrder({"strong": Group(size=size, per_batch=per_batch)}, seed)
+    steps = -(-3 * size // per_batch)
+    seen = np.concatenate(
+        [order.batch(s, r, world)["strong"] for s in range(steps) for r in range(world)]
+    )
+    for epoch in range(3):
+        assert sorted(seen[epoch * size : (epoch + 1) * size]) == list(range(size))
+    alone = np.concatenate([order.batch(s)["strong"] for s in range(steps)])
+    assert np.array_equal(seen, alone)
+
+
+def test_epochs_and_seeds_differ_and_small_groups_cycle() -> None:
+    groups = {
+        "weak": Group(size=64, per_batch=8),
+        "strong": Group(size=8, per_batch=8),
+        "unlabeled": Group(size=0, per_batch=8),
+    }
+    order = BatchOrder(groups, 1)
+    assert order.steps_per_epoch == 8
+    first, second = order.batch(0), order.batch(1)
+    assert set(first) == {"strong", "weak"}
+    assert sorted(first["strong"]) == sorted(second["strong"]) == list(range(8))
+    assert list(first["strong"]) != list(second["strong"])
+    other = BatchOrder(groups, 2).batch(0)
+    assert list(other["weak"]) != list(first["weak"])
+
+
+def test_impossible_orders_say_why() -> None:
+    with pytest.raises(ValueError, match="no clips to train on"):
+        BatchOrder({"strong": Group(size=0, per_batch=4)}, 0)
+    with pytest.raises(ValueError, match="multiple of the number of workers"):
+        BatchOrder({"strong": Group(size=9, per_batch=3)}, 0).batch(0, 0, 2)
