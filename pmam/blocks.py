@@ -1,0 +1,90 @@
+"""Frames that need not fit in memory: an array, or a function that opens a new pass of blocks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Array: TypeAlias = torch.Tensor | npt.NDArray[Any]
+Frames: TypeAlias = Array | Callable[[], Iterable[Array]]
+Device: TypeAlias = torch.device | str | None
+
+# Rows that one step of arithmetic works on: the temporaries stay in the cache of a CPU core,
+# and are large enough to fill a GPU.
+ROWS_ON_CPU = 4096
+ROWS_ON_GPU = 65536
+
+
+def steps_of(frames: Frames, device: Device = None) -> Iterator[torch.Tensor]:
+    """One pass over the frames in pieces `(n, D)`, n bounded, float32 or float64, in order.
+
+    `device` None leaves the pieces where they are. float16 and bfloat16 become float32.
+    Raises `ValueError` for blocks that are not `(n, D)` floating point, whose D differs, or
+    that hold NaN or infinity.
+    """
+    width: int | None = None
+    row = 0
+    for block in _blocks_of(frames):
+        if block.ndim != 2:
+            raise ValueError(f"frames: got shape {tuple(block.shape)}; expected blocks of (n, D)")
+        if width is not None and block.shape[1] != width:
+            raise ValueError(
+                f"frames: got D = {block.shape[1]} after D = {width}; expected one width: "
+                "embed all clips with the same encoder"
+            )
+        width = int(block.shape[1])
+        at_home = block.device if isinstance(block, torch.Tensor) else "cpu"
+        rows = ROWS_ON_CPU if torch.device(device or at_home).type == "cpu" else ROWS_ON_GPU
+        for start in range(0, block.shape[0], rows):
+            piece = _as_tensor(block[start : start + rows]).to(device)
+            if not bool(torch.isfinite(piece).all()):
+                bad = row + start + int((~torch.isfinite(piece).all(dim=1)).nonzero()[0])
+                raise ValueError(f"frames: row {bad} holds NaN or infinity; expected finite values")
+            yield piece
+        row += block.shape[0]
+
+
+def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> torch.Tensor:
+    """A uniform sample without replacement `(min(size, N), D)`, in stream order, from one pass.
+
+    Every frame draws a random number and the `size` smallest stay: so the sample depends on the
+    seed and the frames, and not on how they are cut into blocks.
+    """
+    generator = np.random.default_rng(seed)
+    kept: torch.Tensor | None = None
+    draws = np.empty(0)
+    for piece in steps_of(frames, device):
+        fresh = generator.random(len(piece))
+        limit = draws.max() if len(draws) == size else np.inf  # far into a stream few come in
+        candidates = np.flatnonzero(fresh < limit)
+        rows = piece[torch.as_tensor(candidates, device=piece.device)]
+        kept = rows if kept is None else torch.cat([kept, rows])
+        draws = np.concatenate([draws, fresh[candidates]])
+        if len(draws) > size:
+            stay = np.sort(np.argpartition(draws, size)[:size])
+            kept, draws = kept[torch.as_tensor(stay, device=kept.device)], draws[stay]
+    if kept is None:
+        raise ValueError("frames: got none; expected at least one block of (n, D)")
+    return kept
+
+
+def _blocks_of(frames: Frames) -> Iterable[Array]:
+    if isinstance(frames, torch.Tensor | np.ndarray):
+        return (frames,)
+    if not callable(frames):
+        raise ValueError(
+            f"frames: got {type(frames).__name__}; expected an array (N, D), or a function that "
+            "returns a new iterator of blocks (n, D) at each call"
+        )
+    return frames()
+
+
+def _as_tensor(block: Array) -> torch.Tensor:
+    if not isinstance(block, torch.Tensor):
+        # torch takes no read-only memory and no foreign byte order; a piece is small: copy it
+        block = torch.from_numpy(np.require(block, requirements=["C", "W"]))
+    if not block.is_floating_point():
+        raise ValueError(f"frames: got {block.dtype}; expected floating point")
+    return block if block.dtype in (torch.float32, torch.float64) else block.float()

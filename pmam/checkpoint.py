@@ -1,0 +1,185 @@
+"""Checkpoints: tensors as safetensors, the settings that shape them as JSON, never pickle."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
+from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.settings import from_json, to_json
+
+FORMAT_VERSION = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged, of another format or of another shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model on its way to or from storage."""
+
+    tensors: bytes  # safetensors
+    description: bytes  # JSON
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies these weights: the sha256 of the tensors."""
+        return hashlib.sha256(self.tensors).hexdigest()
+
+
+def _pack(kind: str, module: nn.Module, settings: dict[str, Any]) -> Checkpoint:
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    tensors = safetensors.torch.save(state)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "sha256": hashlib.sha256(tensors).hexdigest(),
+        "settings": settings,
+    }
+    return Checkpoint(tensors=tensors, description=json.dumps(description, indent=2).encode())
+
+
+def pack_encoder(encoder: FrameEncoder) -> Checkpoint:
+    """A calibrated encoder; where its pretrained weights came from stays in the settings."""
+    return _pack("encoder", encoder, to_json(encoder.settings))
+
+
+def pack_masked(model: MaskedAudioModel) -> Checkpoint:
+    """A pretrained model."""
+    settings = {
+        "model": to_json(model.backbone.settings),
+        "prototype_width": model.prototype_width,
+    }
+    return _pack("masked", model, settings)
+
+
+def pack_detector(model: Detector) -> Checkpoint:
+    """A fine-tuned detector with its classes."""
+    settings = {"model": to_json(model.backbone.settings), "classes": list(model.classes)}
+    return _pack("detector", model, settings)
+
+
+def unpack(checkpoint: Checkpoint, name: str) -> FrameEncoder | MaskedAudioModel | Detector:
+    """The model in evaluation mode; `name` stands in errors.
+
+    Raises:
+        CheckpointError: damaged, of another format version, or tensors that do not fit.
+    """
+    try:
+        description = json.loads(checkpoint.description)
+        version, kind = description["format_version"], description["kind"]
+        settings, digest = description["settings"], description["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{name}: not a checkpoint description ({error!r})") from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{name}: format version {version}, expected {FORMAT_VERSION}; "
+            "train it again with this version of pmam"
+        )
+    if checkpoint.fingerprint != digest:
+        raise CheckpointError(f"{name}: tensors do not match their sha256; copy or train it again")
+    model: FrameEncoder | MaskedAudioModel | Detector
+    if kind == "encoder":
+        model = build_encoder(from_json(EncoderSettings, settings))
+    elif kind == "masked":
+        shape = from_json(ModelSettings, settings["model"])
+        model = MaskedAudioModel(Backbone(shape), settings["prototype_width"])
+    elif kind == "detector":
+        shape = from_json(ModelSettings, settings["model"])
+        model = Detector(Backbone(shape), tuple(settings["classes"]))
+    else:
+        raise CheckpointError(f"{name}: kind {kind!r}, expected encoder, masked or detector")
+    load_strictly(model, safetensors.torch.load(checkpoint.tensors), name)
+    return model.eval()
+
+
+def load_strictly(module: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
+    """Load a state dict whose names and shapes must all fit.
+
+    Raises:
+        CheckpointError: names what is missing, unexpected or of another shape.
+    """
+    own = module.state_dict()
+    missing = sorted(own.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - own.keys())
+    reshaped = [
+        f"{key} {tuple(tensors[key].shape)} for {tuple(own[key].shape)}"
+        for key in sorted(own.keys() & tensors.keys())
+        if own[key].shape != tensors[key].shape
+    ]
+    problems = [
+        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for what, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", reshaped),
+        )
+        if names
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{name}: tensors do not fit {type(module).__name__}: {'; '.join(problems)}"
+        )
+    module.load_state_dict(tensors)
+
+
+def read_published(path: Path) -> dict[str, Tensor]:
+    """A state dict from a published file, without running any code in it.
+
+    Raises:
+        CheckpointError: the file is missing, or is no state dict of tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; give the path of the published weights")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: cannot be read as weights ({reason})") from error
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise CheckpointError(f"{path}: expected a state dict of tensors")
+    return loaded
+
+
+def load_published(encoder: FrameEncoder, published: dict[str, Tensor], name: str) -> None:
+    """Give an encoder the weights of a published file.
+
+    Raises:
+        CheckpointError: names and shapes do not fit this encoder.
+    """
+    try:
+        encoder.load_published(published)
+    except RuntimeError as error:  # torch lists every name over many lines
+        lines = [line.strip() for line in str(error).splitlines()[1:4]]
+        raise CheckpointError(
+            f"{name}: does not fit {type(encoder).__name__}: {' '.join(lines)[:300]}; "
+            "give the file published for this encoder"
+        ) from error
+
+
+def start_backbone(
+    model: FrameEncoder | MaskedAudioModel | Detector, context: ContextSettings
+) -> Backbone:
+    """The backbone to train on: a trained model's own, or a new context over an encoder.
+
+    Raises:
+        CheckpointError: a trained model whose context network has another size than asked.
+    """
+    if isinstance(model, FrameEncoder):
+        backbone = Backbone(ModelSettings(encoder=model.settings, context=context))
+        backbone.encoder.load_state_dict(model.state_dict())
+        return backbone
+    if model.backbone.settings.context != context:
+        raise CheckpointError(
+            f"the checkpoint has {model.backbone.settings.context}, asked for {context}; "
+            "give the same settings of the context network to both stages"
+        )
+    return model.backbone

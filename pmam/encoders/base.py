@@ -1,0 +1,117 @@
+"""What every frame encoder is: a fixed part that can be cached, and a part that is trained."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pmam.pca import Moments, fit_projection, fit_standardiser
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSettings:
+    """Which encoder, and how its inputs are prepared."""
+
+    name: str = "small_cnn"
+    # A file of pretrained weights, for encoders that are not trained from scratch.
+    weights: str | None = None
+    # Keep this many principal components of the standardised inputs; None keeps all.
+    pca: int | None = None
+
+
+class Calibration(nn.Module):
+    """Standardisation, and perhaps a PCA, fitted on training clips: part of the encoder."""
+
+    mean: Tensor
+    scale: Tensor
+    components: Tensor
+    fitted: Tensor
+
+    def __init__(self, raw_width: int, width: int | None) -> None:
+        super().__init__()
+        width_out = raw_width if width is None else width
+        if width_out > raw_width:
+            raise ValueError(f"pca {width}: expected at most the {raw_width} raw channels")
+        self.reduces = width is not None
+        self.register_buffer("mean", torch.zeros(raw_width))
+        self.register_buffer("scale", torch.ones(raw_width))
+        shape = (width_out, raw_width) if self.reduces else (0, raw_width)
+        self.register_buffer("components", torch.zeros(shape))
+        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def width(self) -> int:
+        """Channels that come out."""
+        return int(self.components.shape[0] if self.reduces else self.mean.shape[0])
+
+    def fit(self, total: Moments) -> None:
+        """Take the statistics of training frames `(N, raw width)`."""
+        if self.reduces:
+            projection = fit_projection(total, self.width)
+            self.components.copy_(projection.components)
+        standardiser = fit_standardiser(total)
+        self.mean.copy_(standardiser.mean)
+        self.scale.copy_(standardiser.scale)
+        self.fitted.fill_(True)
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """`(B, frames, raw width)` to `(B, frames, width)`."""
+        if not self.fitted:
+            raise RuntimeError("the encoder is not calibrated: run `pmam embed` first")
+        standard = (raw - self.mean) / self.scale
+        return standard @ self.components.T if self.reduces else standard
+
+
+class FrameEncoder(nn.Module):
+    """Waveforms to frames, in two steps.
+
+    `inputs` is fixed (a spectrogram, or a pretrained network's features) and so can be computed
+    once and cached; `forward` is trained together with the rest of the model.
+    """
+
+    settings: EncoderSettings
+    needs_weights = False  # whether it is useless without a published file
+    sample_rate_hz: int
+    input_hop_s: float  # between the frames of `inputs`
+    hop_s: float  # between the frames of `forward`
+    width: int  # channels of `forward`
+    calibration: Calibration
+
+    def load_published(self, published: dict[str, Tensor]) -> None:
+        """Take the weights of a published file, under the names that they have there."""
+        raise TypeError(f"{type(self).__name__} is trained from scratch: it has no weights to load")
+
+    def raw(self, waveform: Tensor) -> Tensor:
+        """Uncalibrated inputs: `(B, samples)` to `(B, frames, raw width)`."""
+        raise TypeError(f"{type(self).__name__} does not say what its inputs are")
+
+    @torch.no_grad()
+    def inputs(self, waveform: Tensor) -> Tensor:
+        """Calibrated inputs: `(B, samples)` to `(B, input frames, input width)`."""
+        calibrated: Tensor = self.calibration(self.raw(waveform))
+        return calibrated
+
+    @property
+    def input_frames_per_frame(self) -> int:
+        """How many frames of `inputs` make one frame of `forward`."""
+        return round(self.hop_s / self.input_hop_s)
+
+    def pooled_inputs(self, inputs: Tensor) -> Tensor:
+        """Inputs averaged to the hop of `forward`: `(B, frames, input width)`."""
+        return pool_frames(inputs, self.input_frames_per_frame)
+
+
+def pad_frames(frames: Tensor, multiple: int) -> Tensor:
+    """Repeat the last of `(B, T, channels)` until T is a multiple."""
+    missing = -frames.shape[1] % multiple
+    if missing == 0:
+        return frames
+    return torch.cat([frames, frames[:, -1:].expand(-1, missing, -1)], dim=1)
+
+
+def pool_frames(frames: Tensor, factor: int) -> Tensor:
+    """Average neighbours: `(B, T, channels)` to `(B, ceil(T / factor), channels)`."""
+    if factor == 1:
+        return frames
+    padded = pad_frames(frames, factor)
+    return torch.stack([padded[:, start::factor] for start in range(factor)]).mean(dim=0)

@@ -1,0 +1,99 @@
+"""Events of a stream of any length: no step holds more than a few windows."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pmam.detector import Detector
+from pmam.postprocess import median_filter_frames
+from pmam.windows import OverlapAdd
+
+Floats = npt.NDArray[np.float32]
+
+
+def window_scores(
+    detector: Detector, windows: Iterable[tuple[int, Floats]], overlap: int, batch: int
+) -> Iterator[Floats]:
+    """Frame probabilities `(frames, classes)` of a stream of windows, in blocks.
+
+    Args:
+        detector: in evaluation mode.
+        windows: `(first frame, samples)`, in order; neighbours of one length go in together.
+        overlap: frames that neighbours share.
+        batch: windows that go in together at most.
+    """
+    adder = OverlapAdd(overlap)
+    for _, alike in itertools.groupby(windows, key=lambda window: len(window[1])):
+        while group := list(itertools.islice(alike, batch)):
+            frames = _probabilities(detector, np.stack([samples for _, samples in group]))
+            for (first, _), of_window in zip(group, frames, strict=True):
+                yield adder.add(first, of_window)
+    yield adder.finish()
+
+
+@torch.inference_mode()
+def _probabilities(detector: Detector, samples: Floats) -> Floats:
+    """`(B, samples)` to `(B, frames, classes)`."""
+    device = next(detector.parameters()).device
+    inputs = detector.backbone.encoder.inputs(torch.from_numpy(samples).to(device))
+    frames: Floats = detector(inputs).frames.float().cpu().numpy()
+    return frames
+
+
+def smoothed(scores: Iterable[Floats], sizes: Sequence[int]) -> Iterator[Floats]:
+    """`median_filter_frames` of a stream: the same numbers, in blocks of other lengths.
+
+    Args:
+        scores: blocks `(frames, classes)` of any lengths.
+        sizes: the filter of each class in frames, odd numbers.
+    """
+    reach = max(sizes) // 2  # frames on either side that the widest filter looks at
+    held: Floats | None = None
+    given = 0  # frames at the head of `held` that are out already, and still looked at
+    for block in scores:
+        held = block if held is None else np.concatenate([held, block])
+        ready = len(held) - reach
+        if ready > given:
+            yield median_filter_frames(held, sizes)[given:ready]
+            given = min(reach, ready)
+            held = held[ready - given :]
+    if held is not None:
+        yield median_filter_frames(held, sizes)[given:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Neighbouring frames of one class above the threshold."""
+
+    column: int  # of the class
+    first: int  # frame
+    end: int  # the frame after the last
+    peak: float  # the highest score in it
+
+
+def runs(scores: Iterable[Floats], threshold: float) -> Iterator[Run]:
+    """`pmam.events.decode` of a stream, with the peak of each run; a run comes when it ends."""
+    limit = np.float64(threshold)  # in double precision, as `decode` compares
+    start = 0  # frame with which the block begins
+    unfinished: dict[int, tuple[int, float]] = {}  # column: first frame, peak so far
+    for block in scores:
+        active = block > limit  # (frames, classes)
+        before = np.isin(np.arange(block.shape[1]), list(unfinished))
+        for row, column in np.argwhere(np.diff(active, axis=0, prepend=before[None])).tolist():
+            if active[row, column]:
+                unfinished[column] = (start + row, 0.0)
+                continue
+            first, peak = unfinished.pop(column)
+            inside = block[max(first - start, 0) : row, column]
+            peak = float(inside.max(initial=peak))
+            yield Run(column=column, first=first, end=start + row, peak=peak)
+        for column, (first, peak) in unfinished.items():
+            inside = block[max(first - start, 0) :, column]
+            unfinished[column] = (first, float(inside.max(initial=peak)))
+        start += len(block)
+    for column, (first, peak) in unfinished.items():
+        yield Run(column=column, first=first, end=start, peak=peak)

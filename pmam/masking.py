@@ -1,0 +1,73 @@
+"""Block masking of frame sequences: mask token, random frame or kept (arXiv 2409.17656, 3.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskSettings:
+    """How much is masked, in what blocks, and what stands in its place."""
+
+    rate: float = 0.8
+    block_s: float = 0.1
+    # Shares of the masked frames; what is left of 1 keeps its frame.
+    token_share: float = 0.9
+    random_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate <= 1:
+            raise ValueError(f"mask rate {self.rate}: expected a share between 0 and 1")
+        if min(self.token_share, self.random_share) < 0 or self.token_share + self.random_share > 1:
+            raise ValueError(
+                f"mask shares {self.token_share} token + {self.random_share} random: "
+                "expected shares of at least 0 whose sum is at most 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskDraws:
+    """The random numbers of one mask, so that a mask is a pure function of them."""
+
+    block_noise: Tensor  # (B, blocks), uniform in [0, 1)
+    style: Tensor  # (B, T), uniform in [0, 1)
+    source: Tensor  # (B, T), indices into the B * T frames of the batch
+
+
+def draw(batch: int, frames: int, block_frames: int, generator: torch.Generator) -> MaskDraws:
+    """Fresh random numbers for `batch` clips of `frames` frames."""
+    blocks = -(-frames // block_frames)
+    return MaskDraws(
+        block_noise=torch.rand(batch, blocks, generator=generator),
+        style=torch.rand(batch, frames, generator=generator),
+        source=torch.randint(batch * frames, (batch, frames), generator=generator),
+    )
+
+
+def block_mask(noise: Tensor, frames: int, block_frames: int, rate: float) -> Tensor:
+    """Mask the `round(rate * blocks)` blocks of lowest noise: `(B, blocks)` to `(B, frames)` bool.
+
+    A last block may be short. At a positive rate at least one block is masked.
+    """
+    blocks = noise.shape[1]
+    masked_blocks = max(round(rate * blocks), 1) if rate > 0 else 0
+    rank = noise.argsort(dim=1).argsort(dim=1)
+    return (rank < masked_blocks).repeat_interleave(block_frames, dim=1)[:, :frames]
+
+
+def apply_mask(
+    x: Tensor, mask: Tensor, token: Tensor, draws: MaskDraws, settings: MaskSettings
+) -> Tensor:
+    """Replace masked frames of `x (B, T, width)`; others stay as they are.
+
+    Of the masked frames, `token_share` become `token (width,)`, `random_share` any frame of the
+    batch, the rest stay, as in BERT.
+    """
+    becomes_token = mask & (draws.style < settings.token_share)
+    becomes_random = (
+        mask & ~becomes_token & (draws.style < settings.token_share + settings.random_share)
+    )
+    random_frames = x.flatten(0, 1)[draws.source.flatten()].view_as(x)
+    x = torch.where(becomes_random[..., None], random_frames, x)
+    return torch.where(becomes_token[..., None], token.to(x.dtype), x)

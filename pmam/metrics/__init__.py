@@ -1,0 +1,25 @@
+"""Numbers that say how good a detector is.
+
+``METRICS`` holds them all under their names. To add one: a function from an
+:class:`~pmam.metrics.evaluation_set.EvaluationSet` to something with ``.value`` and ``.per_class``,
+in a file of this folder, and one line here.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.event_f1 import event_f1
+from pmam.metrics.psds import PSDS1, PSDS2, psds
+from pmam.metrics.results import MetricResult
+from pmam.metrics.tagging import macro_clip_ap, macro_frame_ap
+
+METRICS: dict[str, Callable[[EvaluationSet], MetricResult]] = {
+    "psds1": partial(psds, settings=PSDS1),
+    "psds2": partial(psds, settings=PSDS2),
+    "event_f1": event_f1,  # at a threshold of 0.5
+    "frame_ap": macro_frame_ap,
+    "clip_ap": macro_clip_ap,
+}
+
+__all__ = ["METRICS", "EvaluationSet", "MetricResult"]

@@ -1,0 +1,227 @@
+"""Which detections are right, false or cross-triggered, at every threshold (arXiv 1910.08440).
+
+Section 2 of the paper: a detection is valid when enough of it lies in ground truth of its class
+(DTC), else it is a false positive; a ground-truth event is found when valid detections cover enough
+of it (GTC); a false positive that lies enough in ground truth of another class cross-triggers that
+class (CTTC). Here this is counted for all segments of :mod:`pmam.metrics.segments` at once.
+
+"Enough" compares whole microseconds, as sed_scores_eval does, so that a ratio that is met exactly
+does not depend on rounding errors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pmam.events import FloatArray
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.segments import IntArray, Segments, ranges
+
+
+def whole_us(seconds: FloatArray) -> FloatArray:
+    """Seconds to the nearest whole microsecond (as floats)."""
+    return np.rint(seconds * 1e6)
+
+
+def merged(onsets_s: FloatArray, offsets_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Events of one class in one clip with overlapping ones united, in order of time.
+
+    Two events that only touch stay two.
+    """
+    order = np.lexsort((offsets_s, onsets_s))
+    onsets_s, offsets_s = onsets_s[order], np.maximum.accumulate(offsets_s[order])
+    starts = np.ones(len(onsets_s), dtype=bool)
+    starts[1:] = whole_us(onsets_s[1:]) >= whole_us(offsets_s[:-1])
+    ends = np.append(starts[1:], True)
+    return onsets_s[starts], offsets_s[ends]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """All clips' frames laid out in one row of slots (see :class:`pmam.metrics.segments.Segments`).
+
+    Args:
+        base: ``(clips,)`` each clip's first slot.
+        clip: ``(slots,)`` the clip of each slot.
+        edges_s: ``(slots,)`` the borders of the frames.
+        longest: frames of the longest clip.
+    """
+
+    base: IntArray
+    clip: IntArray
+    edges_s: FloatArray
+    longest: int
+
+    @classmethod
+    def of(cls, clips: EvaluationSet) -> "Slots":
+        """The layout of an evaluation set."""
+        edges_s = [clips.edges_s(clip) for clip in clips.clips]
+        sizes = np.array([len(edges) for edges in edges_s])
+        return cls(
+            base=np.cumsum(sizes) - sizes,
+            clip=np.repeat(np.arange(len(sizes)), sizes),
+            edges_s=np.concatenate(edges_s),
+            longest=int(sizes.max()) - 1,
+        )
+
+    def scores(self, clips: EvaluationSet, label: int) -> FloatArray:
+        """One class's scores ``(slots,)``, -inf in the slot behind each clip."""
+        scores = np.full(len(self.edges_s), -np.inf)
+        for base, clip in zip(self.base, clips.clips, strict=True):
+            column = clips.scores[clip][:, label]
+            scores[base : base + len(column)] = column
+        return scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundTruth:
+    """Merged events ``(events,)`` in order of clip and class, and rows of covered time.
+
+    A row is a pair of clip and class that has events. Its ``covered_s`` says, for each border of
+    the clip's frames, how much of the class's ground truth lies before it: a difference of two
+    of them is an intersection.
+
+    Args:
+        clip, label, onset_s, offset_s: ``(events,)``.
+        row_clip, row_label: ``(rows,)``.
+        row_start: ``(rows,)`` where a row begins in ``covered_s``.
+        covered_s: all rows, one after the other.
+    """
+
+    clip: IntArray
+    label: IntArray
+    onset_s: FloatArray
+    offset_s: FloatArray
+    row_clip: IntArray
+    row_label: IntArray
+    row_start: IntArray
+    covered_s: FloatArray
+
+    @classmethod
+    def of(cls, clips: EvaluationSet) -> "GroundTruth":
+        """The merged ground truth of an evaluation set."""
+        rows, onsets, offsets, covered = [], [], [], []
+        for index, clip in enumerate(clips.clips):
+            edges_s = clips.edges_s(clip)
+            for label, name in enumerate(clips.classes):
+                events = list(clips.events_of(clip, name))
+                if not events:
+                    continue
+                onset_s, offset_s = merged(
+                    np.array([event.onset_s for event in events], dtype=np.float64),
+                    np.array([event.offset_s for event in events], dtype=np.float64),
+                )
+                knots = np.stack([onset_s, offset_s], axis=1).ravel()
+                total = np.cumsum(offset_s - onset_s)
+                before = np.concatenate([[0.0], total[:-1]])
+                so_far = np.stack([before, total], axis=1).ravel()
+                covered.append(np.interp(edges_s, knots, so_far))
+                rows.append((index, label))
+                onsets.append(onset_s)
+                offsets.append(offset_s)
+        empty = np.zeros(0)
+        table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        events_per_row = [len(row) for row in onsets]
+        sizes = np.array([len(row) for row in covered], dtype=np.int64)
+        return cls(
+            clip=np.repeat(table[:, 0], events_per_row),
+            label=np.repeat(table[:, 1], events_per_row),
+            onset_s=np.concatenate([empty, *onsets]),
+            offset_s=np.concatenate([empty, *offsets]),
+            row_clip=table[:, 0],
+            row_label=table[:, 1],
+            row_start=np.cumsum(sizes) - sizes,
+            covered_s=np.concatenate([empty, *covered]),
+        )
+
+
+def overlap_s(
+    segments: Segments, of: IntArray, rows: IntArray, slots: Slots, truth: GroundTruth
+) -> FloatArray:
+    """Seconds that segment ``of[i]`` shares with the ground truth of row ``rows[i]``, ``(m,)``."""
+    start = truth.row_start[rows] - slots.base[truth.row_clip[rows]]
+    before_end_s = truth.covered_s[start + segments.end[of]]
+    before_first_s = truth.covered_s[start + segments.first[of]]
+    return np.asarray(before_end_s - before_first_s)
+
+
+def length_s(segments: Segments, slots: Slots) -> FloatArray:
+    """The segments' lengths in seconds, ``(segments,)``."""
+    return slots.edges_s[segments.end] - slots.edges_s[segments.first]
+
+
+def valid_detections(
+    segments: Segments, label: int, slots: Slots, truth: GroundTruth, dtc: float
+) -> npt.NDArray[np.bool_]:
+    """Detection tolerance criterion: which segments lie in their class's events by ``dtc``."""
+    row_of_clip = np.full(len(slots.base), -1)
+    own = np.flatnonzero(truth.row_label == label)
+    row_of_clip[truth.row_clip[own]] = own
+    row = row_of_clip[slots.clip[segments.first]]
+    some = np.flatnonzero(row >= 0)
+    shared_s = np.zeros(len(row))
+    shared_s[some] = overlap_s(segments, some, row[some], slots, truth)
+    return np.asarray(whole_us(shared_s) >= whole_us(dtc * length_s(segments, slots)))
+
+
+def cross_triggers(
+    false: Segments, label: int, slots: Slots, truth: GroundTruth, cttc: float
+) -> tuple[IntArray, IntArray]:
+    """Cross-trigger tolerance criterion on false positives: pairs (segment, other class)."""
+    clip = slots.clip[false.first]
+    others = np.flatnonzero(truth.row_label != label)
+    of, position = ranges(
+        np.searchsorted(truth.row_clip[others], clip, side="left"),
+        np.searchsorted(truth.row_clip[others], clip, side="right"),
+    )
+    rows = others[position]
+    shared_s = overlap_s(false, of, rows, slots, truth)
+    enough = whole_us(shared_s) >= whole_us(cttc * length_s(false, slots)[of])
+    return of[enough], truth.row_label[rows[enough]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """Steps of a count when the threshold falls to ``at``, ``(changes,)`` each."""
+
+    at: FloatArray
+    step: FloatArray
+    clip: IntArray
+
+
+def found_events(
+    valid: Segments, label: int, slots: Slots, truth: GroundTruth, gtc: float
+) -> Changes:
+    """Ground-truth intersection criterion: when events of a class become (un)found.
+
+    An event can be lost again as the threshold falls: a valid detection that covers it may grow
+    into one that is no longer valid.
+    """
+    own = np.flatnonzero(truth.label == label)
+    onset_s, offset_s, clip = truth.onset_s[own], truth.offset_s[own], truth.clip[own]
+    valid_clip = slots.clip[valid.first]
+    event, segment = ranges(
+        np.searchsorted(valid_clip, clip, side="left"),
+        np.searchsorted(valid_clip, clip, side="right"),
+    )
+    shared_s = np.minimum(slots.edges_s[valid.end[segment]], offset_s[event]) - np.maximum(
+        slots.edges_s[valid.first[segment]], onset_s[event]
+    )
+    event, segment, shared_s = (x[shared_s > 0] for x in (event, segment, shared_s))
+    # Covered time rises when a segment appears and falls when it disappears.
+    event = np.concatenate([event, event])
+    at = np.concatenate([valid.appears[segment], valid.disappears[segment]])
+    step_s = np.concatenate([shared_s, -shared_s])
+    order = np.lexsort((-at, event))
+    event, at, step_s = event[order], at[order], step_s[order]
+    covered_s = np.cumsum(step_s)
+    of_earlier_events_s = np.append(0.0, covered_s)[np.searchsorted(event, event, side="left")]
+    covered_s -= of_earlier_events_s
+    # Several changes at one threshold may find an event and lose it again: the steps cancel.
+    found = whole_us(covered_s) >= whole_us(gtc * (offset_s - onset_s))[event]
+    was_found = np.append(False, found[:-1])[: len(found)]
+    was_found &= np.append(False, event[1:] == event[:-1])[: len(found)]
+    step = found.astype(np.float64) - was_found
+    changed = (step != 0) & (at > -np.inf)
+    return Changes(at=at[changed], step=step[changed], clip=clip[event[changed]])

@@ -1,0 +1,220 @@
+"""Polyphonic sound detection score (PSDS), exact and independent of any grid of thresholds.
+
+Definition: Bilen et al., arXiv 1910.08440. Every distinct score is an operating point: Ebbers et
+al., arXiv 2201.13148. Conventions where the definition leaves room:
+
+- The ROC is a staircase: between two operating points the lower true-positive ratio counts.
+- Overlapping events of one class in one clip are united into one event before anything is counted
+  (psds_eval refuses them). Events that only touch stay apart.
+- A class without any event has no ratio: its value is NaN, and it is left out of the mean, of the
+  spread across classes and of the cross triggers.
+- Events and frames that reach past the end of the clip are not cut; the rate of false positives
+  is per ``durations_s``, summed over all clips, with or without events.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pmam.events import FloatArray
+from pmam.metrics.class_counts import ClassCounts, count_class
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.intersections import GroundTruth, Slots
+
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PSDSSettings:
+    """The parameters of a PSDS (arXiv 1910.08440, sections 2 and 3).
+
+    Args:
+        dtc: part of a detection that must lie in events of its class, in (0, 1].
+        gtc: part of an event that valid detections must cover, in (0, 1].
+        cttc: part of a false positive that must lie in events of another class to cross-trigger
+            it, in (0, 1]; None: cross triggers are not counted.
+        alpha_ct: weight of the cross-trigger rate in the effective false-positive rate.
+        alpha_st: weight of the standard deviation across classes, taken from their mean ratio.
+        e_max: the effective false-positive rate per hour up to which the area is taken.
+    """
+
+    dtc: float
+    gtc: float
+    cttc: float | None = None
+    alpha_ct: float = 0.0
+    alpha_st: float = 0.0
+    e_max: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name, part in (("dtc", self.dtc), ("gtc", self.gtc), ("cttc", self.cttc)):
+            if part is not None and not 0 < part <= 1:
+                raise ValueError(f"{name}={part}: expected a part of the whole in (0, 1]")
+        for name, weight in (("alpha_ct", self.alpha_ct), ("alpha_st", self.alpha_st)):
+            if not 0 <= weight < np.inf:
+                raise ValueError(f"{name}={weight}: expected a finite weight of 0 or more")
+        if not 0 < self.e_max < np.inf:
+            raise ValueError(f"e_max={self.e_max}: expected a positive rate per hour")
+        if self.alpha_ct > 0 and self.cttc is None:
+            raise ValueError(f"alpha_ct={self.alpha_ct} weighs cross triggers: give cttc too")
+
+
+PSDS1 = PSDSSettings(dtc=0.7, gtc=0.7, cttc=None, alpha_ct=0.0, alpha_st=1.0, e_max=100.0)
+"""DCASE task 4, scenario 1: exact localisation in time."""
+
+PSDS2 = PSDSSettings(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5, alpha_st=1.0, e_max=100.0)
+"""DCASE task 4, scenario 2: no confusion between classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PSDSResult:
+    """A PSDS with the curves behind it.
+
+    Args:
+        value: the area under the effective ROC up to ``e_max``, over ``e_max``: in [0, 1].
+        per_class: the same for each class's own ROC; NaN for a class without events.
+        effective_fpr_per_hour: ``(points,)`` from 0 up to at most ``e_max``.
+        tpr: ``(classes, points)`` each class's true-positive ratio there; NaN without events.
+        effective_tpr: ``(points,)`` mean minus ``alpha_st`` standard deviations, not below 0.
+    """
+
+    value: float
+    per_class: dict[str, float]
+    effective_fpr_per_hour: FloatArray
+    tpr: FloatArray
+    effective_tpr: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PSDSCounts:
+    """The counts behind a PSDS at all thresholds, kept per clip.
+
+    Counting is the work; a resample of the clips only weighs the counts anew. So a bootstrap
+    counts once and asks for :meth:`result` with new weights at each draw.
+    """
+
+    settings: PSDSSettings
+    classes: Sequence[str]
+    truth: GroundTruth
+    durations_s: FloatArray
+    per_class: list[ClassCounts]
+
+    def result(self, clip_weights: FloatArray | None = None) -> PSDSResult:
+        """The PSDS of the clips, or of a resample of them.
+
+        Args:
+            clip_weights: ``(clips,)`` how often each clip counts, in the order of
+                ``EvaluationSet.clips``; None: each once.
+
+        Raises:
+            ValueError: when the clips hold no event of any class.
+        """
+        weights = np.ones(len(self.durations_s)) if clip_weights is None else clip_weights
+        hours = float(self.durations_s @ weights) / SECONDS_PER_HOUR
+        truth, classes = self.truth, len(self.classes)
+        event_weights = weights[truth.clip]
+        events = np.bincount(truth.label, event_weights, minlength=classes)
+        event_hours = (
+            np.bincount(
+                truth.label, event_weights * (truth.offset_s - truth.onset_s), minlength=classes
+            )
+            / SECONDS_PER_HOUR
+        )
+        present = np.flatnonzero(events > 0)
+        if not len(present):
+            raise ValueError("the ground truth holds no event of any class: PSDS is undefined")
+        curves = {}
+        for label in present:
+            counts = self.per_class[label]
+            rate = counts.false_positives(weights) / hours
+            if self.settings.alpha_ct > 0 and len(present) > 1:
+                cross_rate = counts.cross_trigger_rate(weights, event_hours) / (len(present) - 1)
+                rate = rate + self.settings.alpha_ct * cross_rate
+            tpr = counts.true_positives(weights) / events[label]
+            curves[int(label)] = staircase(tpr, rate, self.settings.e_max)
+        return self._from_curves(curves)
+
+    def _from_curves(self, curves: Mapping[int, tuple[FloatArray, FloatArray]]) -> PSDSResult:
+        e_max = self.settings.e_max
+        grid = np.unique(np.concatenate([rate for _, rate in curves.values()]))
+        tpr = np.full((len(self.classes), len(grid)), np.nan)
+        per_class = dict.fromkeys(self.classes, float("nan"))
+        for label, (ratio, rate) in curves.items():
+            tpr[label] = ratio[np.searchsorted(rate, grid, side="right") - 1]
+            per_class[self.classes[label]] = normalised_area(ratio, rate, e_max)
+        effective_tpr = effective_tp_ratio(tpr[list(curves)], self.settings.alpha_st)
+        return PSDSResult(
+            value=normalised_area(effective_tpr, grid, e_max),
+            per_class=per_class,
+            effective_fpr_per_hour=grid,
+            tpr=tpr,
+            effective_tpr=effective_tpr,
+        )
+
+
+def psds_counts(clips: EvaluationSet, settings: PSDSSettings) -> PSDSCounts:
+    """Count true positives, false positives and cross triggers of all classes at all thresholds."""
+    slots, truth = Slots.of(clips), GroundTruth.of(clips)
+    return PSDSCounts(
+        settings=settings,
+        classes=clips.classes,
+        truth=truth,
+        durations_s=np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64),
+        per_class=[
+            count_class(
+                slots.scores(clips, label),
+                label,
+                slots,
+                truth,
+                dtc=settings.dtc,
+                gtc=settings.gtc,
+                cttc=settings.cttc if settings.alpha_ct > 0 else None,
+            )
+            for label in range(len(clips.classes))
+        ],
+    )
+
+
+def psds(clips: EvaluationSet, settings: PSDSSettings) -> PSDSResult:
+    """The exact PSDS of frame scores.
+
+    Raises:
+        ValueError: when the clips hold no event of any class (bad clips are refused earlier, by
+            :class:`~pmam.metrics.evaluation_set.EvaluationSet`).
+    """
+    return psds_counts(clips, settings).result()
+
+
+def staircase(tpr: FloatArray, rate: FloatArray, e_max: float) -> tuple[FloatArray, FloatArray]:
+    """The ROC of one class from its operating points, in any order.
+
+    Points that another one beats (a higher ratio at no higher rate) are left out; "detect nothing"
+    is always a point.
+
+    Returns:
+        Rising true-positive ratios and rising effective rates up to ``e_max``, from rate 0 on.
+    """
+    within = rate <= e_max
+    tpr, rate = np.append(0.0, tpr[within]), np.append(0.0, rate[within])
+    order = np.argsort(rate, kind="stable")
+    rate, best = rate[order], np.maximum.accumulate(tpr[order])
+    last_at_rate = np.append(rate[1:] > rate[:-1], True)
+    rate, best = rate[last_at_rate], best[last_at_rate]
+    rises = np.append(True, best[1:] > best[:-1])
+    return best[rises], rate[rises]
+
+
+def effective_tp_ratio(tpr: FloatArray, alpha_st: float) -> FloatArray:
+    """Mean over classes minus ``alpha_st`` standard deviations, not below 0 (1910.08440, eq. 8).
+
+    Args:
+        tpr: ``(classes, points)``.
+        alpha_st: weight of the spread across classes.
+    """
+    effective: FloatArray = np.maximum(tpr.mean(axis=0) - alpha_st * tpr.std(axis=0), 0.0)
+    return effective
+
+
+def normalised_area(tpr: FloatArray, rate: FloatArray, e_max: float) -> float:
+    """Area under a staircase of ``(points,)`` from ``rate[0] = 0`` to ``e_max``, over ``e_max``."""
+    return float(np.diff(np.append(rate, e_max)) @ tpr) / e_max

@@ -1,0 +1,100 @@
+"""What is done to frame scores before they become events: clip masking and median smoothing."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Scores = TypeVar("Scores", bound=np.floating)
+
+
+def weak_mask(
+    scores: npt.NDArray[Scores], clip_probabilities: npt.NDArray[Scores]
+) -> npt.NDArray[Scores]:
+    """Soft mask: each class's frame scores times the probability that the clip holds the class.
+
+    Args:
+        scores: ``(..., frames, classes)``.
+        clip_probabilities: ``(..., classes)``.
+
+    Raises:
+        ValueError: when the shapes do not fit together.
+    """
+    if clip_probabilities.shape != (*scores.shape[:-2], scores.shape[-1]):
+        raise ValueError(
+            f"clip probabilities {clip_probabilities.shape} for scores {scores.shape}: "
+            f"expected {(*scores.shape[:-2], scores.shape[-1])}"
+        )
+    return scores * clip_probabilities[..., None, :]
+
+
+def median_filter_frames(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> npt.NDArray[Scores]:
+    """Running median over time with one window length per class, in frames.
+
+    An even ``size`` covers ``size / 2`` frames before the frame and ``size / 2 - 1`` after it, and
+    takes the upper of the two middle values, as the reference's PSDS path does.
+
+    The ends are mirrored ("reflect"). Repeating the edge frame ("nearest") would let that one
+    frame fill half of the window and so decide the result there alone.
+
+    Args:
+        scores: ``(frames, classes)``.
+        sizes: ``(classes,)``; 1 leaves a class as it is.
+
+    Returns:
+        ``(frames, classes)`` of the same dtype.
+
+    Raises:
+        ValueError: when shapes do not fit together, a size is below 1 or a score is NaN.
+    """
+    if scores.ndim != 2 or scores.shape[1] != len(sizes):
+        raise ValueError(f"scores {scores.shape}: expected (frames, {len(sizes)} classes)")
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"median sizes {list(sizes)}: each must be at least 1 frame")
+    if np.isnan(scores).any():
+        raise ValueError("scores hold NaN: they have no median; check the detector")
+    smooth = scores.copy()
+    # Column by column: scipy's filter for one dimension is many times faster than (size, 1) in two.
+    # Mirrored here, not by scipy: its own mirroring (1.17) reads foreign memory when the window is
+    # several times longer than the clip.
+    for column, size in enumerate(sizes):
+        if size > 1 and len(scores):
+            mirrored = np.pad(scores[:, column], size // 2, mode="symmetric")
+            filtered = ndimage.median_filter(mirrored, size=size, mode="nearest")
+            smooth[:, column] = filtered[size // 2 : size // 2 + len(scores)]
+    return smooth
+
+
+def odd_frames(width_s: float, hop_s: float) -> int:
+    """The odd number of frames nearest to ``width_s`` (at least 1): an odd window is symmetric.
+
+    Raises:
+        ValueError: when the width is negative or the hop is not positive.
+    """
+    if not (np.isfinite(width_s) and width_s >= 0):
+        raise ValueError(f"median width {width_s} s: expected a finite number, 0 or more")
+    if not hop_s > 0:
+        raise ValueError(f"hop_s={hop_s}: expected a positive number of seconds per frame")
+    return 2 * max(round((width_s / hop_s - 1) / 2), 0) + 1
+
+
+def median_filter(
+    scores: npt.NDArray[Scores], width_s: float | Sequence[float], hop_s: float
+) -> npt.NDArray[Scores]:
+    """Running median over time with windows given in seconds (the nearest odd number of frames).
+
+    Args:
+        scores: ``(frames, classes)``.
+        width_s: one width for all classes, or ``(classes,)``.
+        hop_s: seconds per frame.
+
+    Raises:
+        ValueError: as :func:`odd_frames` and :func:`median_filter_frames`.
+    """
+    widths_s = np.atleast_1d(np.asarray(width_s, dtype=np.float64))
+    sizes = [odd_frames(float(width), hop_s) for width in widths_s]
+    if len(sizes) == 1 and scores.ndim == 2:
+        sizes = sizes * scores.shape[1]
+    return median_filter_frames(scores, sizes)

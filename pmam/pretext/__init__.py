@@ -1,0 +1,12 @@
+"""Losses that train on prototypes; to add one, write a file here and one line in `PRETEXTS`."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from pmam.pretext.prototype_bce import prototype_bce
+
+# (output (..., D), prototype means (K, D), posteriors (..., K)) -> loss of each frame (...)
+PRETEXTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "prototype_bce": prototype_bce,
+}

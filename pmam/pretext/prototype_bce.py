@@ -1,0 +1,32 @@
+"""Prototype-wise binary cross-entropy, the pretext loss of PMAM (arXiv 2409.17656, 3.3)."""
+
+import torch
+from torch import Tensor, nn
+
+SLOPE = 0.2
+TEMPERATURE = 0.1
+
+
+def prototype_logits(output: Tensor, means: Tensor) -> Tensor:
+    """`(2 leaky_relu(cos(output, mean_k), 0.2) - 1) / 0.1`: `(..., D)`, `(K, D)` to `(..., K)`."""
+    unit_output = nn.functional.normalize(output, dim=-1)
+    unit_means = nn.functional.normalize(means, dim=-1)
+    cosine = unit_output @ unit_means.T
+    return (2 * nn.functional.leaky_relu(cosine, SLOPE) - 1) / TEMPERATURE
+
+
+def prototype_bce(output: Tensor, means: Tensor, posteriors: Tensor) -> Tensor:
+    """Cross-entropy of each frame, averaged over prototypes: `(..., D)` to `(...)`.
+
+    Each prototype is a binary question of its own: sounds overlap, so several may be present.
+    """
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        prototype_logits(output, means), posteriors, reduction="none"
+    )
+    return losses.mean(dim=-1)
+
+
+def mean_over(losses: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of `losses (B, T)` where `chosen (B, T)`; 0 where nothing is chosen."""
+    weights = chosen.to(losses.dtype)
+    return (losses * weights).sum() / torch.clamp(weights.sum(), min=1)

@@ -1,0 +1,284 @@
+"""Prototypes: the clusters of frame embeddings whose posteriors are the pseudo labels."""
+
+import hashlib
+import json
+import math
+import os
+import uuid
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+
+from pmam.blocks import Frames, steps_of
+from pmam.gmm_stats import CovarianceType, MixtureParameters, responsibilities
+from pmam.kmeans import assign
+from pmam.pca import Projection
+
+FORMAT_VERSION = 1
+TENSORS = "prototypes.safetensors"
+DESCRIPTION = "prototypes.json"
+
+Kind = Literal["gmm", "kmeans"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostics:
+    """How prototypes behave on frames that they were not fitted to.
+
+    `log_likelihood` is the mean per frame in nats (None for k-means, which has no density);
+    `components_in_use` counts those whose mean posterior is at least 1 / (10 K);
+    `mean_max_posterior` is in (0, 1], `mean_entropy` in nats.
+    """
+
+    frames: int
+    dimensions: int
+    components: int
+    log_likelihood: float | None
+    components_in_use: int
+    mean_max_posterior: float
+    mean_entropy: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prototypes:
+    """K prototypes with `weights (K,)` and `means (K, D')` in float64.
+
+    Of kind `gmm`, posteriors are those of the Gaussian mixture with `covariances` (shaped by
+    `covariance_type`); of kind `kmeans`, they are one-hot at the nearest mean, and there are no
+    covariances. A `projection` takes features of width D to the D' dimensions of the means.
+    `encoder` is the fingerprint of the encoder that made the features; `log_likelihoods` are the
+    training frames' per EM iteration, `diagnostics` those of held-out frames.
+    """
+
+    kind: Kind
+    weights: torch.Tensor
+    means: torch.Tensor
+    covariance_type: CovarianceType | None = None
+    covariances: torch.Tensor | None = None
+    projection: Projection | None = None
+    encoder: str = ""
+    log_likelihoods: tuple[float, ...] = ()
+    diagnostics: Diagnostics | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"prototypes: got kind {self.kind!r}; expected gmm or kmeans")
+        if self.means.ndim != 2 or self.weights.shape != self.means.shape[:1]:
+            raise ValueError(
+                f"prototypes: got weights {tuple(self.weights.shape)} and means "
+                f"{tuple(self.means.shape)}; expected (K,) and (K, D)"
+            )
+        if self.projection and len(self.projection.components) != self.means.shape[1]:
+            raise ValueError(
+                f"prototypes: got a projection to {len(self.projection.components)} dimensions; "
+                f"expected {self.means.shape[1]}, those of the means"
+            )
+        if self.kind == "gmm":
+            _ = self.mixture  # checks the shapes of the covariances
+        elif self.covariances is not None or self.covariance_type is not None:
+            raise ValueError("prototypes: got kmeans with covariances; expected gmm, or none")
+
+    @property
+    def width(self) -> int:
+        """D, the width of the features that `posteriors` takes."""
+        return int((self.projection.components if self.projection else self.means).shape[1])
+
+    @cached_property
+    def mixture(self) -> MixtureParameters:
+        """The Gaussian mixture; `ValueError` for k-means, which has no density."""
+        if self.covariances is None or self.covariance_type is None:
+            raise ValueError(f"prototypes: got kind {self.kind} without covariances; expected them")
+        return MixtureParameters(
+            covariance_type=self.covariance_type,
+            weights=self.weights,
+            means=self.means,
+            covariances=self.covariances,
+        )
+
+    def posteriors(self, x: torch.Tensor) -> torch.Tensor:
+        """Posteriors `(..., K)` in float32 of features `(..., D)`, on the prototypes' device."""
+        rows = x.reshape(-1, x.shape[-1])
+        parts = [self.evaluate(piece)[0].float() for piece in steps_of(rows, self.means.device)]
+        flat = torch.cat([self.means.new_zeros(0, len(self.means), dtype=torch.float32), *parts])
+        return flat.reshape(*x.shape[:-1], len(self.means))
+
+    def evaluate(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Posteriors `(n, K)` of features `(n, D)`, and their log-likelihoods `(n,)` if any."""
+        if x.shape[1] != self.width:
+            raise ValueError(
+                f"features: got width {x.shape[1]}; expected {self.width}, that of the "
+                "prototypes: use the encoder that they were fitted to"
+            )
+        projected = self.projection.apply(x) if self.projection else x
+        if self.kind == "gmm":
+            return responsibilities(projected, self.mixture)
+        nearest = assign(projected, self.means)
+        return torch.nn.functional.one_hot(nearest, len(self.means)).double(), None
+
+    def means_in_feature_space(self) -> torch.Tensor:
+        """The means `(K, D)` as features: a projection is undone within its span."""
+        return self.projection.invert(self.means) if self.projection else self.means
+
+    def save(self, directory: Path) -> None:
+        """Write `prototypes.safetensors`, then `prototypes.json`, each whole or not at all."""
+        tensors = {"weights": self.weights, "means": self.means}
+        if self.covariances is not None:
+            tensors["covariances"] = self.covariances
+        if self.projection is not None:
+            for field in fields(Projection):
+                tensors[f"projection.{field.name}"] = getattr(self.projection, field.name)
+        data = tensors_to_bytes({name: t.cpu().contiguous() for name, t in tensors.items()})
+        description = {
+            "format_version": FORMAT_VERSION,
+            "kind": self.kind,
+            "components": len(self.means),
+            "covariance_type": self.covariance_type,
+            "encoder": self.encoder,
+            "log_likelihoods": self.log_likelihoods,
+            "diagnostics": asdict(self.diagnostics) if self.diagnostics else None,
+            "tensors_sha256": hashlib.sha256(data).hexdigest(),
+        }
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_whole(directory / TENSORS, data)
+        _write_whole(directory / DESCRIPTION, json.dumps(description, indent=2).encode())
+
+    @classmethod
+    def load(cls, directory: Path) -> "Prototypes":
+        """Read what `save` wrote.
+
+        Raises `FileNotFoundError` for a missing file, `ValueError` for one of another format
+        version, one that is damaged or belongs to another save, and shapes that disagree.
+        """
+        path = directory / DESCRIPTION
+        description = _read_description(path)
+        data = _read(directory / TENSORS)
+        if hashlib.sha256(data).hexdigest() != description.get("tensors_sha256"):
+            raise ValueError(
+                f"{directory / TENSORS}: is not the file that {DESCRIPTION} names by sha256; "
+                "it is damaged or from another fit: run fit again"
+            )
+        try:
+            tensors = tensors_from_bytes(data)
+            found = description["diagnostics"]
+            projection = {
+                field.name: tensors[f"projection.{field.name}"]
+                for field in fields(Projection)
+                if "projection.components" in tensors
+            }
+            return cls(
+                kind=description["kind"],
+                weights=tensors["weights"],
+                means=tensors["means"],
+                covariance_type=description["covariance_type"],
+                covariances=tensors.get("covariances"),
+                projection=Projection(**projection) if projection else None,
+                encoder=description["encoder"],
+                log_likelihoods=tuple(description["log_likelihoods"]),
+                diagnostics=Diagnostics(**found) if found else None,
+            )
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: lacks or misnames {error}; expected prototypes of format version "
+                f"{FORMAT_VERSION}: run fit again"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def diagnose(prototypes: Prototypes, held_out: Frames) -> Diagnostics:
+    """How the prototypes behave on features `(N, D)` that were kept out of the fit."""
+    components, dimensions = prototypes.means.shape
+    mass = torch.zeros_like(prototypes.weights)
+    frames, likelihood, maxima, entropy = 0, 0.0, 0.0, 0.0
+    for x in steps_of(held_out, prototypes.means.device):
+        posteriors, log_likelihoods = prototypes.evaluate(x)
+        frames += len(x)
+        mass += posteriors.sum(dim=0)
+        maxima += float(posteriors.amax(dim=1).sum())
+        entropy -= float(torch.special.xlogy(posteriors, posteriors).sum())
+        likelihood += 0.0 if log_likelihoods is None else float(log_likelihoods.sum())
+    if frames == 0:
+        raise ValueError("held-out frames: got none; expected some: keep more frames aside")
+    return Diagnostics(
+        frames=frames,
+        dimensions=dimensions,
+        components=components,
+        log_likelihood=likelihood / frames if prototypes.kind == "gmm" else None,
+        components_in_use=int((mass / frames >= 0.1 / components).sum()),
+        mean_max_posterior=maxima / frames,
+        mean_entropy=entropy / frames,
+    )
+
+
+def complaints(diagnostics: Diagnostics, train_log_likelihood: float | None) -> list[str]:
+    """What is wrong with a fit, one line each; empty for a good one.
+
+    The thresholds are rules of thumb: a held-out log-likelihood 0.3 nats per dimension below that
+    of training (on real recordings diag generalised better than full from about there on), half
+    of the components unused, and for a mixture posteriors that are one-hot (mean maximum above
+    0.99) or near uniform (entropy above 0.9 log K).
+    """
+    d = diagnostics
+    found = []
+    if d.log_likelihood is not None and train_log_likelihood is not None:
+        gap = train_log_likelihood - d.log_likelihood
+        if not gap <= 0.3 * d.dimensions:  # NaN complains too
+            found.append(
+                f"over-fitted: held-out log-likelihood {d.log_likelihood:.1f} per frame against "
+                f"{train_log_likelihood:.1f} in training: reduce by PCA, use diag, or more frames"
+            )
+    if d.components_in_use < 0.5 * d.components:
+        found.append(
+            f"unused: held-out frames use {d.components_in_use} of {d.components} components: "
+            "ask for fewer, or reduce by PCA"
+        )
+    if d.log_likelihood is not None and d.components > 1:
+        if d.mean_max_posterior > 0.99:
+            found.append(
+                f"one-hot: mean maximal posterior {d.mean_max_posterior:.3f} (mean entropy "
+                f"{d.mean_entropy:.3f} nats), no softer than k-means: reduce by PCA, or use diag"
+            )
+        if d.mean_entropy > 0.9 * math.log(d.components):
+            found.append(
+                f"uniform: mean entropy {d.mean_entropy:.2f} of at most "
+                f"{math.log(d.components):.2f} nats: the components do not differ; ask for fewer"
+            )
+    return found
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(_read(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON ({error}): run fit again") from error
+    version = description.get("format_version") if isinstance(description, dict) else None
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: got format version {version}; expected {FORMAT_VERSION}: run fit again"
+        )
+    return dict(description)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: no such file; expected prototypes: run fit") from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".part-{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,132 @@
+"""One training loop for all objectives: every step is a pure function of (seed, step)."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pmam.schedules import exponential_down, warm_up
+
+# One step: the number of the step and its random numbers, to a loss and scalars to log.
+StepFunction = Callable[[int, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """AdamW with a learning rate for the body and one for the heads, and their schedule."""
+
+    steps: int = 200
+    body_lr: float = 1e-3
+    head_lr: float = 1e-2
+    weight_decay: float = 1e-4
+    warm_up_steps: int = 20
+    flat_share: float = 0.3  # of the steps, before the learning rate goes down
+    down_exponent: float = -3.0
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or not 0 <= self.flat_share <= 1:
+            raise ValueError(
+                f"{self.steps} steps, flat share {self.flat_share}: expected at least 0 steps "
+                "and a share between 0 and 1"
+            )
+
+
+class TrainingError(RuntimeError):
+    """A loss that is no number: what was kept is the last checkpoint."""
+
+
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """The seed of all that is random in one step of one worker."""
+    digest = hashlib.sha256(f"{seed}:{step}:{rank}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")
+
+
+class Trainer:
+    """A module, its optimizer and the number of steps taken: all that a checkpoint must hold.
+
+    Args:
+        module: what is saved and whose trainable parameters are optimised. Parameters under a
+            `backbone` take `body_lr`, all others `head_lr`.
+        settings: optimizer and schedule.
+        seed: of everything that a step draws.
+        rank: of this worker, so that workers draw different numbers.
+    """
+
+    def __init__(
+        self, module: nn.Module, settings: OptimizerSettings, seed: int, rank: int = 0
+    ) -> None:
+        self.module, self.settings, self.seed, self.rank = module, settings, seed, rank
+        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        body = [p for n, p in named if "backbone." in n]
+        head = [p for n, p in named if "backbone." not in n]
+        self.parameters = body + head
+        self.optimizer = torch.optim.AdamW(
+            [{"params": body, "lr": settings.body_lr}, {"params": head, "lr": settings.head_lr}],
+            weight_decay=settings.weight_decay,
+        )
+        self.base_lrs = (settings.body_lr, settings.head_lr)
+        self.step = 0
+
+    def lr_scale(self) -> float:
+        """Factor of the base learning rates at the coming step."""
+        settings = self.settings
+        flat = round(settings.flat_share * settings.steps)
+        down = exponential_down(self.step, settings.steps, flat, settings.down_exponent)
+        return warm_up(self.step, settings.warm_up_steps) * down
+
+    def take_step(self, step_function: StepFunction) -> dict[str, float]:
+        """One update; returns what to log.
+
+        Raises:
+            TrainingError: the loss or the gradient is not finite; nothing was updated.
+        """
+        seed = step_seed(self.seed, self.step, self.rank)
+        torch.manual_seed(seed)  # dropout
+        generator = torch.Generator().manual_seed(seed)
+        scale = self.lr_scale()
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = base * scale
+        loss, logs = step_function(self.step, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        if not math.isfinite(float(loss.detach())) or not math.isfinite(float(norm)):
+            raise TrainingError(
+                f"step {self.step}: loss {float(loss.detach())}, gradient norm {float(norm)}; "
+                "lower the learning rates, or look for clips with broken audio (`pmam verify`)"
+            )
+        self.optimizer.step()
+        self.step += 1
+        values = {name: float(value) for name, value in logs.items()}
+        return {"loss": float(loss.detach()), **values, "lr_scale": scale}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on, as tensors by name."""
+        tensors = {f"module.{k}": v for k, v in self.module.state_dict().items()}
+        for index, parameter in enumerate(self.parameters):
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
+        tensors["step"] = torch.tensor(self.step)
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Continue from `state()` of a trainer of the same module."""
+        module = {k.removeprefix("module."): v for k, v in named(tensors, "module.")}
+        self.module.load_state_dict(module)
+        self.step = int(tensors["step"])
+        for index, parameter in enumerate(self.parameters):
+            kept = {}
+            for key, value in named(tensors, f"optimizer.{index}."):
+                leaf = key.rsplit(".", 1)[-1]
+                kept[leaf] = value if leaf == "step" else value.to(parameter.device)
+            if kept:
+                self.optimizer.state[parameter] = kept
+
+
+def named(tensors: dict[str, Tensor], prefix: str) -> Iterable[tuple[str, Tensor]]:
+    """The entries whose name starts with a prefix."""
+    return ((name, value) for name, value in tensors.items() if name.startswith(prefix))

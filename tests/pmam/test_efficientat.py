@@ -1,0 +1,72 @@
+"""EfficientAT against the published network: seeded weights, and real ones on real clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from parity_rule import load, mel, state_dict, tolerance
+
+from pmam.encoders import EncoderSettings, build_encoder
+from pmam.encoders.efficientat import (
+    EfficientATEncoder,
+    MobileNet,
+    MobileNetSettings,
+    from_published,
+    span_weights,
+)
+from pmam.frontend import LogMel, LogMelSettings
+
+
+def test_matches_the_reference_with_seeded_weights(parity_dir: Path) -> None:
+    meta, expected = load(parity_dir, "11_efficientat_mn04_seeded")
+    network = MobileNet(MobileNetSettings()).eval()
+    weights = {key: torch.from_numpy(value) for key, value in state_dict(meta).items()}
+    network.load_state_dict(from_published(weights), strict=True)
+    logmel = torch.from_numpy(mel(meta["seed"], 2))
+    with torch.inference_mode():
+        fmap = network.features(logmel)[-1].numpy()
+        logits = network(logmel).numpy()
+    assert np.abs(fmap[:, ::7, :, ::3] - expected["fmap"]).max() <= tolerance(meta, "fmap")
+    assert np.abs(logits - expected["logits"]).max() <= tolerance(meta, "logits")
+
+
+@pytest.mark.parametrize("clip", ["music", "speech", "typing"])
+@pytest.mark.parametrize("high_hz", [15000, 16000])
+def test_matches_the_reference_on_real_clips(
+    parity_dir: Path, shared_dir: Path, clip: str, high_hz: int
+) -> None:
+    meta, expected = load(parity_dir, "11_efficientat_mn04_real")
+    folder = shared_dir / "data" / "efficientat"
+    published = torch.load(folder / "mn04_as_mAP_432.pt", weights_only=True, map_location="cpu")
+    network = MobileNet(MobileNetSettings()).eval()
+    network.load_state_dict(from_published(published), strict=True)
+    audio = next(f for f in (folder / f"{clip}.wav", parity_dir / f"{clip}.wav") if f.exists())
+    pcm, rate = soundfile.read(audio, dtype="float32")
+    assert rate == 32000
+    frontend = LogMel(LogMelSettings(high_hz=high_hz))
+    with torch.inference_mode():
+        logits = network(frontend(torch.from_numpy(pcm)[None])).numpy()
+    name = f"logits_{clip}_fmax{high_hz}"
+    assert np.abs(logits - expected[name]).max() <= meta["outputs"][name]["tolerance"]
+
+
+def test_frames_average_each_block_over_their_own_span() -> None:
+    # A ramp sampled every 16 hops comes back as the ramp, read at the middle of each span.
+    weights = span_weights(frames=8, stride=16, span=8, spans=12)
+    ramp = 16.0 * torch.arange(8.0)
+    torch.testing.assert_close(ramp @ weights, 8 * torch.arange(12.0) + 4.0)
+
+
+def test_frame_count_follows_the_length() -> None:
+    encoder = build_encoder(EncoderSettings(name="mn04")).eval()
+    assert isinstance(encoder, EfficientATEncoder)
+    for seconds, frames in ((10.0, 125), (1.0, 13), (0.01, 1)):
+        raw = encoder.raw(torch.zeros(1, int(32000 * seconds)))
+        assert raw.shape == (1, frames, encoder.raw_width)
+
+
+def test_unknown_encoder_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="mn04"):
+        build_encoder(EncoderSettings(name="mn4"))
