@@ -1,0 +1,1 @@
+"""Where jobs run: Ray sessions, and the filesystems behind URLs."""

@@ -1,0 +1,61 @@
+"""One Ray session: local and small by default, any cluster by its address."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+OBJECT_STORE_BYTES = 512 << 20
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def session(address: str | None = None) -> Iterator[None]:
+    """Ray for the length of a `with`; inside one that runs already, nothing is started.
+
+    Args:
+        address: of a cluster (`auto`, `ray://host:10001`); None starts Ray on this machine.
+    """
+    # `uv run` would otherwise make Ray build a new environment for its workers.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # CPU workers must not hide a GPU from a driver that uses it; keeps a warning away, too.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    quiet()
+    if address is not None:
+        ray.init(address=address, logging_level=logging.WARNING)
+    else:
+        ray.init(
+            # One more than there are: a pool of actors that takes every CPU waits for ever on
+            # the tasks that feed it.
+            num_cpus=cores() + 1,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def quiet() -> None:
+    """Leave the terminal to our own progress: Ray Data tells its plans at length."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.execution_options.preserve_order = False
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.WARNING)
