@@ -1,0 +1,1 @@
+"""The jobs that join science, storage and cluster: one stage per file."""

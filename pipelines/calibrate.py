@@ -1,0 +1,126 @@
+"""Encoders ready for use: pretrained weights loaded, inputs standardised on training clips."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from pipelines.jobs import Part, Plan, run_parts
+from pipelines.ledger import Stage
+from pipelines.urls import fetch, store
+from pmam.checkpoint import CheckpointError, load_published, read_published
+from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.pca import Moments, moments
+from shards.index import IndexRow
+from shards.reader import Dataset
+
+TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSettings:
+    """On how much audio the encoder's standardisation is fitted."""
+
+    clips: int = 400
+    seconds_per_clip: float = 10.0
+    seed: int = 0
+
+
+def load_encoder(settings: EncoderSettings) -> FrameEncoder:
+    """The encoder with its pretrained weights, not calibrated yet.
+
+    Raises:
+        CheckpointError: the weights are missing, or do not fit the encoder.
+    """
+    encoder = build_encoder(settings)
+    if not encoder.needs_weights:
+        return encoder.eval()
+    if settings.weights is None:
+        raise CheckpointError(
+            f"encoder {settings.name}: got no weights; give the published file, "
+            f"for example --encoder.weights {settings.name}_as.pt (the README says where it is)"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = fetch(settings.weights, Path(folder))
+        load_published(encoder, read_published(path), settings.weights)
+    return encoder.eval()
+
+
+class _MomentsWorker:
+    """Moments of the encoder's raw inputs over some clips of one shard, as a tensor file."""
+
+    def __init__(
+        self, dataset: str, out: str, encoder: EncoderSettings, seconds_per_clip: float
+    ) -> None:
+        self.dataset, self.out = Dataset.open(store(dataset)), store(out)
+        self.rows = {row.key: row for row in self.dataset.rows}
+        self.encoder = load_encoder(encoder)
+        self.samples = round(seconds_per_clip * self.encoder.sample_rate_hz)
+
+    @torch.inference_mode()
+    def __call__(self, plan: Plan) -> Part:
+        def blocks() -> Iterator[torch.Tensor]:
+            for key in plan["keys"]:
+                samples = self.dataset.audio(self.rows[key], self.encoder.sample_rate_hz)
+                yield self.encoder.raw(torch.from_numpy(samples[None, : self.samples]))[0]
+
+        total = moments(blocks)
+        tensors = {
+            "count": torch.tensor(total.count),
+            "mean": total.mean,
+            "scatter": total.scatter,
+        }
+        self.out.write(plan["output"], save(tensors))
+        return {"name": plan["output"]}
+
+
+def calibrate(
+    stage: Stage,
+    dataset_url: str,
+    rows: Sequence[IndexRow],
+    encoder: EncoderSettings,
+    settings: CalibrationSettings,
+) -> FrameEncoder:
+    """The encoder with its standardisation (and PCA) fitted on a sample of training clips.
+
+    Raises:
+        ValueError: there are no training clips.
+    """
+    training = [row for row in rows if row.subset in TRAINING_SUBSETS]
+    if not training:
+        raise ValueError(
+            f"{dataset_url}: no clips of the subsets {', '.join(TRAINING_SUBSETS)}; "
+            "pack some: the encoder is calibrated on training clips alone"
+        )
+    generator = np.random.default_rng(settings.seed)
+    count = min(settings.clips, len(training))
+    by_shard: dict[str, list[str]] = {}
+    for index in np.sort(generator.choice(len(training), count, replace=False)):
+        shard = PurePosixPath(training[index].shard).stem
+        by_shard.setdefault(shard, []).append(training[index].key)
+    plans = {
+        f"moments-{shard}": {"output": f"moments/{shard}.safetensors", "keys": keys}
+        for shard, keys in sorted(by_shard.items())
+    }
+    arguments = {
+        "dataset": dataset_url,
+        "out": stage.url,
+        "encoder": encoder,
+        "seconds_per_clip": settings.seconds_per_clip,
+    }
+    weights = {name: len(plan["keys"]) for name, plan in plans.items()}
+    parts = run_parts(stage, plans, _MomentsWorker, arguments, weights=weights)
+    # Summed in the order of the shards: the same clips give the same bits.
+    totals = [_read_moments(stage, part["name"]) for part in parts]
+    calibrated = load_encoder(encoder)
+    calibrated.calibration.fit(sum(totals[1:], start=totals[0]))
+    return calibrated
+
+
+def _read_moments(stage: Stage, name: str) -> Moments:
+    tensors = load(stage.store.read(name))
+    return Moments(count=int(tensors["count"]), mean=tensors["mean"], scatter=tensors["scatter"])

@@ -1,0 +1,117 @@
+"""The command line: `pmam COMMAND ...`; errors end it with one line and status 2."""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import tyro
+
+from pipelines.progress import set_up_logging, show_error
+
+# Command: where its function is, and what it does. Modules load when their command is called.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("run_commands:demo", "Run everything on a small synthetic set, in minutes."),
+    "run": ("run_commands:run", "Run everything by a preset or a configuration file."),
+    "soundscapes": ("commands:soundscapes", "Mix recordings into labelled soundscapes."),
+    "pack": ("commands:pack", "Pack audio and labels into indexed shards."),
+    "verify": ("commands:verify", "Check a packed dataset, every byte of it."),
+    "embed": ("commands:embed", "Compute frame embeddings of a dataset."),
+    "fit": ("commands:fit", "Fit prototypes to embeddings."),
+    "label": ("commands:label", "Compute the prototypes' posteriors of each frame."),
+    "pretrain": ("commands:pretrain", "Train a masked audio model on the posteriors."),
+    "finetune": ("commands:finetune", "Train a detector on few labels, with a mean teacher."),
+    "score": ("commands:score", "Compute a detector's frame scores of a dataset."),
+    "evaluate": ("commands:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
+    "detect": ("commands:detect", "Find events in any audio file."),
+}
+
+
+def usage() -> str:
+    """The list of commands."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: pmam COMMAND [OPTIONS]",
+            "",
+            "From a pile of mostly unlabelled audio to a sound-event detector.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "Start with `pmam demo`. `pmam COMMAND --help` tells the options of a command.",
+            "Paths may be local or URLs such as s3://bucket/folder; credentials come from the",
+            "environment. PMAM_TRACEBACK=1 shows where an error came from.",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    set_up_logging()
+    if not given or given[0] in ("-h", "--help"):
+        print(usage())  # noqa: T201 - this is what was asked for
+        raise SystemExit(0 if given else 2)
+    name, *rest = given
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`pmam --help` lists them"
+        show_error(f"no command {name!r}; {hint}")
+        raise SystemExit(2)
+    try:
+        _load(COMMANDS[name][0])(rest)
+    except KeyboardInterrupt:
+        show_error("interrupted; the same command goes on from what is whole")
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # `pmam detect ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except Exception as error:
+        cause = user_error(error)
+        if cause is None or os.environ.get("PMAM_TRACEBACK"):
+            raise
+        show_error(" ".join(str(cause).split()) or type(cause).__name__)
+        raise SystemExit(2) from None
+
+
+def user_error(error: BaseException) -> BaseException | None:
+    """The error that a person can act on, out of what Ray wraps it in; None for a bug."""
+    from pmam.training import TrainingError
+
+    seen: BaseException | None = error
+    for _ in range(12):
+        if seen is None:
+            return None
+        wrapped = getattr(seen, "cause", None) or _first(getattr(seen, "worker_failures", None))
+        if isinstance(wrapped, BaseException):
+            seen = wrapped
+        elif isinstance(seen, ValueError | OSError | TrainingError):
+            return seen
+        else:
+            seen = seen.__cause__
+    return None
+
+
+def _first(failures: dict[int, BaseException] | None) -> BaseException | None:
+    return next(iter(failures.values()), None) if failures else None
+
+
+def _load(where: str) -> Callable[[Sequence[str]], None]:
+    module, name = where.split(":")
+    function = getattr(importlib.import_module(f"pipelines.{module}"), name)
+
+    def call(arguments: Sequence[str]) -> None:
+        if getattr(function, "parses_itself", False):
+            function(arguments)
+        else:
+            tyro.cli(
+                function,
+                prog=f"pmam {name}",
+                args=arguments,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+            )
+
+    return call

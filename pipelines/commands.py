@@ -1,0 +1,293 @@
+"""One function per stage: what the command line shows of it."""
+
+from typing import Annotated
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from cluster.session import session
+from pipelines.detect import DetectSettings
+from pipelines.embed import EmbedSettings
+from pipelines.evaluate import EvaluateSettings
+from pipelines.finetune import FinetuneSettings
+from pipelines.fit import FitSettings
+from pipelines.label import LabelSettings
+from pipelines.pack import PackSettings
+from pipelines.pretrain import PretrainSettings
+from pipelines.report import print_numbers, print_packed, print_result, print_verified
+from pipelines.score import ScoreSettings
+from pipelines.soundscapes import SoundscapesSettings
+from pmam.encoders import EncoderSettings
+
+# The fields of a settings object become options without a prefix.
+Flat = tyro.conf.arg(name="")
+Flag = FlagCreatePairsOff[bool]
+
+
+def soundscapes(
+    foreground: Positional[str],
+    out: Positional[str],
+    background: str | None = None,
+    settings: Annotated[SoundscapesSettings, Flat] = SoundscapesSettings(),
+    fresh: Flag = False,
+) -> None:
+    """Mix recordings of single events into soundscapes with strong labels, as Scaper does.
+
+    Events are trimmed by energy; no source recording is in two splits; the same settings give
+    the same bytes. OUT gets audio and DESED-style tables, which `pmam pack OUT DATASET` reads.
+
+    Args:
+        foreground: Folder of event recordings: one sub-folder per class, or as --table says.
+        out: Folder of the soundscapes.
+        background: Folder of backgrounds; without one, give --background-classes.
+        settings: Classes, splits, counts and scenes.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.soundscapes import soundscapes as stage
+
+    print_result(stage(foreground, background, out, settings, fresh=fresh))
+
+
+def pack(
+    source_folder: Positional[str],
+    out: Positional[str],
+    settings: Annotated[PackSettings, Flat] = PackSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Pack audio and labels into WebDataset shards with an index.
+
+    The source `folder` reads SOURCE/<subset>/*.wav|flac|ogg|mp3 with label tables
+    SOURCE/<subset>.tsv: filename, onset, offset, event_label (strong) or filename, event_labels
+    (weak). Subsets: strong, weak, unlabeled, synthetic, validation, test.
+
+    Args:
+        source_folder: What is packed: a folder or URL, laid out as --source says.
+        out: Folder of the dataset.
+        settings: Source, codec, shard size.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.pack import pack as stage
+
+    with session(address):
+        print_packed(stage(source_folder, out, settings, fresh=fresh))
+
+
+def verify(dataset: Positional[str], decode: float = 1.0) -> None:
+    """Check a packed dataset: sizes, checksums, tar structure, labels, and that audio decodes.
+
+    Ends with status 1 where something is wrong, and lists it.
+
+    Args:
+        dataset: Folder of the dataset.
+        decode: Share of the clips whose audio is decoded, 0 to 1.
+    """
+    print_verified(dataset, decode)
+
+
+def embed(
+    dataset: Positional[str],
+    out: Positional[str],
+    encoder: EncoderSettings = EncoderSettings(),
+    model: str | None = None,
+    settings: Annotated[EmbedSettings, Flat] = EmbedSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Compute frame embeddings of a dataset's clips.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the embeddings.
+        encoder: The encoder; it is calibrated on training clips first.
+        model: Checkpoint of a pretrained model or detector to embed with instead.
+        settings: Layer, subsets, sampling.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.embed import embed as stage
+
+    chosen = None if model else encoder
+    with session(address):
+        print_result(stage(dataset, out, settings, encoder=chosen, model=model, fresh=fresh))
+
+
+def fit(
+    dataset: Positional[str],
+    embeddings: Positional[str],
+    out: Positional[str],
+    settings: Annotated[FitSettings, Flat] = FitSettings(),
+    fresh: Flag = False,
+) -> None:
+    """Fit prototypes to the embeddings of training clips, by a Gaussian mixture or k-means.
+
+    Args:
+        dataset: Folder of the dataset.
+        embeddings: What `pmam embed` wrote.
+        out: Folder of the prototypes.
+        settings: Number and kind of prototypes.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.fit import fit as stage
+
+    print_result(stage(dataset, embeddings, out, settings, fresh=fresh))
+
+
+def label(
+    dataset: Positional[str],
+    prototypes: Positional[str],
+    out: Positional[str],
+    checkpoint: str,
+    settings: Annotated[LabelSettings, Flat] = LabelSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Compute the prototypes' posteriors of each frame of each training clip.
+
+    Args:
+        dataset: Folder of the dataset.
+        prototypes: What `pmam fit` wrote.
+        out: Folder of the posteriors.
+        checkpoint: The encoder (EMBEDDINGS/encoder) or model that the embeddings came from.
+        settings: Layer and subsets.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.label import label as stage
+
+    with session(address):
+        print_result(
+            stage(dataset, out, settings, checkpoint=checkpoint, prototypes=prototypes, fresh=fresh)
+        )
+
+
+def pretrain(
+    dataset: Positional[str],
+    out: Positional[str],
+    posteriors: str,
+    prototypes: str,
+    start: str,
+    cached_inputs: str | None = None,
+    settings: Annotated[PretrainSettings, Flat] = PretrainSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Train a masked audio model to predict the posteriors of masked frames.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the pretrained model.
+        posteriors: What `pmam label` wrote.
+        prototypes: What `pmam fit` wrote.
+        start: Checkpoint to start from: an encoder (EMBEDDINGS/encoder), or a pretrained model.
+        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
+        settings: Context network, masking, training.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.pretrain import pretrain as stage
+
+    with session(address):
+        print_result(
+            stage(
+                dataset,
+                out,
+                settings,
+                posteriors=posteriors,
+                prototypes=prototypes,
+                start=start,
+                cached_inputs=cached_inputs,
+                fresh=fresh,
+            )
+        )
+
+
+def finetune(
+    dataset: Positional[str],
+    out: Positional[str],
+    start: str,
+    cached_inputs: str | None = None,
+    settings: Annotated[FinetuneSettings, Flat] = FinetuneSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Train a detector on strong, weak and unlabelled clips, with a mean teacher.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the detector.
+        start: Checkpoint to start from: a pretrained model, or an encoder for labels alone.
+        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
+        settings: Losses, teacher, training.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.finetune import finetune as stage
+
+    with session(address):
+        print_result(
+            stage(dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh)
+        )
+
+
+def score(
+    dataset: Positional[str],
+    out: Positional[str],
+    checkpoint: str,
+    settings: Annotated[ScoreSettings, Flat] = ScoreSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Compute a detector's probabilities for each frame of a dataset's clips.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the scores.
+        checkpoint: The detector, as `pmam finetune` wrote it.
+        settings: Subsets and windows.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.score import score as stage
+
+    with session(address):
+        print_result(stage(dataset, out, settings, checkpoint=checkpoint, fresh=fresh))
+
+
+def evaluate(
+    dataset: Positional[str],
+    scores: Positional[str],
+    out: Positional[str],
+    settings: Annotated[EvaluateSettings, Flat] = EvaluateSettings(),
+    fresh: Flag = False,
+) -> None:
+    """Compare scores with strong labels: PSDS1, PSDS2, event-based F1, average precision.
+
+    Args:
+        dataset: Folder of the dataset.
+        scores: What `pmam score` wrote.
+        out: Folder of results.json and pictures.
+        settings: Subsets and median filter.
+        fresh: Start over instead of continuing.
+    """
+    from pipelines.evaluate import evaluate as stage
+
+    numbers = stage(dataset, scores, out, settings, fresh=fresh)
+    for subset, metrics in numbers.items():
+        print_numbers(subset, {"": metrics})
+    print_result(out)
+
+
+def detect(
+    files: Positional[tuple[str, ...]],
+    checkpoint: str,
+    settings: Annotated[DetectSettings, Flat] = DetectSettings(),
+) -> None:
+    """Find events in audio files of any length, rate and number of channels.
+
+    Args:
+        files: Audio files, folders or URLs.
+        checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors).
+        settings: Threshold, smoothing, windows.
+    """

@@ -1,0 +1,105 @@
+"""embed: frame embeddings of a dataset, from an encoder or from a layer of a trained model."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.storage import absolute
+from pipelines.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
+from pipelines.frame_jobs import InferenceSettings, run_frame_job
+from pipelines.ledger import Stage, fingerprint_of, run_stage
+from pipelines.models import layer_function
+from pipelines.urls import (
+    dataset_fingerprint,
+    file_fingerprint,
+    join,
+    read_checkpoint,
+    store,
+    write_checkpoint,
+)
+from pmam.checkpoint import pack_encoder
+from pmam.encoders import EncoderSettings
+from shards.reader import Dataset
+
+ENCODER = "encoder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedSettings:
+    """Which frames are kept of which clips."""
+
+    # input: the encoder's calibrated inputs; encoder: its frames; context, context1, ...
+    layer: str = "input"
+    # One random frame of so many; 1 keeps all, so that later stages can read them as a cache.
+    keep_every: int = 1
+    subsets: tuple[str, ...] = TRAINING_SUBSETS
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    seed: int = 0
+
+
+def embed(
+    dataset_url: str,
+    out: str,
+    settings: EmbedSettings,
+    *,
+    encoder: EncoderSettings | None = None,
+    model: str | None = None,
+    cached_inputs: str | None = None,
+    name: str = "embed",
+    fresh: bool = False,
+) -> str:
+    """Embed a dataset; returns the URL of the embeddings.
+
+    Args:
+        dataset_url: the dataset.
+        out: the folder of the embeddings.
+        settings: layer, subsets, sampling.
+        encoder: the encoder to calibrate and to embed with, or
+        model: the URL of the checkpoint to embed with.
+        cached_inputs: URL of embeddings of the layer `input` of all frames, to read instead of
+            audio; they must come from the model's own encoder.
+        name: of the stage.
+        fresh: start over.
+    """
+    dataset_url, out = absolute(dataset_url), absolute(out)
+    inputs = {"dataset": dataset_fingerprint(dataset_url)}
+    if encoder is not None and encoder.weights is not None:
+        inputs["weights"] = file_fingerprint(encoder.weights)
+    if model is not None:
+        inputs["model"] = read_checkpoint(model).fingerprint
+    if cached_inputs is not None:
+        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        rows = Dataset.open(store(dataset_url)).select(settings.subsets)
+        if not rows:
+            raise ValueError(
+                f"{dataset_url}: no clips of the subsets {', '.join(settings.subsets)}"
+            )
+        checkpoint = model
+        if checkpoint is None:
+            chosen = encoder or EncoderSettings()
+            calibrated = calibrate(stage, dataset_url, rows, chosen, settings.calibration)
+            write_checkpoint(stage.store, ENCODER, pack_encoder(calibrated))
+            checkpoint = join(out, ENCODER)
+        result = run_frame_job(
+            stage,
+            dataset_url,
+            rows,
+            layer_function,
+            {"checkpoint": checkpoint, "layer": settings.layer},
+            settings.inference,
+            inputs=cached_inputs,
+            keep_every=settings.keep_every,
+            seed=settings.seed,
+        )
+        return {**result, "checkpoint": checkpoint}
+
+    run_stage(name, out, work, settings=_Identity(settings, encoder), inputs=inputs, fresh=fresh)
+    return out
+
+
+@dataclass(frozen=True)
+class _Identity:
+    settings: EmbedSettings
+    encoder: EncoderSettings | None

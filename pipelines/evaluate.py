@@ -1,0 +1,108 @@
+"""evaluate: scores and ground truth to numbers, a table per class and pictures."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.storage import absolute
+from pipelines.frame_jobs import open_frames
+from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
+from pipelines.pictures import example_timelines, roc_curves
+from pipelines.urls import dataset_fingerprint, store
+from pmam.events import Event
+from pmam.metrics import METRICS, EvaluationSet
+from pmam.postprocess import median_filter
+from shards.index import IndexRow
+from shards.reader import Dataset
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Which clips are evaluated, and how their scores are smoothed."""
+
+    subsets: tuple[str, ...] = ("test",)
+    median_s: float = 0.4
+    pictures: bool = True
+
+
+def evaluate(
+    dataset_url: str,
+    scores: str,
+    out: str,
+    settings: EvaluateSettings,
+    *,
+    name: str = "evaluate",
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Evaluate scores; returns, per subset, each metric's value and its value per class.
+
+    Args:
+        dataset_url: the dataset, whose strong labels are the truth.
+        scores: URL of the scores.
+        out: the folder of the results.
+        settings: subsets and median filter.
+        name: of the stage.
+        fresh: start over.
+    """
+    dataset_url, scores, out = absolute(dataset_url), absolute(scores), absolute(out)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        classes = record_of(scores)["result"]["classes"]
+        dataset = Dataset.open(store(dataset_url))
+        numbers: dict[str, Any] = {}
+        for subset in settings.subsets:
+            rows = [row for row in dataset.select([subset]) if row.events is not None]
+            if not rows:
+                raise ValueError(f"{dataset_url}: no strongly labelled clips in subset {subset!r}")
+            clips = evaluation_set(rows, scores, classes, settings.median_s)
+            results = {metric: function(clips) for metric, function in METRICS.items()}
+            numbers[subset] = {
+                metric: {"value": float(result.value), "per_class": _floats(result.per_class)}
+                for metric, result in results.items()
+            }
+            if settings.pictures:
+                _save(stage, f"{subset}-roc.png", roc_curves(results))
+                _save(stage, f"{subset}-examples.png", example_timelines(clips))
+        stage.store.write(RESULTS, json.dumps(numbers, indent=1).encode())
+        first = numbers[settings.subsets[0]]
+        return {metric: entry["value"] for metric, entry in first.items()}
+
+    inputs = {"dataset": dataset_fingerprint(dataset_url), "scores": fingerprint_of(scores)}
+    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    results: dict[str, Any] = json.loads(store(out).read(RESULTS))
+    return results
+
+
+def evaluation_set(
+    rows: Sequence[IndexRow], scores: str, classes: Sequence[str], median_s: float
+) -> EvaluationSet:
+    """Smoothed scores beside the truth of strongly labelled clips."""
+    frames = open_frames(scores)
+    hop_s = frames.spec.hop_s
+    return EvaluationSet(
+        scores={row.key: median_filter(frames.read(row.key), median_s, hop_s) for row in rows},
+        hop_s=hop_s,
+        ground_truth={
+            row.key: [
+                Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
+                for e in row.events or ()
+            ]
+            for row in rows
+        },
+        durations_s={row.key: row.duration_s for row in rows},
+        classes=classes,
+    )
+
+
+def _floats(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _save(stage: Stage, name: str, figure: Any) -> None:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=110)
+    stage.store.write(name, image.getvalue())

@@ -1,0 +1,103 @@
+"""Ray Data jobs that write one output per input shard, and go on after a kill.
+
+One row is one shard's plan. A worker writes that shard's output whole, then its part: a small
+JSON that names it. Parts that are there already are not done again. Ray may split, merge and
+retry rows as it likes: a retried row writes the same bytes under the same name.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cluster.session import cores, session
+from pipelines.ledger import Stage
+from pipelines.progress import bar
+from pipelines.urls import store
+
+PARTS = "parts"
+Plan = Mapping[str, Any]
+Part = dict[str, Any]
+# Built once in each worker; called with the plan of one shard, returns the shard's part.
+Worker = Callable[[Plan], Part]
+
+
+class _Actor:
+    """What Ray Data keeps alive: the worker, and where its parts go."""
+
+    def __init__(self, make: Callable[..., Worker], arguments: Mapping[str, Any], url: str) -> None:
+        self.worker = make(**arguments)
+        self.url = url
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        part = json.dumps(self.worker(json.loads(row["plan"])))
+        store(self.url).write(part_name(row["name"]), part.encode())
+        return {"name": row["name"], "part": part, "weight": row["weight"]}
+
+
+def part_name(name: str) -> str:
+    """The file of a shard's part."""
+    return f"{PARTS}/{name}.json"
+
+
+def run_parts(
+    stage: Stage,
+    plans: Mapping[str, Plan],
+    make: Callable[..., Worker],
+    arguments: Mapping[str, Any],
+    *,
+    weights: Mapping[str, int],
+    unit: str = "clips",
+) -> list[Part]:
+    """Do every plan once, on all workers of the cluster; the parts in the order of the plans.
+
+    Args:
+        stage: owns the folder that parts go to.
+        plans: JSON values by name; the names are those of the outputs.
+        make: builds the worker in its own process, from `arguments`.
+        arguments: keyword arguments of `make`, plain values.
+        weights: how much of the progress each plan is.
+        unit: what the weights count.
+    """
+    folder = stage.store
+    parts = {name: part for name in plans if (part := _finished(folder, name)) is not None}
+    waiting = [name for name in plans if name not in parts]
+    total = sum(weights[name] for name in plans)
+    done = sum(weights[name] for name in parts)
+    with session(), bar(f"{stage.name} ({unit})", total, done) as advance:
+        for row in _rows(stage, plans, waiting, make, arguments, weights):
+            parts[row["name"]] = json.loads(row["part"])
+            advance(row["weight"], "")
+    return [parts[name] for name in plans]
+
+
+def _rows(
+    stage: Stage,
+    plans: Mapping[str, Plan],
+    waiting: Sequence[str],
+    make: Callable[..., Worker],
+    arguments: Mapping[str, Any],
+    weights: Mapping[str, int],
+) -> Any:
+    if not waiting:
+        return ()
+    import ray.data
+
+    rows = [{"name": n, "plan": json.dumps(plans[n]), "weight": weights[n]} for n in waiting]
+    workers = min(len(waiting), max(1, int(ray.cluster_resources().get("CPU", 1)) - 1))
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        _Actor,
+        fn_constructor_kwargs={"make": make, "arguments": dict(arguments), "url": stage.url},
+        compute=ray.data.ActorPoolStrategy(size=min(workers, max(cores(), workers))),
+        num_cpus=1,
+    )
+    return dataset.iter_rows()
+
+
+def _finished(folder: Any, name: str) -> Part | None:
+    if folder.size(part_name(name)) is None:
+        return None
+    try:
+        part: Part = json.loads(folder.read(part_name(name)))
+    except ValueError:  # an object store may show what a broken connection left
+        return None
+    return part

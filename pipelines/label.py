@@ -1,0 +1,102 @@
+"""label: the posteriors of the prototypes for each frame of each training clip."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from cluster.storage import absolute
+from pipelines.calibrate import TRAINING_SUBSETS
+from pipelines.frame_jobs import FrameFunction, InferenceSettings, run_frame_job
+from pipelines.ledger import Stage, fingerprint_of, run_stage
+from pipelines.models import layer_function
+from pipelines.urls import (
+    dataset_fingerprint,
+    prototypes_fingerprint,
+    read_checkpoint,
+    read_prototypes,
+    store,
+)
+from shards.frames import FrameSpec
+from shards.reader import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSettings:
+    """Which clips are labelled, and with which layer's features."""
+
+    layer: str = "input"
+    subsets: tuple[str, ...] = TRAINING_SUBSETS
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+def posterior_function(checkpoint: str, layer: str, prototypes: str) -> FrameFunction:
+    """The posteriors of a layer's features."""
+    features = layer_function(checkpoint, layer)
+    fitted = read_prototypes(prototypes)
+    if features.spec.width != fitted.width:
+        raise ValueError(
+            f"{prototypes}: prototypes of {fitted.width}-dimensional features, but layer {layer!r} "
+            f"of {checkpoint} has {features.spec.width}; label with the layer they were fitted to"
+        )
+
+    def apply(inputs: torch.Tensor) -> torch.Tensor:
+        # Stored embeddings are half precision; labelling sees what the fit saw.
+        return fitted.posteriors(features.apply(inputs).half().float().cpu())
+
+    width = len(fitted.weights)
+    spec = FrameSpec(kind="posteriors", width=width, dtype="sparse8", hop_s=features.spec.hop_s)
+    return FrameFunction(encoder=features.encoder, apply=apply, spec=spec)
+
+
+def label(
+    dataset_url: str,
+    out: str,
+    settings: LabelSettings,
+    *,
+    checkpoint: str,
+    prototypes: str,
+    cached_inputs: str | None = None,
+    name: str = "label",
+    fresh: bool = False,
+) -> str:
+    """Label a dataset's clips with posteriors; returns their URL.
+
+    Args:
+        dataset_url: the dataset.
+        out: the folder of the posteriors.
+        settings: layer and subsets.
+        checkpoint: the encoder or model whose features the prototypes were fitted to.
+        prototypes: URL of the fit.
+        cached_inputs: as for `embed`.
+        name: of the stage.
+        fresh: start over.
+    """
+    dataset_url, out = absolute(dataset_url), absolute(out)
+    inputs = {
+        "dataset": dataset_fingerprint(dataset_url),
+        "checkpoint": read_checkpoint(checkpoint).fingerprint,
+        "prototypes": prototypes_fingerprint(prototypes),
+    }
+    if cached_inputs is not None:
+        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        rows = Dataset.open(store(dataset_url)).select(settings.subsets)
+        arguments = {
+            "checkpoint": checkpoint,
+            "layer": settings.layer,
+            "prototypes": absolute(prototypes),
+        }
+        return run_frame_job(
+            stage,
+            dataset_url,
+            rows,
+            posterior_function,
+            arguments,
+            settings.inference,
+            inputs=cached_inputs,
+        )
+
+    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    return out

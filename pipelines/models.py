@@ -1,0 +1,46 @@
+"""Models by URL, and the features of their layers as functions that frame jobs apply."""
+
+import torch
+
+from pipelines.frame_jobs import FrameFunction
+from pipelines.urls import read_checkpoint
+from pmam.checkpoint import CheckpointError, unpack
+from pmam.detector import Detector
+from pmam.encoders import FrameEncoder
+from shards.frames import FrameSpec
+
+
+def layer_function(checkpoint: str, layer: str) -> FrameFunction:
+    """The features of a layer, from the checkpoint of an encoder or of a trained model."""
+    model = unpack(read_checkpoint(checkpoint), checkpoint)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    if isinstance(model, FrameEncoder):
+        if layer != "input":
+            raise CheckpointError(
+                f"layer {layer!r} of {checkpoint}: an encoder by itself has the layer `input`; "
+                "other layers come from a pretrained model or a detector"
+            )
+        encoder, apply, width = model, model.pooled_inputs, model.calibration.width
+    else:
+        backbone = model.backbone
+        encoder, width = backbone.encoder, backbone.layer_width(layer)
+
+        def apply(inputs: torch.Tensor) -> torch.Tensor:
+            return backbone.layer(inputs, layer)
+
+    spec = FrameSpec(kind="features", width=width, dtype="float16", hop_s=encoder.hop_s)
+    return FrameFunction(encoder=encoder, apply=apply, spec=spec)
+
+
+def load_detector(checkpoint: str) -> Detector:
+    """The detector at a URL.
+
+    Raises:
+        CheckpointError: it is none, or another kind of model.
+    """
+    model = unpack(read_checkpoint(checkpoint), checkpoint)
+    if not isinstance(model, Detector):
+        raise CheckpointError(
+            f"{checkpoint}: a {type(model).__name__}, expected a detector; fine-tune it first"
+        )
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,127 @@
+"""pack: audio and labels from a source to shards with an index."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from cluster.storage import absolute
+from pipelines.jobs import Part, Plan, run_parts
+from pipelines.ledger import Stage, listing_fingerprint, run_stage
+from pipelines.urls import store
+from shards.manifest import write_dataset
+from shards.plan import ShardPlan, plan_shards, survey
+from shards.sources import SOURCES, SourceError
+from shards.writer import WrittenShard, write_shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSettings:
+    """How a source becomes shards."""
+
+    source: str = "folder"
+    options: dict[str, str] = field(default_factory=dict)
+    codec: Literal["keep", "flac", "wav"] = "keep"
+    sample_rate_hz: int | None = None
+    shard_mb: float = 256.0
+    on_error: Literal["fail", "skip"] = "fail"
+    name: str = "dataset"
+    licence: str = "unknown"
+    seed: int = 0
+
+
+class _ShardWriter:
+    def __init__(self, source: str, out: str, settings: PackSettings) -> None:
+        self.source, self.out, self.settings = store(source), store(out), settings
+
+    def __call__(self, plan: Plan) -> Part:
+        shard = ShardPlan.from_json(plan["plan"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "shard.tar"
+            written = write_shard(
+                self.source,
+                shard,
+                path,
+                codec=self.settings.codec,
+                sample_rate_hz=self.settings.sample_rate_hz,
+                on_error=self.settings.on_error,
+            )
+            name = self.out.publish(shard.name, path)
+        return {"written": written.stored_as(name).to_json()}
+
+
+def pack(
+    source_url: str,
+    out: str,
+    settings: PackSettings,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    fresh: bool = False,
+) -> str:
+    """Pack a source into a dataset; returns its URL.
+
+    Args:
+        source_url: the folder that the source reads.
+        out: the folder of the dataset.
+        settings: source, codec and shard size.
+        inputs: what identifies the source, where a stage made it; else its listing does.
+        fresh: start over.
+
+    Raises:
+        SourceError: the source is unknown, or not laid out as expected.
+    """
+    source_url, out = absolute(source_url), absolute(out)
+    if settings.source not in SOURCES:
+        raise SourceError(
+            f"source {settings.source!r}: expected one of {', '.join(sorted(SOURCES))}"
+        )
+    if inputs is None:
+        inputs = {"source": listing_fingerprint(source_url)}
+
+    def work(stage: Stage) -> dict[str, Any]:
+        source = store(source_url)
+        listing = SOURCES[settings.source](source, settings.options)
+        surveyed, skipped = survey(
+            source, listing.clips, classes=listing.classes, on_error=settings.on_error
+        )
+        plans = plan_shards(
+            surveyed,
+            round(settings.shard_mb * 2**20),
+            settings.seed,
+            codec=settings.codec,
+            sample_rate_hz=settings.sample_rate_hz,
+        )
+        parts = run_parts(
+            stage,
+            {PurePosixPath(p.name).stem: {"plan": p.to_json()} for p in plans},
+            _ShardWriter,
+            {"source": source_url, "out": out, "settings": settings},
+            weights={PurePosixPath(p.name).stem: len(p.clips) for p in plans},
+        )
+        written = [WrittenShard.from_json(part["written"]) for part in parts]
+        skipped += [entry for shard in written for entry in shard.skipped]
+        rows = [row for shard in written for row in shard.rows]
+        if not rows:
+            raise SourceError(f"{source_url}: no clip could be packed; {len(skipped)} left out")
+        manifest = write_dataset(
+            stage.store,
+            rows,
+            name=settings.name,
+            licence=settings.licence,
+            classes=listing.classes,
+            shards=[shard.entry for shard in written],
+        )
+        return {
+            "clips": manifest.totals.clips,
+            "hours": round(manifest.totals.seconds / 3600, 4),
+            "shards": len(manifest.shards),
+            "subsets": dict(manifest.totals.subsets),
+            "skipped": [list(entry) for entry in skipped],
+            "missing": list(listing.missing),
+            "extra": list(listing.extra),
+            "notes": list(listing.notes),
+        }
+
+    run_stage("pack", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    return out

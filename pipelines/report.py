@@ -1,0 +1,89 @@
+"""What commands print on standard output: tables, and where the artifact is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cluster.storage import absolute
+from pipelines.ledger import record_of
+
+TITLES = {
+    "psds1": "PSDS1",
+    "psds2": "PSDS2",
+    "event_f1": "event F1",
+    "frame_ap": "frame AP",
+    "clip_ap": "clip AP",
+}
+Numbers = Mapping[str, Mapping[str, Any]]  # by metric: value and values per class
+
+
+def output() -> Console:
+    """Standard output, without colours where it is no terminal."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def print_result(url: str) -> None:
+    """Where a stage's artifact is."""
+    output().print(absolute(url), markup=False)
+
+
+def print_numbers(subset: str, arms: Mapping[str, Numbers]) -> None:
+    """One line per arm, one column per metric; then each class."""
+    metrics = list(next(iter(arms.values())))
+    table = Table(title=f"{subset} clips", title_justify="left")
+    table.add_column("")
+    for metric in metrics:
+        table.add_column(TITLES.get(metric, metric), justify="right")
+    for arm, numbers in arms.items():
+        table.add_row(arm or "all classes", *(f"{numbers[m]['value']:.3f}" for m in metrics))
+    last = list(arms)[-1]
+    table.add_section()
+    for name in arms[last][metrics[0]]["per_class"]:
+        values = (arms[last][m]["per_class"].get(name, float("nan")) for m in metrics)
+        table.add_row(name if len(arms) == 1 else f"{last}: {name}", *(f"{v:.3f}" for v in values))
+    output().print(table)
+
+
+def print_packed(url: str) -> None:
+    """What was packed, what was left out and why, and where it is."""
+    result = record_of(url)["result"]
+    console = output()
+    table = Table(title="packed", title_justify="left")
+    table.add_column("subset")
+    table.add_column("clips", justify="right")
+    for subset, clips in result["subsets"].items():
+        table.add_row(subset, str(clips))
+    table.add_row("all", str(result["clips"]))
+    console.print(table)
+    for note in result["notes"]:
+        console.print(note, markup=False)
+    for what in ("missing", "extra"):
+        for name in result[what]:
+            console.print(f"{what}: {name}", markup=False)
+    for source_id, reason in result["skipped"]:
+        console.print(f"skipped: {source_id}: {reason}", markup=False)
+    print_result(url)
+
+
+def print_verified(url: str, decode: float) -> None:
+    """Problems of a dataset, one a line; ends with status 1 where there are any."""
+    from pipelines.progress import bar
+    from pipelines.urls import store
+    from shards.manifest import read_manifest
+    from shards.verify import verify
+
+    dataset = store(url)
+    shards = len(read_manifest(dataset).shards)
+    with bar("verify (shards)", shards) as advance:
+        report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""))
+    console = output()
+    for problem in report.problems:
+        console.print(str(problem), markup=False)
+    console.print(
+        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems",
+        markup=False,
+    )
+    if not report.ok:
+        raise SystemExit(1)

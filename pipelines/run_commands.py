@@ -1,0 +1,155 @@
+"""The commands `run` and `demo`: a preset or a file, any setting of it, and what came out."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import FlagCreatePairsOff
+
+from cluster.storage import absolute
+from pipelines.presets import PRESETS, RunSettings
+from pipelines.report import output, print_numbers
+from pipelines.urls import join, store
+from pmam.settings import SettingsError, from_json, to_json
+
+CONFIG = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunArguments:
+    """Run everything: pack, embed, fit, label, pretrain, finetune, score, evaluate.
+
+    Settings come from a preset or a file, and any of them from the command line. The same
+    command goes on where it was killed, and skips what is done already.
+    """
+
+    # demo: synthetic sounds; esc10: soundscapes of ESC-10; own_data: your own recordings.
+    preset: str = "demo"
+    # The run.json of an earlier run, which repeats it.
+    config: str | None = None
+    # Folder of the run; by default one named after the settings, below runs/.
+    out: str | None = None
+    # Of a Ray cluster; by default Ray runs on this machine.
+    address: str | None = None
+    # Delete what the run's folder holds, and start over.
+    fresh: FlagCreatePairsOff[bool] = False
+    # Print the resolved settings and stop.
+    dry_run: FlagCreatePairsOff[bool] = False
+    settings: Annotated[RunSettings, tyro.conf.arg(name="")] = field(default_factory=RunSettings)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Parse twice: first what the settings start from, then all of them."""
+    preset, settings = starting_settings(arguments)
+    parsed = tyro.cli(
+        RunArguments,
+        prog="pmam run",
+        args=list(arguments),
+        default=RunArguments(preset=preset, settings=settings),
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+    execute(preset, parsed.settings, parsed)
+
+
+run.parses_itself = True  # type: ignore[attr-defined]
+
+
+def demo(
+    out: str | None = None,
+    seed: int = 0,
+    fresh: FlagCreatePairsOff[bool] = False,
+) -> None:
+    """Make a small set of soundscapes and run everything on it: minutes on two cores.
+
+    Args:
+        out: Folder of the run; by default one named after the settings, below runs/.
+        seed: Of the sounds.
+        fresh: Start over instead of continuing.
+    """
+    settings = PRESETS["demo"]()
+    if settings.soundscapes is not None:
+        scene = replace(settings.soundscapes.scene, seed=seed)
+        settings = replace(settings, soundscapes=replace(settings.soundscapes, scene=scene))
+    execute("demo", settings, RunArguments(out=out, fresh=fresh))
+
+
+def starting_settings(arguments: Sequence[str]) -> tuple[str, RunSettings]:
+    """The name and the settings that the command line starts from.
+
+    Raises:
+        SettingsError: an unknown preset, or a file that is no run's configuration.
+    """
+    config, preset = _value(arguments, "--config"), _value(arguments, "--preset") or "demo"
+    if config is not None:
+        parent, _, name = absolute(config).rpartition("/")
+        if store(parent).size(name) is None:
+            raise SettingsError(f"{config}: no such file; give the run.json of a run")
+        try:
+            data = json.loads(store(parent).read(name))
+        except ValueError as error:
+            raise SettingsError(f"{config}: not JSON ({error})") from error
+        if not isinstance(data, dict) or "settings" not in data:
+            raise SettingsError(f"{config}: expected an object with `preset` and `settings`")
+        return str(data.get("preset", "run")), from_json(RunSettings, data["settings"])
+    if preset not in PRESETS:
+        raise SettingsError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
+    return preset, PRESETS[preset]()
+
+
+def _value(arguments: Sequence[str], option: str) -> str | None:
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return None
+
+
+def resolved(preset: str, settings: RunSettings) -> RunSettings:
+    """Paths made absolute, and what the data decides filled in."""
+    from pipelines.recordings import esc10_settings
+
+    if settings.data is not None:
+        settings = replace(settings, data=absolute(settings.data))
+    if settings.encoder.weights is not None:
+        weights = absolute(settings.encoder.weights)
+        settings = replace(settings, encoder=replace(settings.encoder, weights=weights))
+    if preset == "esc10" and settings.soundscapes is not None:
+        if settings.data is None:
+            raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")
+        scenes = esc10_settings(settings.data, settings.soundscapes)
+        settings = replace(settings, soundscapes=scenes)
+    return settings
+
+
+def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
+    """Run, and print the numbers and where everything is."""
+    from pipelines.run import run as run_stages
+
+    settings = resolved(preset, settings)
+    data: dict[str, Any] = {"preset": preset, "settings": to_json(settings)}
+    text = json.dumps(data, indent=1)
+    if arguments.dry_run:
+        sys.stdout.write(text + "\n")
+        return
+    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+    out = absolute(arguments.out or f"runs/{preset}-{digest}")
+    folder = store(out)
+    if arguments.fresh and folder.size(CONFIG) is not None:
+        folder.clear()
+    folder.write(CONFIG, text.encode())
+    result = run_stages(settings, out, address=arguments.address)
+    for subset in result.numbers:
+        arms = {"PMAM": result.numbers[subset]}
+        if result.baseline is not None:
+            arms = {"supervised only": result.baseline[subset], **arms}
+        print_numbers(subset, arms)
+    console = output()
+    console.print(f"detector  {result.detector}", markup=False)
+    console.print(f"run       {out}", markup=False)
+    console.print(f"try       pmam detect FILE --checkpoint {result.detector}", markup=False)
+    console.print(f"repeat    pmam run --config {join(out, CONFIG)} --out {out}", markup=False)

@@ -1,0 +1,72 @@
+"""score: the detector's probabilities for each frame of each clip of some subsets."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.storage import absolute
+from pipelines.frame_jobs import FrameFunction, InferenceSettings, run_frame_job
+from pipelines.ledger import Stage, fingerprint_of, run_stage
+from pipelines.models import load_detector
+from pipelines.urls import dataset_fingerprint, read_checkpoint, store
+from shards.frames import FrameSpec
+from shards.reader import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """Which clips are scored."""
+
+    subsets: tuple[str, ...] = ("validation", "test")
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+def score_function(checkpoint: str) -> FrameFunction:
+    """The frame probabilities of a detector."""
+    detector = load_detector(checkpoint)
+    encoder = detector.backbone.encoder
+    spec = FrameSpec(
+        kind="scores", width=len(detector.classes), dtype="float32", hop_s=encoder.hop_s
+    )
+    return FrameFunction(encoder=encoder, apply=lambda x: detector(x).frames, spec=spec)
+
+
+def score(
+    dataset_url: str,
+    out: str,
+    settings: ScoreSettings,
+    *,
+    checkpoint: str,
+    cached_inputs: str | None = None,
+    name: str = "score",
+    fresh: bool = False,
+) -> str:
+    """Score clips with a detector; returns the URL of the scores."""
+    dataset_url, out = absolute(dataset_url), absolute(out)
+    inputs = {
+        "dataset": dataset_fingerprint(dataset_url),
+        "checkpoint": read_checkpoint(checkpoint).fingerprint,
+    }
+    if cached_inputs is not None:
+        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        rows = Dataset.open(store(dataset_url)).select(settings.subsets)
+        if not rows:
+            raise ValueError(
+                f"{dataset_url}: no clips of the subsets {', '.join(settings.subsets)} to score"
+            )
+        classes = load_detector(checkpoint).classes
+        arguments = {"checkpoint": checkpoint}
+        result = run_frame_job(
+            stage,
+            dataset_url,
+            rows,
+            score_function,
+            arguments,
+            settings.inference,
+            inputs=cached_inputs,
+        )
+        return {**result, "classes": list(classes)}
+
+    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    return out

@@ -1,0 +1,237 @@
+"""soundscapes: labelled mixtures from recordings of single events and of backgrounds."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.storage import absolute
+from pipelines.jobs import Part, Plan, run_parts
+from pipelines.ledger import Stage, listing_fingerprint, run_stage
+from pipelines.urls import store
+from shards.clip import Clip, Event
+from shards.manifest import SHARD_FOLDER, write_dataset
+from shards.plan import ShardPlan
+from shards.recordings import (
+    Recording,
+    class_folders,
+    part_backgrounds,
+    recordings_from_csv,
+    split_by_csv,
+    split_by_fold,
+    split_by_source,
+)
+from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
+from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
+from shards.soundscapes import RecordingReader, render_clip, tables
+from shards.store import Store
+from shards.writer import WrittenShard, write_shard
+
+FOREGROUND, BACKGROUND = "foreground", "background"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundscapesSettings:
+    """Which recordings, how they are split, and how many soundscapes of each subset."""
+
+    # Label table of the recordings (columns filename, category, fold), for ESC-50 and its like;
+    # None: the folder of a recording is its class.
+    table: str | None = None
+    # Only the recordings that ESC-50 marks as ESC-10.
+    esc10_only: bool = False
+    # Classes that are backgrounds, where both lie in one folder.
+    background_classes: tuple[str, ...] = ()
+    # Where the source recording and the fold stand in a file's name, as a regular expression.
+    name_rule: str | None = None
+    # By fold: {"train": ["1", "2"], "validation": ["4"], "test": ["5"]}; empty: by source.
+    folds: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # By source recording, where there are no folds: shares of the recordings of each class.
+    shares: dict[str, float] = field(
+        default_factory=lambda: {"train": 0.6, "validation": 0.2, "test": 0.2}
+    )
+    # A CSV with the columns filename and split, which rules over both.
+    split_csv: str | None = None
+    counts: dict[str, int] = field(
+        default_factory=lambda: {
+            "strong": 60,
+            "weak": 150,
+            "unlabeled": 1200,
+            "validation": 150,
+            "test": 300,
+        }
+    )
+    scene: SoundscapeSettings = field(default_factory=SoundscapeSettings)
+    codec: Literal["flac", "wav"] = "flac"
+    # Write a packed dataset instead of audio files and tables.
+    shards: bool = False
+    clips_per_part: int = 100
+
+
+class _Renderer:
+    """Renders one part of the clips, as files or as one shard."""
+
+    def __init__(self, folders: Mapping[str, str], out: str, settings: SoundscapesSettings) -> None:
+        self.out, self.settings = store(out), settings
+        stores = {name: store(url) for name, url in folders.items()}
+        self.read = RecordingReader(stores, settings.scene.sample_rate_hz)
+
+    def __call__(self, plan: Plan) -> Part:
+        soundscapes = [Soundscape.from_json(line) for line in plan["soundscapes"]]
+        if not self.settings.shards:
+            for scene in soundscapes:
+                self.out.write(self._file(scene), self._audio(scene))
+            return {"clips": len(soundscapes)}
+        with tempfile.TemporaryDirectory() as folder:
+            local = Store.local(folder)
+            for scene in soundscapes:
+                local.write(self._file(scene), self._audio(scene))
+            clips = tuple(to_clip(scene, self._file(scene)) for scene in soundscapes)
+            path = Path(folder) / "shard.tar"
+            shard = write_shard(local, ShardPlan(name=plan["output"], clips=clips), path)
+            name = self.out.publish(plan["output"], path)
+        return {"clips": len(soundscapes), "written": shard.stored_as(name).to_json()}
+
+    def _file(self, scene: Soundscape) -> str:
+        return f"{scene.subset}/{scene.id}.{self.settings.codec}"
+
+    def _audio(self, scene: Soundscape) -> bytes:
+        return render_clip(scene, self.read, self.settings.codec)
+
+
+def to_clip(scene: Soundscape, file: str) -> Clip:
+    """A soundscape with the labels that its subset has."""
+    strong = tuple(Event(*event) for event in scene.strong())
+    labels = tuple(sorted({event.label for event in strong}))
+    return Clip(
+        source_id=f"{scene.subset}/{scene.id}",
+        audio=file,
+        subset=scene.subset,
+        recording=None,
+        fold=None,
+        weak=labels if scene.subset == "weak" else None,
+        events=None if scene.subset in ("weak", "unlabeled") else strong,
+        meta={},
+    )
+
+
+def soundscapes(
+    foreground: str,
+    background: str | None,
+    out: str,
+    settings: SoundscapesSettings,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    fresh: bool = False,
+) -> str:
+    """Synthesise soundscapes; returns their URL, which the source `folder` reads.
+
+    Args:
+        foreground: folder of event recordings, one sub-folder a class, or as the table says.
+        background: folder of backgrounds; None where classes of the foreground folder are.
+        out: the folder of the soundscapes.
+        settings: classes, splits, counts and scenes.
+        inputs: what identifies the recordings, where a stage made them.
+        fresh: start over.
+
+    Raises:
+        SoundscapeError: no recordings, or no backgrounds.
+    """
+    folders = {FOREGROUND: absolute(foreground)}
+    if background is not None:
+        folders[BACKGROUND] = absolute(background)
+    out = absolute(out)
+    if inputs is None:
+        inputs = {name: listing_fingerprint(url) for name, url in folders.items()}
+
+    def work(stage: Stage) -> dict[str, Any]:
+        events, backgrounds = _recordings(folders, settings)
+        read = RecordingReader(
+            {name: store(url) for name, url in folders.items()}, settings.scene.sample_rate_hz
+        )
+        scenes = plan_subsets(
+            settings.scene,
+            settings.counts,
+            _trimmed(events, settings, read, trim_foreground),
+            _trimmed(backgrounds, settings, read, trim_background),
+        )
+        size = settings.clips_per_part
+        parts = {
+            f"{number:05d}": {
+                "output": f"{SHARD_FOLDER}/{number:05d}.tar",
+                "soundscapes": [scene.to_json() for scene in scenes[start : start + size]],
+            }
+            for number, start in enumerate(range(0, len(scenes), size))
+        }
+        arguments = {"folders": folders, "out": out, "settings": settings}
+        weights = {name: len(plan["soundscapes"]) for name, plan in parts.items()}
+        done = run_parts(stage, parts, _Renderer, arguments, weights=weights)
+        classes = sorted({recording.label for recording in events})
+        if settings.shards:
+            written = [WrittenShard.from_json(part["written"]) for part in done]
+            write_dataset(
+                stage.store,
+                [row for shard in written for row in shard.rows],
+                name="soundscapes",
+                licence="as the recordings",
+                classes=classes,
+                shards=[shard.entry for shard in written],
+            )
+        for name, data in tables(scenes, f".{settings.codec}").items():
+            stage.store.write(name, data)
+        return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
+
+    run_stage("soundscapes", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    return out
+
+
+def _recordings(
+    folders: Mapping[str, str], settings: SoundscapesSettings
+) -> tuple[list[Recording], list[Recording]]:
+    """Recordings of events and of backgrounds."""
+    foreground = store(folders[FOREGROUND])
+    if settings.table is not None:
+        events = recordings_from_csv(
+            foreground,
+            settings.table,
+            FOREGROUND,
+            name_rule=settings.name_rule,
+            esc10_only=settings.esc10_only,
+        )
+    else:
+        events = class_folders(foreground, FOREGROUND, name_rule=settings.name_rule)
+    events, backgrounds = part_backgrounds(events, settings.background_classes)
+    if BACKGROUND in folders:
+        backgrounds += class_folders(
+            store(folders[BACKGROUND]),
+            BACKGROUND,
+            name_rule=settings.name_rule,
+            flat_label="background",
+        )
+    if not events or not backgrounds:
+        raise SoundscapeError(
+            f"{folders[FOREGROUND]}: got {len(events)} event recordings and {len(backgrounds)} "
+            "backgrounds; expected some of each: give a background folder or background classes"
+        )
+    return events, backgrounds
+
+
+def _trimmed(
+    recordings: Sequence[Recording],
+    settings: SoundscapesSettings,
+    read: RecordingReader,
+    trim: Callable[..., Any],
+) -> dict[str, list[Any]]:
+    """Recordings of each split, with their active parts."""
+    if settings.split_csv is not None:
+        parent, _, name = absolute(settings.split_csv).rpartition("/")
+        parts = split_by_csv(recordings, store(parent).read(name), settings.split_csv)
+    elif settings.folds:
+        folds = {split: list(values) for split, values in settings.folds.items()}
+        parts = split_by_fold(recordings, folds)
+    else:
+        parts = split_by_source(recordings, settings.shares, settings.scene.seed)
+    return {
+        split: [trim(settings.scene, recording, read) for recording in members]
+        for split, members in parts.items()
+    }

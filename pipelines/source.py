@@ -1,0 +1,36 @@
+"""The recordings of a run: given, synthesised, or mixed into soundscapes."""
+
+from collections.abc import Callable, Mapping
+
+from cluster.storage import absolute
+from pipelines.ledger import fingerprint_of, listing_fingerprint
+from pipelines.presets import RunSettings
+from pipelines.recordings import DemoSettings, demo_recordings
+from pipelines.soundscapes import soundscapes
+from pipelines.urls import join
+
+
+def prepare(settings: RunSettings, at: Callable[[str], str]) -> tuple[str, Mapping[str, str]]:
+    """The folder to pack, and what identifies it.
+
+    Raises:
+        ValueError: neither recordings nor soundscapes were asked for.
+    """
+    if settings.soundscapes is None:
+        if settings.data is None:
+            raise ValueError("no recordings: give --data, a folder of audio and labels")
+        return absolute(settings.data), {"source": listing_fingerprint(settings.data)}
+    scene = settings.soundscapes.scene
+    if settings.data is None:
+        made = demo_recordings(
+            at("recordings"), DemoSettings(sample_rate_hz=scene.sample_rate_hz, seed=scene.seed)
+        )
+        foreground, background = join(made, "foreground"), join(made, "background")
+        inputs = {"recordings": fingerprint_of(made)}
+    else:
+        foreground, background = absolute(settings.data), None
+        inputs = {"recordings": listing_fingerprint(foreground)}
+    mixed = soundscapes(
+        foreground, background, at("soundscapes"), settings.soundscapes, inputs=inputs
+    )
+    return mixed, {"soundscapes": fingerprint_of(mixed)}

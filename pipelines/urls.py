@@ -1,0 +1,103 @@
+"""Artifacts behind URLs: opened anew in each process so that no credential travels."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from cluster.storage import absolute, filesystem
+from pmam.checkpoint import Checkpoint, CheckpointError
+from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes
+from shards.manifest import MANIFEST, read_manifest
+from shards.store import Store
+
+
+def store(url: str) -> Store:
+    """The folder at a URL or local path."""
+    return Store(*filesystem(url))
+
+
+def join(url: str, name: str) -> str:
+    """A name below a URL."""
+    return f"{url.rstrip('/')}/{name}"
+
+
+def fetch(url: str, folder: Path) -> Path:
+    """A file as a local path: itself where it is local, else a copy in the folder."""
+    parent, _, name = absolute(url).rpartition("/")
+    source = store(parent or "/")
+    if source.is_local:
+        return Path(source.path(name))
+    local = folder / name
+    local.write_bytes(source.read(name))
+    return local
+
+
+def write_checkpoint(target: Store, name: str, checkpoint: Checkpoint) -> None:
+    """`<name>.safetensors`, then `<name>.json`, which names it by sha256."""
+    target.write(f"{name}.safetensors", checkpoint.tensors)
+    target.write(f"{name}.json", checkpoint.description)
+
+
+def read_checkpoint(url: str) -> Checkpoint:
+    """A checkpoint by the URL of its `.safetensors`, with or without the suffix.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    parent, _, stem = (
+        absolute(url).removesuffix(".json").removesuffix(".safetensors").rpartition("/")
+    )
+    source = store(parent or "/")
+    for suffix in (".json", ".safetensors"):
+        if source.size(stem + suffix) is None:
+            raise CheckpointError(
+                f"{source.path(stem + suffix)}: no such file; expected a checkpoint "
+                f"({stem}.safetensors beside {stem}.json), as `pmam finetune` writes it"
+            )
+    return Checkpoint(
+        tensors=source.read(f"{stem}.safetensors"), description=source.read(f"{stem}.json")
+    )
+
+
+def write_prototypes(target: Store, prototypes: Prototypes) -> None:
+    """Both files of the prototypes, the one that names the other last."""
+    with tempfile.TemporaryDirectory() as folder:
+        prototypes.save(Path(folder))
+        for name in (TENSORS, DESCRIPTION):
+            target.write(name, (Path(folder) / name).read_bytes())
+
+
+def read_prototypes(url: str) -> Prototypes:
+    """The prototypes in a folder."""
+    source = store(url)
+    if source.is_local:
+        return Prototypes.load(Path(source.root))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (TENSORS, DESCRIPTION):
+            (Path(folder) / name).write_bytes(source.read(name))
+        return Prototypes.load(Path(folder))
+
+
+def dataset_fingerprint(url: str) -> str:
+    """What identifies a dataset: the sha256 of its manifest."""
+    source = store(url)
+    read_manifest(source)  # says what is wrong where there is none
+    return hashlib.sha256(source.read(MANIFEST)).hexdigest()
+
+
+def prototypes_fingerprint(url: str) -> str:
+    """What identifies prototypes: the sha256 of their description, which names their tensors."""
+    return file_fingerprint(join(absolute(url), DESCRIPTION))
+
+
+def file_fingerprint(url: str) -> str:
+    """The sha256 of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    parent, _, name = absolute(url).rpartition("/")
+    source = store(parent or "/")
+    if source.size(name) is None:
+        raise FileNotFoundError(f"{url}: no such file; check the path")
+    return hashlib.sha256(source.read(name)).hexdigest()
