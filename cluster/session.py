@@ -25,6 +25,8 @@ def session(address: str | None = None) -> Iterator[None]:
     # CPU workers must not hide a GPU from a driver that uses it; keeps a warning away, too.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    # Its core tells of every actor with large arguments; errors of tasks come as exceptions.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     if ray.is_initialized():
@@ -51,6 +53,8 @@ def session(address: str | None = None) -> Iterator[None]:
 
 def quiet() -> None:
     """Leave the terminal to our own progress: Ray Data tells its plans at length."""
+    # Before the import: Ray Data warns at once that its bars are off.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     import ray.data
 
     context = ray.data.DataContext.get_current()
@@ -58,4 +62,4 @@ def quiet() -> None:
     context.print_on_execution_start = False
     context.execution_options.preserve_order = False
     for name in ("ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)

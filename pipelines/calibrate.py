@@ -1,9 +1,8 @@
 """Encoders ready for use: pretrained weights loaded, inputs standardised on training clips."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from safetensors.torch import load, save
 
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
-from pipelines.urls import fetch, store
+from pipelines.urls import store, weights_file
 from pmam.checkpoint import CheckpointError, load_published, read_published
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.pca import Moments, moments
@@ -42,11 +41,9 @@ def load_encoder(settings: EncoderSettings) -> FrameEncoder:
     if settings.weights is None:
         raise CheckpointError(
             f"encoder {settings.name}: got no weights; give the published file, "
-            f"for example --encoder.weights {settings.name}_as.pt (the README says where it is)"
+            f"--encoder.weights {settings.name}_as....pt (the README says where it is)"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch(settings.weights, Path(folder))
-        load_published(encoder, read_published(path), settings.weights)
+    load_published(encoder, read_published(weights_file(settings.weights)), settings.weights)
     return encoder.eval()
 
 

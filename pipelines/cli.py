@@ -111,7 +111,7 @@ def _load(where: str) -> Callable[[Sequence[str]], None]:
                 function,
                 prog=f"pmam {name}",
                 args=arguments,
-                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+                config=(tyro.conf.AvoidSubcommands,),
             )
 
     return call

@@ -1,12 +1,13 @@
 """One function per stage: what the command line shows of it."""
 
-from typing import Annotated
+import contextlib
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.session import session
-from pipelines.detect import DetectSettings
+from pipelines.detect import DetectSettings, write_detections
 from pipelines.embed import EmbedSettings
 from pipelines.evaluate import EvaluateSettings
 from pipelines.finetune import FinetuneSettings
@@ -22,11 +23,13 @@ from pmam.encoders import EncoderSettings
 # The fields of a settings object become options without a prefix.
 Flat = tyro.conf.arg(name="")
 Flag = FlagCreatePairsOff[bool]
+Dataset = Positional[Annotated[str, tyro.conf.arg(metavar="DATASET")]]
+Out = Positional[Annotated[str, tyro.conf.arg(metavar="OUT")]]
 
 
 def soundscapes(
-    foreground: Positional[str],
-    out: Positional[str],
+    foreground: Positional[Annotated[str, tyro.conf.arg(metavar="FOREGROUND")]],
+    out: Out,
     background: str | None = None,
     settings: Annotated[SoundscapesSettings, Flat] = SoundscapesSettings(),
     fresh: Flag = False,
@@ -49,8 +52,8 @@ def soundscapes(
 
 
 def pack(
-    source_folder: Positional[str],
-    out: Positional[str],
+    source_folder: Positional[Annotated[str, tyro.conf.arg(metavar="SOURCE")]],
+    out: Out,
     settings: Annotated[PackSettings, Flat] = PackSettings(),
     address: str | None = None,
     fresh: Flag = False,
@@ -74,7 +77,7 @@ def pack(
         print_packed(stage(source_folder, out, settings, fresh=fresh))
 
 
-def verify(dataset: Positional[str], decode: float = 1.0) -> None:
+def verify(dataset: Dataset, decode: float = 1.0) -> None:
     """Check a packed dataset: sizes, checksums, tar structure, labels, and that audio decodes.
 
     Ends with status 1 where something is wrong, and lists it.
@@ -87,8 +90,8 @@ def verify(dataset: Positional[str], decode: float = 1.0) -> None:
 
 
 def embed(
-    dataset: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    out: Out,
     encoder: EncoderSettings = EncoderSettings(),
     model: str | None = None,
     settings: Annotated[EmbedSettings, Flat] = EmbedSettings(),
@@ -114,9 +117,9 @@ def embed(
 
 
 def fit(
-    dataset: Positional[str],
-    embeddings: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    embeddings: Positional[Annotated[str, tyro.conf.arg(metavar="EMBEDDINGS")]],
+    out: Out,
     settings: Annotated[FitSettings, Flat] = FitSettings(),
     fresh: Flag = False,
 ) -> None:
@@ -135,9 +138,9 @@ def fit(
 
 
 def label(
-    dataset: Positional[str],
-    prototypes: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    prototypes: Positional[Annotated[str, tyro.conf.arg(metavar="PROTOTYPES")]],
+    out: Out,
     checkpoint: str,
     settings: Annotated[LabelSettings, Flat] = LabelSettings(),
     address: str | None = None,
@@ -163,8 +166,8 @@ def label(
 
 
 def pretrain(
-    dataset: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    out: Out,
     posteriors: str,
     prototypes: str,
     start: str,
@@ -204,8 +207,8 @@ def pretrain(
 
 
 def finetune(
-    dataset: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    out: Out,
     start: str,
     cached_inputs: str | None = None,
     settings: Annotated[FinetuneSettings, Flat] = FinetuneSettings(),
@@ -232,8 +235,8 @@ def finetune(
 
 
 def score(
-    dataset: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    out: Out,
     checkpoint: str,
     settings: Annotated[ScoreSettings, Flat] = ScoreSettings(),
     address: str | None = None,
@@ -256,9 +259,9 @@ def score(
 
 
 def evaluate(
-    dataset: Positional[str],
-    scores: Positional[str],
-    out: Positional[str],
+    dataset: Dataset,
+    scores: Positional[Annotated[str, tyro.conf.arg(metavar="SCORES")]],
+    out: Out,
     settings: Annotated[EvaluateSettings, Flat] = EvaluateSettings(),
     fresh: Flag = False,
 ) -> None:
@@ -280,14 +283,38 @@ def evaluate(
 
 
 def detect(
-    files: Positional[tuple[str, ...]],
+    files: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE...")]],
     checkpoint: str,
     settings: Annotated[DetectSettings, Flat] = DetectSettings(),
+    format: Literal["tsv", "csv", "json", "audacity"] = "tsv",
+    output_dir: str | None = None,
+    on_error: Literal["fail", "skip"] = "fail",
+    address: str | None = None,
 ) -> None:
     """Find events in audio files of any length, rate and number of channels.
+
+    The events go to standard output; a score is the highest probability inside the event.
+    Status 1 tells that files were skipped. Write ./-name.wav for names that begin with a dash.
 
     Args:
         files: Audio files, folders or URLs.
         checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors).
         settings: Threshold, smoothing, windows.
+        format: Of the events; audacity is a label track per file.
+        output_dir: Write one file of events per audio file here instead.
+        on_error: At an unreadable file: fail, or skip it and go on.
+        address: Of a Ray cluster, for many files.
     """
+    if not files:
+        raise ValueError("no files: give audio files, folders or URLs to look for events in")
+    with session(address) if address else contextlib.nullcontext():
+        skipped = write_detections(
+            files,
+            checkpoint,
+            settings,
+            format_name=format,
+            output_dir=output_dir,
+            on_error=on_error,
+        )
+    if skipped:
+        raise SystemExit(1)

@@ -1,7 +1,6 @@
 """detect: events of any audio file, of any length, sample rate and number of channels.
 
-A file streams through: audio is decoded in blocks, cut into overlapping windows, scored, smoothed
-and decoded into events, and no step holds more than a few windows. Memory does not grow with the
+A file streams through, and no step holds more than a few windows: memory does not grow with the
 length of a file, but for the events that are found in it.
 """
 
@@ -170,8 +169,8 @@ def detect(
 ) -> Iterator[FileEvents]:
     """The events of each file, in the order of the files, each as soon as it is known.
 
-    A few files are done in this process, many as a Ray Data job. What can be checked is checked
-    before this function returns: the checkpoint, the settings and that the files are there.
+    A few files are done in this process, many as a Ray Data job. Checkpoint, settings and that
+    the files are there are checked before this function returns.
 
     Args:
         files: paths or URLs of audio files, or of folders of them.
@@ -181,10 +180,8 @@ def detect(
             before it; or skip it: its result says why, and so does a warning in the log.
 
     Raises:
-        CheckpointError: no detector is there.
-        InputError, SourceError: as `audio_files`.
-        DetectError: a setting does not fit the detector; or, while iterating, a file that cannot
-            be read.
+        CheckpointError, InputError, SourceError: no detector is there; as `audio_files`.
+        DetectError: a setting does not fit; or, while iterating, a file that cannot be read.
     """
     names = audio_files(files, on_error)
     detector = load_detector(checkpoint)

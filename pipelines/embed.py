@@ -14,6 +14,7 @@ from pipelines.urls import (
     join,
     read_checkpoint,
     store,
+    weights_file,
     write_checkpoint,
 )
 from pmam.checkpoint import pack_encoder
@@ -64,7 +65,7 @@ def embed(
     dataset_url, out = absolute(dataset_url), absolute(out)
     inputs = {"dataset": dataset_fingerprint(dataset_url)}
     if encoder is not None and encoder.weights is not None:
-        inputs["weights"] = file_fingerprint(encoder.weights)
+        inputs["weights"] = file_fingerprint(str(weights_file(encoder.weights)))
     if model is not None:
         inputs["model"] = read_checkpoint(model).fingerprint
     if cached_inputs is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from cluster.storage import absolute
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
-from pipelines.pictures import example_timelines, roc_curves
+from pipelines.pictures import class_bars, example_timelines
 from pipelines.urls import dataset_fingerprint, store
 from pmam.events import Event
 from pmam.metrics import METRICS, EvaluationSet
@@ -65,7 +65,7 @@ def evaluate(
                 for metric, result in results.items()
             }
             if settings.pictures:
-                _save(stage, f"{subset}-roc.png", roc_curves(results))
+                _save(stage, f"{subset}-classes.png", class_bars(results))
                 _save(stage, f"{subset}-examples.png", example_timelines(clips))
         stage.store.write(RESULTS, json.dumps(numbers, indent=1).encode())
         first = numbers[settings.subsets[0]]
@@ -80,20 +80,22 @@ def evaluate(
 def evaluation_set(
     rows: Sequence[IndexRow], scores: str, classes: Sequence[str], median_s: float
 ) -> EvaluationSet:
-    """Smoothed scores beside the truth of strongly labelled clips."""
+    """Smoothed scores beside the truth of strongly labelled clips, by the clips' own ids."""
     frames = open_frames(scores)
     hop_s = frames.spec.hop_s
+
+    def smooth(row: IndexRow) -> Any:
+        return median_filter(frames.read(row.key), median_s, hop_s)
+
+    def truth(row: IndexRow) -> list[Event]:
+        events = row.events or ()
+        return [Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in events]
+
     return EvaluationSet(
-        scores={row.key: median_filter(frames.read(row.key), median_s, hop_s) for row in rows},
+        scores={row.source_id: smooth(row) for row in rows},
         hop_s=hop_s,
-        ground_truth={
-            row.key: [
-                Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
-                for e in row.events or ()
-            ]
-            for row in rows
-        },
-        durations_s={row.key: row.duration_s for row in rows},
+        ground_truth={row.source_id: truth(row) for row in rows},
+        durations_s={row.source_id: row.duration_s for row in rows},
         classes=classes,
     )
 

@@ -60,13 +60,11 @@ def fingerprint_of(url: str) -> str:
 
 
 def listing_fingerprint(url: str) -> str:
-    """What identifies a folder of raw files: names and sizes, and times of change where local."""
+    """What identifies a folder of raw files: their names, sizes and times of change."""
     source = store(url)
     digest = hashlib.sha256()
     for name, size in source.listing():
-        changed = ""
-        if source.is_local:
-            changed = str(source.filesystem.get_file_info(source.path(name)).mtime_ns)
+        changed = source.filesystem.get_file_info(source.path(name)).mtime_ns
         digest.update(f"{name}\0{size}\0{changed}\n".encode())
     return digest.hexdigest()
 
@@ -156,6 +154,11 @@ def _start_over(folder: Store, url: str, known: Mapping[str, Any] | None) -> Non
         raise StageError(
             f"{url}: is not empty and no stage of pmam wrote it; give an empty or new folder"
         )
+    # A kill in between must leave a folder that is still known as a stage's: the plan goes last.
+    folder.delete(DONE)
+    for name in folder.names():
+        if name != PLAN:
+            folder.delete(name)
     folder.clear()
 
 

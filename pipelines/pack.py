@@ -20,14 +20,23 @@ from shards.writer import WrittenShard, write_shard
 class PackSettings:
     """How a source becomes shards."""
 
+    # Layout of the source: folder, esc50 (ESC-10 too) or tut_rare.
     source: str = "folder"
+    # Of the source, as pairs: --options esc10 true
     options: dict[str, str] = field(default_factory=dict)
+    # keep leaves the recordings' bytes as they are.
     codec: Literal["keep", "flac", "wav"] = "keep"
+    # Resample to this rate; by default recordings keep theirs.
     sample_rate_hz: int | None = None
+    # About how large a shard is.
     shard_mb: float = 256.0
+    # At a recording that cannot be used: fail, or leave it out and list it.
     on_error: Literal["fail", "skip"] = "fail"
+    # Of the dataset.
     name: str = "dataset"
+    # Of the recordings.
     licence: str = "unknown"
+    # Of the order of clips in shards.
     seed: int = 0
 
 

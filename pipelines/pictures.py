@@ -11,7 +11,7 @@ from pmam.metrics import EvaluationSet, MetricResult
 EXAMPLES = 6
 
 
-def roc_curves(results: Mapping[str, MetricResult]) -> Figure:
+def class_bars(results: Mapping[str, MetricResult]) -> Figure:
     """Per-class values of each metric as bars."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()

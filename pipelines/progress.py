@@ -6,17 +6,24 @@ import sys
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True, highlight=False)
 
 
-def set_up_logging(verbose: bool = False) -> None:
+class _ConsoleHandler(logging.Handler):
+    """One record, one line, above a progress bar where one is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console.print(self.format(record), markup=False, soft_wrap=True)
+
+
+def set_up_logging() -> None:
     """Our own lines on the error stream; those of libraries from warnings on."""
-    handler = RichHandler(console=console, show_path=False, show_level=verbose, markup=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-    logging.getLogger("pmam").setLevel(logging.DEBUG if verbose else logging.INFO)
+    handler = _ConsoleHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("pmam").setLevel(logging.INFO)
 
 
 @contextlib.contextmanager
@@ -29,8 +36,14 @@ def bar(what: str, total: int, done: int = 0) -> Iterator[Callable[[int, str], N
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    interactive = sys.stderr.isatty()
-    with Progress(*columns, console=console, transient=True, disable=not interactive) as progress:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+        # Results that are piped somewhere must not go through the bar's console.
+        redirect_stdout=sys.stdout.isatty(),
+    ) as progress:
         task = progress.add_task(what, total=total, completed=done, note="")
 
         def advance(more: int, note: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import FlagCreatePairsOff
 
+from cluster.fetch import PUBLISHED
 from cluster.storage import absolute
 from pipelines.presets import PRESETS, RunSettings
 from pipelines.report import output, print_numbers
@@ -115,9 +116,11 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
 
     if settings.data is not None:
         settings = replace(settings, data=absolute(settings.data))
-    if settings.encoder.weights is not None:
-        weights = absolute(settings.encoder.weights)
-        settings = replace(settings, encoder=replace(settings.encoder, weights=weights))
+    weights = settings.encoder.weights
+    if weights is None and settings.encoder.name in PUBLISHED:
+        weights, _ = PUBLISHED[settings.encoder.name]  # downloaded once, by checksum
+    if weights is not None:
+        settings = replace(settings, encoder=replace(settings.encoder, weights=absolute(weights)))
     if preset == "esc10" and settings.soundscapes is not None:
         if settings.data is None:
             raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")

@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+from cluster.fetch import PUBLISHED, fetch
 from cluster.storage import absolute, filesystem
 from pmam.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes
@@ -21,15 +22,10 @@ def join(url: str, name: str) -> str:
     return f"{url.rstrip('/')}/{name}"
 
 
-def fetch(url: str, folder: Path) -> Path:
-    """A file as a local path: itself where it is local, else a copy in the folder."""
-    parent, _, name = absolute(url).rpartition("/")
-    source = store(parent or "/")
-    if source.is_local:
-        return Path(source.path(name))
-    local = folder / name
-    local.write_bytes(source.read(name))
-    return local
+def weights_file(url: str) -> Path:
+    """Published weights as a local file, checked where we know their sha256."""
+    known = dict(PUBLISHED.values())
+    return fetch(url, sha256=known.get(url))
 
 
 def write_checkpoint(target: Store, name: str, checkpoint: Checkpoint) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+# As pipelines/__init__.py does, for tests that load torch without it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 

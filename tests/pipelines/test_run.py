@@ -1,0 +1,108 @@
+"""A whole run: every artifact, nothing done twice, and the same numbers after kills."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_run import COUNTS, numbers, start, tiny_settings, write_config
+
+from pipelines.frame_jobs import open_frames
+from pipelines.run import RunResult, run
+from pipelines.urls import read_prototypes, store
+from shards.reader import Dataset
+from shards.verify import verify
+
+STAGES = (
+    *("recordings", "soundscapes", "dataset"),
+    *(f"{name}-{n}" for n in (1, 2) for name in ("embed", "fit", "label", "pretrain")),
+    *("finetune", "score", "evaluate"),
+)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, RunResult]:
+    out = tmp_path_factory.mktemp("run") / "out"
+    return out, run(tiny_settings(), str(out))
+
+
+def test_every_stage_is_whole(finished: tuple[Path, RunResult]) -> None:
+    out, result = finished
+    assert {path.parent.name for path in out.glob("*/stage.json")} == set(STAGES)
+    assert Path(result.detector).is_file()
+    assert set(result.numbers["test"]) == {"psds1", "psds2", "event_f1", "frame_ap", "clip_ap"}
+    assert all(0 <= m["value"] <= 1 for m in result.numbers["test"].values())
+    assert not list(out.rglob(".part-*"))
+
+
+def test_the_dataset_is_what_was_asked_for(finished: tuple[Path, RunResult]) -> None:
+    out, _ = finished
+    dataset = Dataset.open(store(str(out / "dataset")))
+    assert dataset.manifest.totals.subsets == COUNTS
+    assert len(dataset.manifest.shards) > 1
+    assert verify(dataset.store, 1.0).ok
+    assert all(row.events is not None for row in dataset.select(["strong", "test"]))
+    assert all(row.events is None for row in dataset.select(["weak", "unlabeled"]))
+    assert all(row.weak is not None for row in dataset.select(["weak"]))
+
+
+def test_posteriors_are_those_of_the_prototypes(finished: tuple[Path, RunResult]) -> None:
+    out, _ = finished
+    posteriors = open_frames(str(out / "label-2"))
+    embeddings = open_frames(str(out / "embed-2"))
+    prototypes = read_prototypes(str(out / "fit-2"))
+    assert set(posteriors) == set(embeddings)
+    key = next(iter(posteriors))
+    found = posteriors.read(key)
+    assert found.shape[1] == 4
+    positions = embeddings.positions(key)
+    assert positions is not None
+    import torch
+
+    expected = prototypes.posteriors(torch.from_numpy(embeddings.read(key))).numpy()
+    assert np.abs(found[positions] - expected).max() <= 1 / 255
+
+
+def test_a_second_run_does_nothing(finished: tuple[Path, RunResult]) -> None:
+    out, result = finished
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    assert run(tiny_settings(), str(out)) == result
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+
+
+def test_curves_are_kept(finished: tuple[Path, RunResult]) -> None:
+    out, _ = finished
+    assert list((out / "finetune" / "tensorboard").iterdir())
+    steps = json.loads((out / "finetune" / "state" / "latest.json").read_text())["step"]
+    assert steps == 6
+
+
+def kill(process, wait_s: float) -> bool:  # type: ignore[no-untyped-def]
+    """Kill a run with all its workers; true if it was still at work."""
+    time.sleep(wait_s)
+    alive = process.poll() is None
+    if alive:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return alive
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_at_random_moments_change_nothing(
+    finished: tuple[Path, RunResult], tmp_path: Path, seed: int
+) -> None:
+    """The same command until it ends: the same numbers, weights and dataset."""
+    undisturbed, _ = finished
+    config = write_config(tmp_path / "run.json", tiny_settings())
+    moments = np.random.default_rng(seed).uniform(8, 60, size=6)
+    kills = sum(kill(start(config, tmp_path / "out"), float(moment)) for moment in moments)
+    last = start(config, tmp_path / "out")
+    output, _ = last.communicate(timeout=600)
+    assert last.returncode == 0, output
+    assert kills > 0
+    assert numbers(tmp_path / "out") == numbers(undisturbed)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".tmp"]
