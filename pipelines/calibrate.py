@@ -24,8 +24,13 @@ TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
 class CalibrationSettings:
     """On how much audio the encoder's standardisation is fitted."""
 
+    # At most so many clips, drawn at random.
     clips: int = 400
+    # The beginning of each.
     seconds_per_clip: float = 10.0
+    # Which clips may be drawn: those of training, so that nothing is learnt from test clips.
+    subsets: tuple[str, ...] = TRAINING_SUBSETS
+    # Of the draw.
     seed: int = 0
 
 
@@ -87,11 +92,11 @@ def calibrate(
     Raises:
         ValueError: there are no training clips.
     """
-    training = [row for row in rows if row.subset in TRAINING_SUBSETS]
+    training = [row for row in rows if row.subset in settings.subsets]
     if not training:
         raise ValueError(
-            f"{dataset_url}: no clips of the subsets {', '.join(TRAINING_SUBSETS)}; "
-            "pack some: the encoder is calibrated on training clips alone"
+            f"{dataset_url}: no clips of {', '.join(settings.subsets)} to calibrate the encoder "
+            "on; give --calibration.subsets, or --model with an encoder calibrated elsewhere"
         )
     generator = np.random.default_rng(settings.seed)
     count = min(settings.clips, len(training))

@@ -32,9 +32,13 @@ class EmbedSettings:
     layer: str = "input"
     # One random frame of so many; 1 keeps all, so that later stages can read them as a cache.
     keep_every: int = 1
+    # Which clips are embedded.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
+    # How the encoder's standardisation is fitted.
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+    # Windows and batches.
     inference: InferenceSettings = field(default_factory=InferenceSettings)
+    # Of the choice of frames.
     seed: int = 0
 
 

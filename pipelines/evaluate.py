@@ -24,8 +24,11 @@ RESULTS = "results.json"
 class EvaluateSettings:
     """Which clips are evaluated, and how their scores are smoothed."""
 
+    # Which clips are evaluated: strongly labelled ones.
     subsets: tuple[str, ...] = ("test",)
+    # Width of the median filter over the scores.
     median_s: float = 0.4
+    # Also draw the values per class, and some clips.
     pictures: bool = True
 
 

@@ -34,8 +34,11 @@ class FinetuneSettings:
 
     # Used where the start is an encoder; a pretrained model brings its own.
     context: ContextSettings = field(default_factory=ContextSettings)
+    # Weights of the losses.
     losses: FinetuneLossSettings = field(default_factory=FinetuneLossSettings)
+    # Decay of the teacher's moving average, once it has run a while.
     ema_limit: float = 0.99
+    # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
 
 

@@ -30,18 +30,26 @@ STATE = "state.safetensors"
 class FitSettings:
     """How prototypes are fitted."""
 
+    # Number of prototypes.
     k: int = 30
+    # Gaussian mixture, or k-means with one-hot posteriors.
     kind: Literal["gmm", "kmeans"] = "gmm"
+    # Of each Gaussian.
     covariance: Literal["full", "diag"] = "full"
     # Dimensions that the mixture sees; None: as they come. A full covariance in many
     # dimensions fits few frames only too well.
     pca: int | None = 48
+    # EM ends when the log-likelihood per frame rises by less.
     tolerance: float = 1e-3
+    # Added to the variances.
     regularisation: float = 1e-6
+    # At most so many EM iterations.
     iterations: int = 100
     # Share of the clips kept aside, to tell a good fit from a degenerate one.
     held_out: float = 0.1
+    # Which clips' embeddings are used.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
+    # Of the initial centres and of the clips kept aside.
     seed: int = 0
 
 
@@ -78,7 +86,10 @@ def fit(
         kept, aside = _split(keys, settings)
         projection = None
         if settings.pca is not None:
-            projection = fit_projection(moments(_blocks(frames, kept)), settings.pca)
+            # Embeddings are standardised by their encoder, or principal components already:
+            # standardised again, all of these would weigh the same.
+            total = moments(_blocks(frames, kept))
+            projection = fit_projection(total, settings.pca, standardise=False)
         data = _blocks(frames, kept, projection)
         if settings.kind == "gmm":
             fitted = _fit_mixture(stage, data, settings, projection)

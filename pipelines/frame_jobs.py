@@ -28,8 +28,12 @@ FRAMES = "frames"
 class InferenceSettings:
     """How clips go through a model: in windows, several at a time."""
 
+    # Longer clips go through in windows of this length,
     window_s: float = 10.0
+
+    # which overlap by so much, and fade into each other.
     overlap_s: float = 2.0
+    # Clips of one length that go through together.
     batch: int = 16
 
 

@@ -25,8 +25,11 @@ from shards.reader import Dataset
 class LabelSettings:
     """Which clips are labelled, and with which layer's features."""
 
+    # The layer that the prototypes were fitted to.
     layer: str = "input"
+    # Which clips are labelled.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
+    # Windows and batches.
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 

@@ -35,8 +35,11 @@ CHECKPOINT = "pretrained"
 class PretrainSettings:
     """The context network, what is masked, and how it is trained."""
 
+    # Size of the context network.
     context: ContextSettings = field(default_factory=ContextSettings)
+    # Masking and loss.
     pretext: PretextSettings = field(default_factory=PretextSettings)
+    # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
 
 

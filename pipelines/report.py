@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.storage import absolute
-from pipelines.ledger import record_of
+from pipelines.ledger import DONE, record_of
+from pipelines.urls import join
 
 TITLES = {
     "psds1": "PSDS1",
@@ -16,6 +17,7 @@ TITLES = {
     "frame_ap": "frame AP",
     "clip_ap": "clip AP",
 }
+SHOWN = 10  # of long lists, on the terminal
 Numbers = Mapping[str, Mapping[str, Any]]  # by metric: value and values per class
 
 
@@ -59,11 +61,18 @@ def print_packed(url: str) -> None:
     console.print(table)
     for note in result["notes"]:
         console.print(note, markup=False)
-    for what in ("missing", "extra"):
-        for name in result[what]:
-            console.print(f"{what}: {name}", markup=False)
-    for source_id, reason in result["skipped"]:
-        console.print(f"skipped: {source_id}: {reason}", markup=False)
+    skipped = [f"{source_id}: {reason}" for source_id, reason in result["skipped"]]
+    for what, entries in (
+        ("skipped", skipped),
+        ("missing", result["missing"]),
+        ("extra", result["extra"]),
+    ):
+        if entries:
+            console.print(f"{what}: {len(entries)}", markup=False)
+        for entry in entries[:SHOWN]:
+            console.print(f"  {entry}", markup=False)
+        if len(entries) > SHOWN:
+            console.print(f"  ... all of them are in {join(url, DONE)}", markup=False)
     print_result(url)
 
 

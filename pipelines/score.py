@@ -16,7 +16,9 @@ from shards.reader import Dataset
 class ScoreSettings:
     """Which clips are scored."""
 
+    # Which clips are scored.
     subsets: tuple[str, ...] = ("validation", "test")
+    # Windows and batches.
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 

@@ -34,6 +34,7 @@ LOG_EVERY = 10
 class TrainSettings:
     """What every training needs to know."""
 
+    # Steps, learning rates and their schedule.
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     # Length of a training example; longer clips are cropped, shorter ones padded.
     crop_s: float = 10.0
@@ -41,7 +42,9 @@ class TrainSettings:
     batch: dict[str, int] = field(default_factory=lambda: {"strong": 8, "weak": 8, "unlabeled": 8})
     # 0 trains in this process; 1 and more start Ray Train workers (20-40 s).
     workers: int = 0
+    # Steps from one checkpoint to the next.
     checkpoint_every: int = 50
+    # Of the weights, the order of clips, crops, masks and dropout.
     seed: int = 0
 
 
@@ -121,13 +124,14 @@ def _loop(config: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     folder = store(stage.url)
     task: Task = config["build"](**config["arguments"])
-    trainer = Trainer(task.module, settings.optimizer, settings.seed, rank)
-    module = task.module
+    # Checkpoints come in evaluation mode, with frozen batch statistics.
+    module = task.module.train()
+    trainer = Trainer(module, settings.optimizer, settings.seed, rank)
     if settings.workers > 0:
         from ray.train.torch import get_device, prepare_model
 
         task.module.to(get_device())
-        module = prepare_model(task.module) if world > 1 else task.module
+        module = prepare_model(task.module) if world > 1 else module
     restore(folder, trainer)
     steps = settings.optimizer.steps
     recorder = _Recorder(folder, stage, trainer, steps if rank == 0 and not settings.workers else 0)

@@ -13,10 +13,15 @@ from pmam.encoders import EncoderSettings, build_encoder
 class ContextSettings:
     """The size of the context network."""
 
+    # Channels of its frames.
     width: int = 96
+    # Transformer blocks.
     layers: int = 3
+    # Attention heads, which share the width.
     heads: int = 4
+    # Channels inside each block's MLP.
     hidden: int = 192
+    # Of attention weights and of what each part adds.
     dropout: float = 0.1
 
 

@@ -16,6 +16,7 @@ from pmam.teacher import make_teacher
 class FinetuneLossSettings:
     """The weights of the losses."""
 
+    # Of the clip loss, beside the frame loss.
     weak_weight: float = 0.5
     # 0 switches the teacher's consistency loss off.
     consistency_weight: float = 2.0

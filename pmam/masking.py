@@ -10,10 +10,13 @@ from torch import Tensor
 class MaskSettings:
     """How much is masked, in what blocks, and what stands in its place."""
 
+    # Share of the blocks that are masked.
     rate: float = 0.8
+    # Length of a block.
     block_s: float = 0.1
-    # Shares of the masked frames; what is left of 1 keeps its frame.
+    # Share of the masked frames that become the mask token.
     token_share: float = 0.9
+    # Share of the masked frames that become another frame; what is left of 1 stays as it is.
     random_share: float = 0.05
 
     def __post_init__(self) -> None:

@@ -15,7 +15,9 @@ from pmam.pretext.prototype_bce import mean_over, prototype_logits
 class PretextSettings:
     """What is masked and which loss the masked frames pay."""
 
+    # What is masked.
     mask: MaskSettings = field(default_factory=MaskSettings)
+    # The loss of masked frames, by its name in `PRETEXTS`.
     objective: str = "prototype_bce"
 
     def __post_init__(self) -> None:

@@ -18,13 +18,21 @@ StepFunction = Callable[[int, torch.Generator], tuple[Tensor, dict[str, Tensor]]
 class OptimizerSettings:
     """AdamW with a learning rate for the body and one for the heads, and their schedule."""
 
+    # Updates in all.
     steps: int = 200
+    # Learning rate of the encoder and the context network.
     body_lr: float = 1e-3
+    # Learning rate of everything else.
     head_lr: float = 1e-2
+    # Of AdamW.
     weight_decay: float = 1e-4
+    # Steps in which the learning rate grows from a tenth.
     warm_up_steps: int = 20
-    flat_share: float = 0.3  # of the steps, before the learning rate goes down
+    # Share of the steps before the learning rate goes down.
+    flat_share: float = 0.3
+    # Natural logarithm of the last learning rate, as a share of the first.
     down_exponent: float = -3.0
+    # Gradients are shortened to this length.
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:

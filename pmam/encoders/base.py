@@ -12,6 +12,7 @@ from pmam.pca import Moments, fit_projection, fit_standardiser
 class EncoderSettings:
     """Which encoder, and how its inputs are prepared."""
 
+    # small_cnn (from scratch), mn04 or mn10 (EfficientAT, frozen).
     name: str = "small_cnn"
     # A file of pretrained weights, for encoders that are not trained from scratch.
     weights: str | None = None

@@ -1,0 +1,118 @@
+"""Detectors compared: median widths chosen on validation clips, numbers and intervals on test."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from low_label.data import Clips, Data
+from low_label.training import frame_scores
+from torch import Tensor
+
+from pmam.detector import Detector
+from pmam.metrics import METRICS, EvaluationSet
+from pmam.metrics.bootstrap import Interval, Statistic, paired_bootstrap
+from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
+from pmam.metrics.tagging import frame_table
+from pmam.postprocess import median_filter
+
+MEDIAN_WIDTHS_S = (0.08, 0.24, 0.4, 0.72, 1.04, 1.68)
+NUMBERS = ("frame_ap", "psds1", "psds2", "event_f1")
+DRAWS = {"frame_ap": 300, "psds1": 100, "psds2": 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One trained detector on the test clips."""
+
+    raw: EvaluationSet  # as the detector scores them
+    smooth: EvaluationSet  # after the median filter
+    numbers: Mapping[str, float]
+    validation_ap: float
+    widths_s: Sequence[float]
+
+
+def evaluate(detectors: Sequence[Detector], data: Data) -> Run:
+    """The detector of highest validation frame AP (student or teacher) on the test clips.
+
+    The median widths, too, are chosen on validation clips; the test clips are scored once.
+    """
+    sets = [evaluation_set(detector, data.clips["validation"], data) for detector in detectors]
+    aps = [METRICS["frame_ap"](clips).value for clips in sets]
+    best = int(np.argmax(aps))
+    widths_s = choose_widths(sets[best], data)
+    raw = evaluation_set(detectors[best], data.clips["test"], data)
+    smooth = smoothed(raw, widths_s, data)
+    return Run(
+        raw=raw,
+        smooth=smooth,
+        numbers={
+            name: METRICS[name](raw if name == "frame_ap" else smooth).value for name in NUMBERS
+        },
+        validation_ap=aps[best],
+        widths_s=widths_s,
+    )
+
+
+def evaluation_set(detector: Detector, clips: Clips, data: Data) -> EvaluationSet:
+    """Frame scores and truth of clips."""
+    return EvaluationSet(
+        scores=dict(zip(clips.keys, frame_scores(detector, clips.inputs), strict=True)),
+        hop_s=data.encoder.hop_s,
+        ground_truth=dict(zip(clips.keys, clips.events, strict=True)),
+        durations_s=dict.fromkeys(clips.keys, data.duration_s),
+        classes=data.classes,
+    )
+
+
+def smoothed(clips: EvaluationSet, widths_s: Sequence[float], data: Data) -> EvaluationSet:
+    """The set after a median filter, one width per class."""
+    scores = {k: median_filter(s, widths_s, data.encoder.hop_s) for k, s in clips.scores.items()}
+    return EvaluationSet(
+        scores=scores,
+        hop_s=clips.hop_s,
+        ground_truth=clips.ground_truth,
+        durations_s=clips.durations_s,
+        classes=clips.classes,
+    )
+
+
+def choose_widths(clips: EvaluationSet, data: Data) -> list[float]:
+    """Per class the width of the highest PSDS1 + PSDS2 on these clips."""
+    quality = []  # (widths, classes)
+    for width_s in MEDIAN_WIDTHS_S:
+        smooth = smoothed(clips, [width_s] * len(data.classes), data)
+        areas = [psds(smooth, settings).per_class for settings in (PSDS1, PSDS2)]
+        quality.append([sum(area[name] for area in areas) for name in data.classes])
+    return [MEDIAN_WIDTHS_S[best] for best in np.argmax(quality, axis=0)]
+
+
+def statistic(run: Run, number: str) -> Statistic:
+    """A number of a run as a function of how often each test clip counts."""
+    result: Callable
+    if number == "frame_ap":
+        result = frame_table(run.raw).result
+    else:
+        result = psds_counts(run.smooth, {"psds1": PSDS1, "psds2": PSDS2}[number]).result
+    return lambda weights: result(weights).value
+
+
+def mean_statistic(runs: Sequence[Run], number: str) -> Statistic:
+    """The mean over runs, on the same clips."""
+    statistics = [statistic(run, number) for run in runs]
+    return lambda weights: float(np.mean([one(weights) for one in statistics]))
+
+
+def difference(first: Sequence[Run], second: Sequence[Run], number: str) -> Interval:
+    """Mean of `first - second` over paired runs, 95 % interval over resampled test clips."""
+    return paired_bootstrap(
+        mean_statistic(first, number),
+        mean_statistic(second, number),
+        len(first[0].raw.clips),
+        draws=DRAWS[number],
+    )
+
+
+def label_sets(targets: Tensor) -> np.ndarray:
+    """The set of labels of each frame as one number: `(..., classes)` to `(...)`."""
+    powers = 2 ** np.arange(targets.shape[-1])
+    return (targets.numpy() > 0) @ powers
