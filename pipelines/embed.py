@@ -81,8 +81,9 @@ def embed(
             raise ValueError(
                 f"{dataset_url}: no clips of the subsets {', '.join(settings.subsets)}"
             )
-        checkpoint = model
-        if checkpoint is None:
+        if model is not None:
+            checkpoint = absolute(model)
+        else:
             chosen = encoder or EncoderSettings()
             calibrated = calibrate(stage, dataset_url, rows, chosen, settings.calibration)
             write_checkpoint(stage.store, ENCODER, pack_encoder(calibrated))

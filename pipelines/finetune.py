@@ -54,7 +54,7 @@ class FinetuneTask:
         packed = Dataset.open(store(dataset))
         if not packed.manifest.classes:
             raise ValueError(f"{dataset}: no labels in it; pack it with label tables")
-        backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context)
+        backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
         student = Detector(backbone, tuple(packed.manifest.classes))
         self.training_module = Finetuning(student, settings.losses)
         self.module: nn.Module = self.training_module

@@ -87,7 +87,7 @@ def label(
     def work(stage: Stage) -> dict[str, Any]:
         rows = Dataset.open(store(dataset_url)).select(settings.subsets)
         arguments = {
-            "checkpoint": checkpoint,
+            "checkpoint": absolute(checkpoint),
             "layer": settings.layer,
             "prototypes": absolute(prototypes),
         }

@@ -58,7 +58,7 @@ class PretrainTask:
         training = settings.training
         torch.manual_seed(training.seed)
         means = read_prototypes(prototypes).means_in_feature_space()
-        backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context)
+        backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
         self.model = MaskedAudioModel(backbone, means.shape[1])
         self.module: nn.Module = Pretraining(self.model, means, settings.pretext)
         self.posteriors = open_frames(posteriors)

@@ -43,7 +43,7 @@ def score(
     fresh: bool = False,
 ) -> str:
     """Score clips with a detector; returns the URL of the scores."""
-    dataset_url, out = absolute(dataset_url), absolute(out)
+    dataset_url, out, checkpoint = absolute(dataset_url), absolute(out), absolute(checkpoint)
     inputs = {
         "dataset": dataset_fingerprint(dataset_url),
         "checkpoint": read_checkpoint(checkpoint).fingerprint,

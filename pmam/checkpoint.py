@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,19 +87,42 @@ def unpack(checkpoint: Checkpoint, name: str) -> FrameEncoder | MaskedAudioModel
         )
     if checkpoint.fingerprint != digest:
         raise CheckpointError(f"{name}: tensors do not match their sha256; copy or train it again")
-    model: FrameEncoder | MaskedAudioModel | Detector
-    if kind == "encoder":
-        model = build_encoder(from_json(EncoderSettings, settings))
-    elif kind == "masked":
-        shape = from_json(ModelSettings, settings["model"])
-        model = MaskedAudioModel(Backbone(shape), settings["prototype_width"])
-    elif kind == "detector":
-        shape = from_json(ModelSettings, settings["model"])
-        model = Detector(Backbone(shape), tuple(settings["classes"]))
-    else:
-        raise CheckpointError(f"{name}: kind {kind!r}, expected encoder, masked or detector")
-    load_strictly(model, safetensors.torch.load(checkpoint.tensors), name)
+    if kind not in _BUILDERS:
+        raise CheckpointError(f"{name}: kind {kind!r}, expected one of {', '.join(_BUILDERS)}")
+    try:
+        model = _BUILDERS[kind](settings)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{name}: settings of no {kind} ({error}); "
+            "train it again, or use the version of pmam that wrote it"
+        ) from error
+    try:
+        tensors = safetensors.torch.load(checkpoint.tensors)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{name}: not in the format safetensors ({error})") from error
+    load_strictly(model, tensors, name)
     return model.eval()
+
+
+def _build_encoder(settings: Any) -> FrameEncoder:
+    return build_encoder(from_json(EncoderSettings, settings))
+
+
+def _build_masked(settings: Any) -> MaskedAudioModel:
+    shape = from_json(ModelSettings, settings["model"])
+    return MaskedAudioModel(Backbone(shape), settings["prototype_width"])
+
+
+def _build_detector(settings: Any) -> Detector:
+    shape = from_json(ModelSettings, settings["model"])
+    return Detector(Backbone(shape), tuple(settings["classes"]))
+
+
+_BUILDERS: Mapping[str, Callable[[Any], FrameEncoder | MaskedAudioModel | Detector]] = {
+    "encoder": _build_encoder,
+    "masked": _build_masked,
+    "detector": _build_detector,
+}
 
 
 def load_strictly(module: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
@@ -166,9 +190,11 @@ def load_published(encoder: FrameEncoder, published: dict[str, Tensor], name: st
 
 
 def start_backbone(
-    model: FrameEncoder | MaskedAudioModel | Detector, context: ContextSettings
+    model: FrameEncoder | MaskedAudioModel | Detector, context: ContextSettings, name: str
 ) -> Backbone:
     """The backbone to train on: a trained model's own, or a new context over an encoder.
+
+    `name` is what errors call the model's checkpoint.
 
     Raises:
         CheckpointError: a trained model whose context network has another size than asked.
@@ -179,7 +205,7 @@ def start_backbone(
         return backbone
     if model.backbone.settings.context != context:
         raise CheckpointError(
-            f"the checkpoint has {model.backbone.settings.context}, asked for {context}; "
+            f"{name}: has {model.backbone.settings.context}, asked for {context}; "
             "give the same settings of the context network to both stages"
         )
     return model.backbone
