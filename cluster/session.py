@@ -36,19 +36,33 @@ def session(address: str | None = None) -> Iterator[None]:
     if address is not None:
         ray.init(address=address, logging_level=logging.WARNING)
     else:
-        ray.init(
-            # One more than there are: a pool of actors that takes every CPU waits for ever on
-            # the tasks that feed it.
-            num_cpus=cores() + 1,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _silent_core():
+            ray.init(
+                # One more than there are: a pool of actors that takes every CPU waits for ever
+                # on the tasks that feed it.
+                num_cpus=cores() + 1,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _silent_core() -> Iterator[None]:
+    """Ray's core tells on the error stream which log level it was given, below Python's."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def quiet() -> None:

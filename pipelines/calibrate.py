@@ -98,6 +98,7 @@ def calibrate(
             f"{dataset_url}: no clips of {', '.join(settings.subsets)} to calibrate the encoder "
             "on; give --calibration.subsets, or --model with an encoder calibrated elsewhere"
         )
+    calibrated = load_encoder(encoder)  # first: what is wrong with it shows before workers start
     generator = np.random.default_rng(settings.seed)
     count = min(settings.clips, len(training))
     by_shard: dict[str, list[str]] = {}
@@ -118,7 +119,6 @@ def calibrate(
     parts = run_parts(stage, plans, _MomentsWorker, arguments, weights=weights)
     # Summed in the order of the shards: the same clips give the same bits.
     totals = [_read_moments(stage, part["name"]) for part in parts]
-    calibrated = load_encoder(encoder)
     calibrated.calibration.fit(sum(totals[1:], start=totals[0]))
     return calibrated
 

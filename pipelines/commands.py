@@ -10,11 +10,9 @@ from cluster.session import session
 from pipelines.detect import DetectSettings, write_detections
 from pipelines.embed import EmbedSettings
 from pipelines.evaluate import EvaluateSettings
-from pipelines.finetune import FinetuneSettings
 from pipelines.fit import FitSettings
 from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
-from pipelines.pretrain import PretrainSettings
 from pipelines.report import print_numbers, print_packed, print_result, print_verified
 from pipelines.score import ScoreSettings
 from pipelines.soundscapes import SoundscapesSettings
@@ -162,75 +160,6 @@ def label(
     with session(address):
         print_result(
             stage(dataset, out, settings, checkpoint=checkpoint, prototypes=prototypes, fresh=fresh)
-        )
-
-
-def pretrain(
-    dataset: Dataset,
-    out: Out,
-    posteriors: str,
-    prototypes: str,
-    start: str,
-    cached_inputs: str | None = None,
-    settings: Annotated[PretrainSettings, Flat] = PretrainSettings(),
-    address: str | None = None,
-    fresh: Flag = False,
-) -> None:
-    """Train a masked audio model to predict the posteriors of masked frames.
-
-    Args:
-        dataset: Folder of the dataset.
-        out: Folder of the pretrained model.
-        posteriors: What `pmam label` wrote.
-        prototypes: What `pmam fit` wrote.
-        start: Checkpoint to start from: an encoder (EMBEDDINGS/encoder), or a pretrained model.
-        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
-        settings: Context network, masking, training.
-        address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
-    """
-    from pipelines.pretrain import pretrain as stage
-
-    with session(address):
-        print_result(
-            stage(
-                dataset,
-                out,
-                settings,
-                posteriors=posteriors,
-                prototypes=prototypes,
-                start=start,
-                cached_inputs=cached_inputs,
-                fresh=fresh,
-            )
-        )
-
-
-def finetune(
-    dataset: Dataset,
-    out: Out,
-    start: str,
-    cached_inputs: str | None = None,
-    settings: Annotated[FinetuneSettings, Flat] = FinetuneSettings(),
-    address: str | None = None,
-    fresh: Flag = False,
-) -> None:
-    """Train a detector on strong, weak and unlabelled clips, with a mean teacher.
-
-    Args:
-        dataset: Folder of the dataset.
-        out: Folder of the detector.
-        start: Checkpoint to start from: a pretrained model, or an encoder for labels alone.
-        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
-        settings: Losses, teacher, training.
-        address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
-    """
-    from pipelines.finetune import finetune as stage
-
-    with session(address):
-        print_result(
-            stage(dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh)
         )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from shards.index import IndexRow
 from shards.reader import Dataset
 
 RESULTS = "results.json"
+log = logging.getLogger("pmam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,16 @@ def evaluate(
     run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
     results: dict[str, Any] = json.loads(store(out).read(RESULTS))
     return results
+
+
+def has_truth(dataset_url: str, settings: EvaluateSettings) -> bool:
+    """Whether all subsets to evaluate have strongly labelled clips; says so where not."""
+    dataset = Dataset.open(store(dataset_url))
+    for subset in settings.subsets:
+        if not any(row.events is not None for row in dataset.select([subset])):
+            log.warning("no strongly labelled clips in subset %r: nothing to evaluate on", subset)
+            return False
+    return True
 
 
 def evaluation_set(

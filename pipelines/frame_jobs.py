@@ -171,6 +171,7 @@ def run_frame_job(
     **options: Any,
 ) -> dict[str, Any]:
     """Frames of all rows, one file per audio shard; returns what to record of the stage."""
+    function(**arguments)  # a model that cannot be used shows here, before workers start
     by_shard: dict[str, list[str]] = {}
     for row in rows:
         by_shard.setdefault(row.shard, []).append(row.key)

@@ -6,6 +6,7 @@ retry rows as it likes: a retried row writes the same bytes under the same name.
 """
 
 import json
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,17 +22,31 @@ Part = dict[str, Any]
 Worker = Callable[[Plan], Part]
 
 
+class PartError(ValueError):
+    """What a worker could not use; the message is the worker's own line."""
+
+
 class _Actor:
-    """What Ray Data keeps alive: the worker, and where its parts go."""
+    """What Ray Data keeps alive: the worker, and where its parts go.
+
+    Errors of the input travel back as values: Ray would wrap them in its own, print these, and
+    lose which kind they were.
+    """
 
     def __init__(self, make: Callable[..., Worker], arguments: Mapping[str, Any], url: str) -> None:
-        self.worker = make(**arguments)
-        self.url = url
+        self.make, self.arguments, self.url = make, arguments, url
+        self.worker: Worker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        part = json.dumps(self.worker(json.loads(row["plan"])))
-        store(self.url).write(part_name(row["name"]), part.encode())
-        return {"name": row["name"], "part": part, "weight": row["weight"]}
+        done = {"name": row["name"], "part": "", "weight": row["weight"], "error": "", "trace": ""}
+        try:
+            if self.worker is None:
+                self.worker = self.make(**self.arguments)
+            part = json.dumps(self.worker(json.loads(row["plan"])))
+            store(self.url).write(part_name(row["name"]), part.encode())
+        except (ValueError, OSError) as error:
+            return {**done, "error": str(error), "trace": traceback.format_exc()}
+        return {**done, "part": part}
 
 
 def part_name(name: str) -> str:
@@ -57,6 +72,9 @@ def run_parts(
         arguments: keyword arguments of `make`, plain values.
         weights: how much of the progress each plan is.
         unit: what the weights count.
+
+    Raises:
+        PartError: a worker got what it cannot use; parts that are done stay.
     """
     folder = stage.store
     parts = {name: part for name in plans if (part := _finished(folder, name)) is not None}
@@ -65,6 +83,10 @@ def run_parts(
     done = sum(weights[name] for name in parts)
     with session(), bar(f"{stage.name} ({unit})", total, done) as advance:
         for row in _rows(stage, plans, waiting, make, arguments, weights):
+            if row["error"]:
+                failure = PartError(row["error"])
+                failure.add_note(row["trace"])  # for PMAM_TRACEBACK
+                raise failure
             parts[row["name"]] = json.loads(row["part"])
             advance(row["weight"], "")
     return [parts[name] for name in plans]

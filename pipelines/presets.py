@@ -75,7 +75,7 @@ def demo() -> RunSettings:
         textures=TEXTURES,
         snr_max_db=20.0,
     )
-    counts = {"strong": 24, "weak": 48, "unlabeled": 560, "validation": 60, "test": 120}
+    counts = {"strong": 60, "weak": 120, "unlabeled": 480, "validation": 60, "test": 120}
     crop = TrainSettings(crop_s=4.0)
     return RunSettings(
         soundscapes=SoundscapesSettings(
@@ -83,6 +83,8 @@ def demo() -> RunSettings:
         ),
         pack=PackSettings(name="demo", licence="CC0-1.0", shard_mb=12.0),
         encoder=EncoderSettings(name="small_cnn"),
+        # With so few steps, a model that goes on with new prototypes loses what it had learnt.
+        later_start="anew",
         embed=EmbedSettings(keep_every=4),
         fit=FitSettings(k=24, pca=24, iterations=30),
         pretrain=PretrainSettings(
@@ -91,7 +93,7 @@ def demo() -> RunSettings:
             training=replace(
                 crop,
                 batch={"strong": 2, "weak": 4, "unlabeled": 10},
-                optimizer=OptimizerSettings(steps=120, body_lr=1e-3, head_lr=1e-3),
+                optimizer=OptimizerSettings(steps=150, body_lr=1e-3, head_lr=1e-3),
             ),
         ),
         finetune=FinetuneSettings(

@@ -15,7 +15,7 @@ from typing import Any
 from cluster.session import session
 from cluster.storage import absolute
 from pipelines.embed import ENCODER, embed
-from pipelines.evaluate import evaluate
+from pipelines.evaluate import evaluate, has_truth
 from pipelines.finetune import CHECKPOINT as DETECTOR
 from pipelines.finetune import FinetuneSettings, finetune, labels_alone
 from pipelines.fit import fit
@@ -50,7 +50,9 @@ def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunRe
         dataset = pack(source, at("dataset"), settings.pack, inputs=inputs)
 
         # Iteration 1 embeds with the encoder as it comes; later ones with what was pretrained.
-        first = embed(dataset, at("embed-1"), settings.embed, encoder=settings.encoder)
+        first = embed(
+            dataset, at("embed-1"), settings.embed, encoder=settings.encoder, name="embed-1"
+        )
         encoder = start = join(first, ENCODER)
         cached = first if settings.cached_inputs else None
         for n in range(1, settings.iterations + 1):
@@ -100,6 +102,8 @@ def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunRe
                 name=f"finetune{arm}",
             )
             found = join(tuned, DETECTOR)
+            if not has_truth(dataset, settings.evaluate):
+                return found, {}
             scores = score(
                 dataset, at(f"score{arm}"), settings.score, checkpoint=found, name=f"score{arm}"
             )

@@ -95,7 +95,11 @@ def starting_settings(arguments: Sequence[str]) -> tuple[str, RunSettings]:
             raise SettingsError(f"{config}: not JSON ({error})") from error
         if not isinstance(data, dict) or "settings" not in data:
             raise SettingsError(f"{config}: expected an object with `preset` and `settings`")
-        return str(data.get("preset", "run")), from_json(RunSettings, data["settings"])
+        try:
+            settings = from_json(RunSettings, data["settings"])
+        except SettingsError as error:
+            raise SettingsError(f"{config}: {error}") from error
+        return str(data.get("preset", "run")), settings
     if preset not in PRESETS:
         raise SettingsError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
     return preset, PRESETS[preset]()

@@ -1,0 +1,78 @@
+"""The commands that train: pretrain and finetune."""
+
+from typing import Annotated
+
+from cluster.session import session
+from pipelines.commands import Dataset, Flag, Flat, Out
+from pipelines.finetune import FinetuneSettings
+from pipelines.finetune import finetune as finetune_stage
+from pipelines.pretrain import PretrainSettings
+from pipelines.pretrain import pretrain as pretrain_stage
+from pipelines.report import print_result
+
+
+def pretrain(
+    dataset: Dataset,
+    out: Out,
+    posteriors: str,
+    prototypes: str,
+    start: str,
+    cached_inputs: str | None = None,
+    settings: Annotated[PretrainSettings, Flat] = PretrainSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Train a masked audio model to predict the posteriors of masked frames.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the pretrained model.
+        posteriors: What `pmam label` wrote.
+        prototypes: What `pmam fit` wrote.
+        start: Checkpoint to start from: an encoder (EMBEDDINGS/encoder), or a pretrained model.
+        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
+        settings: Context network, masking, training.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    with session(address):
+        print_result(
+            pretrain_stage(
+                dataset,
+                out,
+                settings,
+                posteriors=posteriors,
+                prototypes=prototypes,
+                start=start,
+                cached_inputs=cached_inputs,
+                fresh=fresh,
+            )
+        )
+
+
+def finetune(
+    dataset: Dataset,
+    out: Out,
+    start: str,
+    cached_inputs: str | None = None,
+    settings: Annotated[FinetuneSettings, Flat] = FinetuneSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Train a detector on strong, weak and unlabelled clips, with a mean teacher.
+
+    Args:
+        dataset: Folder of the dataset.
+        out: Folder of the detector.
+        start: Checkpoint to start from: a pretrained model, or an encoder for labels alone.
+        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
+        settings: Losses, teacher, training.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    with session(address):
+        print_result(
+            finetune_stage(
+                dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh
+            )
+        )
