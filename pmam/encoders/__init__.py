@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import torch
+
 from pmam.encoders.base import EncoderSettings, FrameEncoder
 from pmam.encoders.efficientat import EfficientATEncoder
 from pmam.encoders.small_cnn import SmallCNNEncoder
@@ -16,7 +18,12 @@ ENCODERS: dict[str, Callable[[EncoderSettings], FrameEncoder]] = {
 
 
 def build_encoder(settings: EncoderSettings) -> FrameEncoder:
-    """The encoder that the settings name, without its weights or calibration."""
+    """The encoder that the settings name, without published weights or calibration.
+
+    A pure function of the settings: what is trained from scratch starts from their seed.
+    """
     if settings.name not in ENCODERS:
         raise ValueError(f"encoder {settings.name!r}: expected one of {', '.join(ENCODERS)}")
-    return ENCODERS[settings.name](settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return ENCODERS[settings.name](settings)

@@ -18,6 +18,8 @@ class EncoderSettings:
     weights: str | None = None
     # Keep this many principal components of the standardised inputs; None keeps all.
     pca: int | None = None
+    # Of the first weights of what is trained from scratch.
+    seed: int = 0
 
 
 class Calibration(nn.Module):

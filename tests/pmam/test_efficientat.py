@@ -70,3 +70,15 @@ def test_frame_count_follows_the_length() -> None:
 def test_unknown_encoder_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="mn04"):
         build_encoder(EncoderSettings(name="mn4"))
+
+
+def test_an_encoder_is_a_function_of_its_settings_alone() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        torch.rand(1)  # the state of the process must not matter, nor change
+        state = torch.get_rng_state()
+        encoder = build_encoder(EncoderSettings(name="small_cnn", seed=seed))
+        assert torch.equal(state, torch.get_rng_state())
+        return torch.cat([p.flatten() for p in encoder.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
