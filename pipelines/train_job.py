@@ -91,6 +91,9 @@ def run_training(
         "arguments": dict(arguments),
         "settings": settings,
     }
+    if settings.workers:
+        # What it refuses shows here: Train would start the workers anew, and fail again.
+        build(**arguments)
     with session():
         scaling = ray.train.ScalingConfig(
             num_workers=settings.workers,

@@ -1,76 +1,22 @@
 """Events of any file, against one forward pass, overlap-add by hand and real recordings."""
 
 import io
-import json
 import math
 import tracemalloc
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from s3_server import s3_server
+from detect_cases import CLASSES, RATE, SETTINGS, noise
 
-from pipelines.audio_inputs import InputError, audio_files
-from pipelines.detect import (
-    IN_PROCESS_FILES,
-    DetectedEvent,
-    DetectError,
-    DetectSettings,
-    detect,
-    detect_file,
-    write_detections,
-)
-from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import CheckpointError, pack_detector, pack_encoder
-from pmam.detector import Backbone, ContextSettings, Detector, ModelSettings
-from pmam.encoders import EncoderSettings
-from pmam.pca import moments
+from pipelines.detect import DetectedEvent, DetectSettings, detect_file, write_detections
+from pmam.detector import Detector
 from pmam.postprocess import median_filter
 from shards.audio import AudioError, decode
 
-CLASSES = ("bird", "car", "dog")
-RATE = 16000  # of the model
 HOP_S = 0.04
-SETTINGS = DetectSettings()
-
-
-def noise(seconds: float, rate: int = RATE, seed: int = 0) -> np.ndarray:
-    """Noise whose level changes twice a second, `(samples,)`."""
-    generator = np.random.default_rng(seed)
-    samples = round(seconds * rate)
-    level = generator.random(math.ceil(seconds * 2) + 1) ** 3
-    return (0.3 * generator.normal(size=samples) * np.repeat(level, rate // 2)[:samples]).clip(
-        -0.99, 0.99
-    )
-
-
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    """Random weights; each class is above 0.5 about half of the time."""
-    torch.manual_seed(1)
-    context = ContextSettings(width=16, layers=1, heads=2, hidden=16)
-    settings = ModelSettings(encoder=EncoderSettings(name="small_cnn"), context=context)
-    detector = Detector(Backbone(settings), CLASSES).eval()
-    encoder = detector.backbone.encoder
-    clip = torch.from_numpy(noise(10, seed=99)[None]).float()
-    encoder.calibration.fit(moments(lambda: iter([encoder.raw(clip)[0]])))
-    with torch.no_grad():
-        logits = torch.logit(detector(encoder.inputs(clip)).frames[0], eps=1e-6)  # (frames, 3)
-        scale = 2 / logits.std(dim=0)
-        detector.classifier.bias.sub_(logits.mean(dim=0)).mul_(scale)
-        detector.classifier.weight.mul_(scale[:, None])
-    return detector
-
-
-@pytest.fixture(scope="module")
-def checkpoint(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("detector")
-    write_checkpoint(store(str(folder)), "detector", pack_detector(detector))
-    return str(folder / "detector")
 
 
 @torch.inference_mode()
@@ -220,186 +166,6 @@ def test_silence(detector: Detector, tmp_path: Path) -> None:
     found = detect_file(detector, str(path), DetectSettings(threshold=threshold, median_s=0))
     assert_same(found, spelt_out(raw, threshold, 12.0))
     assert found
-
-
-def unreadable(folder: Path) -> Iterator[tuple[str, str]]:
-    """Names of bad files, and what their errors say."""
-    (folder / "empty.wav").write_bytes(b"")
-    yield "empty.wav", "empty file"
-    sf.write(folder / "no_samples.wav", np.zeros(0), RATE)
-    yield "no_samples.wav", "zero samples"
-    (folder / "text.wav").write_text("this is no audio\n" * 100)
-    yield "text.wav", "cannot be read as audio"
-    sf.write(folder / "whole.flac", noise(3), RATE)
-    data = (folder / "whole.flac").read_bytes()
-    (folder / "cut.flac").write_bytes(data[: len(data) // 2])
-    yield "cut.flac", "cut.flac"
-    sf.write(folder / "whole.wav", noise(3), RATE)
-    (folder / "cut.wav").write_bytes((folder / "whole.wav").read_bytes()[:-5000])
-    yield "cut.wav", "truncated"
-    samples = noise(12)
-    samples[RATE * 11] = np.nan
-    sf.write(folder / "nan.wav", samples, RATE, subtype="FLOAT")
-    yield "nan.wav", "NaN or infinite samples"
-    sf.write(folder / "huge.wav", noise(1) * 1e30, RATE, subtype="FLOAT")
-    yield "huge.wav", "detector gives NaN"
-
-
-def test_bad_files_are_named_in_one_line(
-    detector: Detector, checkpoint: str, tmp_path: Path
-) -> None:
-    good = str(tmp_path / "good.wav")
-    sf.write(good, noise(3), RATE)
-    for name, problem in unreadable(tmp_path):
-        path = str(tmp_path / name)
-        with pytest.raises(AudioError, match=problem):
-            detect_file(detector, path, SETTINGS)
-        results = detect([good, path, good], checkpoint, SETTINGS)
-        assert next(results).events
-        with pytest.raises(DetectError, match=problem) as caught:
-            next(results)
-        assert name in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-
-def test_bad_files_can_be_skipped(
-    checkpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    good, bad, missing = (str(tmp_path / name) for name in ("a.wav", "b.wav", "gone.wav"))
-    sf.write(good, noise(3), RATE)
-    (tmp_path / "b.wav").write_bytes(b"")
-    out = io.StringIO()
-    skipped = write_detections([bad, good, missing], checkpoint, SETTINGS, on_error="skip", out=out)
-    assert len(skipped) == 2
-    assert bad in skipped[0]
-    assert skipped[1] == f"{missing}: no such file; check the path"
-    assert [record.getMessage() for record in caplog.records] == [f"skipped {e}" for e in skipped]
-    assert {line.split("\t")[0] for line in out.getvalue().splitlines()} == {"filename", good}
-
-
-def test_what_can_be_checked_first_is_checked_before_anything_is_written(
-    checkpoint: str, detector: Detector, tmp_path: Path
-) -> None:
-    good = str(tmp_path / "a.wav")
-    sf.write(good, noise(1), RATE)
-    encoder = pack_encoder(detector.backbone.encoder)
-    write_checkpoint(store(str(tmp_path)), "encoder", encoder)
-    (tmp_path / "empty").mkdir()
-    out = io.StringIO()
-
-    def run(files: list[str], settings: DetectSettings = SETTINGS, **options: str) -> None:
-        options = {"checkpoint": checkpoint, **options}
-        write_detections(files, settings=settings, out=out, **options)
-
-    with pytest.raises(InputError, match=r"gone\.wav: no such file or folder"):
-        run([good, str(tmp_path / "gone.wav")])
-    with pytest.raises(InputError, match="got no files"):
-        run([])
-    with pytest.raises(ValueError, match="empty: got no audio files"):
-        run([str(tmp_path / "empty")])
-    with pytest.raises(CheckpointError, match="no such file; expected a checkpoint"):
-        run([good], checkpoint=str(tmp_path / "none"))
-    with pytest.raises(CheckpointError, match="expected a detector"):
-        run([good], checkpoint=str(tmp_path / "encoder"))
-    with pytest.raises(ValueError, match="'rts': expected one of tsv, csv, json, audacity"):
-        run([good], format_name="rts")
-    with pytest.raises(DetectError, match="'cat': expected one of bird, car, dog"):
-        run([good], DetectSettings(median_by_class_s={"cat": 1.0}))
-    with pytest.raises(ValueError, match=r"median width -1\.0 s"):
-        run([good], DetectSettings(median_s=-1.0))
-    assert out.getvalue() == ""
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"threshold": 1.0},
-        {"threshold": -0.1},
-        {"threshold": math.nan},
-        {"window_s": 2.0, "overlap_s": 2.0},
-        {"window_s": math.nan},
-        {"window_s": math.inf},
-        {"overlap_s": -1.0},
-        {"batch": 0},
-    ],
-)
-def test_settings_that_mean_nothing_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(DetectError, match=next(iter(bad)).split("_")[0]):
-        DetectSettings(**bad)  # type: ignore[arg-type]
-
-
-def test_folders_hold_their_audio_sorted_and_once(tmp_path: Path) -> None:
-    for name in ("b/2.wav", "b/10.FLAC", "a.ogg", ".hidden.wav", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    folder = str(tmp_path)
-    expected = [f"{folder}/b/2.wav", f"{folder}/a.ogg", f"{folder}/b/10.FLAC"]
-    assert audio_files([f"{folder}/b/2.wav", folder, f"{folder}/a.ogg"]) == expected
-
-
-def test_awkward_names(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    names = ["-rf.wav", "a\tb\n.wav", "[red]%s{}[!red].wav", "Ä 鳥.wav", b"caf\xe9.wav".decode(
-        "utf-8", "surrogateescape")]  # fmt: skip
-    for name in names:
-        sf.write((tmp_path / name).open("wb"), noise(1), RATE, format="WAV")
-    found = list(detect(names, checkpoint, SETTINGS))
-    assert [result.file for result in found] == names
-    out = io.StringIO()
-    write_detections(names, checkpoint, SETTINGS, format_name="json", out=out)
-    written = {event["filename"] for event in json.loads(out.getvalue())}
-    assert written == {*names[:4], "caf\\udce9.wav"}
-    out.getvalue().encode()  # raises where a terminal or pipe would
-
-
-def test_many_files_go_through_ray_in_order_with_the_same_result(
-    checkpoint: str, tmp_path: Path, ray_session: None
-) -> None:
-    files = []
-    for number in range(IN_PROCESS_FILES + 2):
-        # the first takes longest: it must still come first
-        path = tmp_path / f"{number:02d}.wav"
-        sf.write(path, noise(20 if number == 0 else 1, seed=number), RATE)
-        files.append(str(path))
-    (tmp_path / "05.wav").write_bytes(b"")
-    together = list(detect(files, checkpoint, SETTINGS, on_error="skip"))
-    apart = [next(detect([file], checkpoint, SETTINGS, on_error="skip")) for file in files]
-    assert [result.file for result in together] == files
-    for there, here in zip(together, apart, strict=True):
-        assert there.error == here.error
-        assert [(e.onset_s, e.offset_s, e.label) for e in there.events] == [
-            (e.onset_s, e.offset_s, e.label) for e in here.events
-        ]
-    assert together[5].error is not None
-
-
-def test_an_object_store_serves_audio_and_takes_texts(checkpoint: str, tmp_path: Path) -> None:
-    local = tmp_path / "a.flac"
-    sf.write(local, noise(12, 44100), 44100, subtype="PCM_24")
-    (tmp_path / "b.wav").write_bytes(local.read_bytes()[:1000])
-    with s3_server(tmp_path) as server:
-        for name in ("rec/a.flac", "rec/deep/b.wav"):
-            data = (tmp_path / Path(name).name).read_bytes()
-            store(server.url("rec")).write(name.removeprefix("rec/"), data)
-        good, bad = server.url("rec/a.flac"), server.url("rec/deep/b.wav")
-        with pytest.raises(InputError, match=r"s3://bucket/rec/c\.wav: no such file or folder"):
-            audio_files([server.url("rec/c.wav")])
-        skipped = write_detections(
-            [server.url("rec")],
-            checkpoint,
-            SETTINGS,
-            format_name="audacity",
-            output_dir=server.url("labels"),
-            on_error="skip",
-        )
-        assert store(server.url("labels")).names() == ["a.flac.txt"]
-        (error,) = skipped
-        assert error.startswith(bad)
-        text = store(server.url("labels")).read("a.flac.txt").decode()
-        remote = next(detect([good], checkpoint, SETTINGS)).events
-    here = next(detect([str(local)], checkpoint, SETTINGS)).events
-    assert [replace(event, file=str(local)) for event in remote] == list(here)
-    assert [line.split("\t")[2] for line in text.splitlines()] == [e.label for e in here]
 
 
 def test_memory_does_not_grow_with_the_file(detector: Detector, tmp_path: Path) -> None:

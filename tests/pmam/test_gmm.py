@@ -3,48 +3,14 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from gmm_cases import clusters, identity, start_near
 from parity_rule import load, rng
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.gmm import FitState, GaussianMixture
-from pmam.gmm_stats import (
-    COVARIANCE_TYPES,
-    MixtureParameters,
-    SufficientStatistics,
-    covariance_shape,
-    m_step,
-    responsibilities,
-    statistics,
-)
+from pmam.gmm_stats import COVARIANCE_TYPES
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
-
-
-def clusters(count=600, width=5, components=3, seed=0, spread=4.0):
-    generator = np.random.default_rng(seed)
-    means = spread * generator.standard_normal((components, width))
-    shapes = generator.standard_normal((components, width, width)) / 3 + np.eye(width)
-    labels = generator.integers(components, size=count)
-    noise = generator.standard_normal((count, width))
-    return means[labels] + np.einsum("nd,ned->ne", noise, shapes[labels]), means
-
-
-def identity(covariance_type, components, width):
-    shape = covariance_shape(covariance_type, components, width)
-    ones = np.ones(shape)
-    return ones if covariance_type in ("diag", "spherical") else ones * np.eye(width)
-
-
-def start_near(means, covariance_type):
-    components, width = means.shape
-    return {
-        "covariance_type": covariance_type,
-        "weights_init": np.full(components, 1 / components),
-        "means_init": means + 0.5,
-        "precisions_init": identity(covariance_type, components, width),
-    }
 
 
 def parity_inputs(seed):
@@ -88,68 +54,6 @@ def test_parity_with_the_reference_numbers(parity_dir, covariance_type):
     assert by_default.converged_
     assert by_default.n_iter_ == scalars["default_tol_1e3_n_iter"]
     assert by_default.lower_bound_ == pytest.approx(scalars["default_tol_lower_bound"], abs=1e-8)
-
-
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-@given(
-    seed=st.integers(0, 2**31),
-    cut=st.integers(0, 200),
-    offset=st.sampled_from([0.0, 1e3]),
-)
-@settings(max_examples=15, deadline=None)
-def test_statistics_of_a_union_are_the_sum(covariance_type, seed, cut, offset):
-    x, means = clusters(count=200, width=3, seed=seed)
-    x, means = x + offset, means + offset
-    parameters = MixtureParameters(
-        covariance_type=covariance_type,
-        weights=torch.full((3,), 1 / 3, dtype=torch.float64),
-        means=torch.from_numpy(means),
-        covariances=torch.from_numpy(identity(covariance_type, 3, 3)),
-    )
-    whole = statistics(x, parameters)
-    parts = statistics(x[:cut], parameters) + statistics(x[cut:], parameters)
-    assert parts.frames == whole.frames == 200
-    assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-12)
-    for name in ("counts", "first", "second"):
-        torch.testing.assert_close(
-            getattr(parts, name), getattr(whole, name), rtol=1e-11, atol=1e-8
-        )
-
-
-def test_statistics_are_weighted_moments_by_the_definition():
-    x, means = clusters(count=50, width=3)
-    x = torch.from_numpy(x)
-    parameters = MixtureParameters(
-        covariance_type="full",
-        weights=torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64),
-        means=torch.from_numpy(means),
-        covariances=2 * torch.eye(3, dtype=torch.float64).expand(3, 3, 3),
-    )
-    densities = torch.stack(
-        [
-            w * torch.distributions.MultivariateNormal(m, c).log_prob(x).exp()
-            for w, m, c in zip(
-                parameters.weights, parameters.means, parameters.covariances, strict=True
-            )
-        ],
-        dim=1,
-    )
-    posterior = densities / densities.sum(dim=1, keepdim=True)
-    found = statistics(x, parameters)
-    difference = x[:, None] - parameters.means  # (n, K, D)
-    assert found.log_likelihood == pytest.approx(float(densities.sum(dim=1).log().sum()))
-    torch.testing.assert_close(found.counts, posterior.sum(dim=0))
-    torch.testing.assert_close(found.first, torch.einsum("nk,nkd->kd", posterior, difference))
-    second = torch.einsum("nk,nkd,nke->kde", posterior, difference, difference)
-    torch.testing.assert_close(found.second, second)
-
-
-def test_statistics_of_other_iterations_do_not_add():
-    origin = torch.zeros(2, 3, dtype=torch.float64)
-    with pytest.raises(ValueError, match="one EM iteration"):
-        _ = SufficientStatistics.zeros(origin, "full") + SufficientStatistics.zeros(
-            origin + 1, "full"
-        )
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
@@ -286,19 +190,6 @@ def test_a_constant_dimension_is_held_up_by_the_regularisation():
         )
 
 
-def test_extreme_distances_stay_in_the_log_domain():
-    x, means = clusters(count=100, width=3)
-    parameters = MixtureParameters(
-        covariance_type="diag",
-        weights=torch.full((3,), 1 / 3, dtype=torch.float64),
-        means=torch.from_numpy(means),
-        covariances=torch.full((3, 3), 1e-6, dtype=torch.float64),
-    )
-    posteriors, log_likelihoods = responsibilities(torch.from_numpy(x + 1e4), parameters)
-    assert torch.isfinite(log_likelihoods).all()
-    torch.testing.assert_close(posteriors.sum(dim=1), torch.ones(100, dtype=torch.float64))
-
-
 def bad_frames():
     x, _ = clusters(count=100)
     nan = x.copy()
@@ -353,16 +244,6 @@ def test_unfitted_and_impossible_settings():
         GaussianMixture(0)
     with pytest.raises(ValueError, match="expected one of full, tied, diag, spherical"):
         GaussianMixture(2, covariance_type="round").fit(np.random.default_rng(0).random((9, 2)))
-
-
-def test_m_step_weights_ignore_reseeded_mass():
-    origin = torch.zeros(3, 2, dtype=torch.float64)
-    total = SufficientStatistics.zeros(origin, "diag")
-    x = torch.from_numpy(np.random.default_rng(0).standard_normal((100, 2)))
-    total.absorb(x, torch.eye(3)[torch.arange(100) % 2], 0.0)
-    parameters, reseeded = m_step(total, "diag", 1e-6)
-    assert reseeded == 1
-    assert parameters.weights.tolist() == pytest.approx([0.25, 0.5, 0.25])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU: the CUDA path is not exercised")

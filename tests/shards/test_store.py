@@ -1,8 +1,7 @@
-"""The store: whole files or none, on a disk and on a real S3 server; errors that say what to do."""
+"""The store: whole files or none, on a disk and on a real S3 server."""
 
 import os
 import pickle
-import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 from packing import noise_clips, pack
 from s3_server import S3Server, s3_server
 
-import shards.store
 from cluster.storage import filesystem
 from shards.manifest import write_dataset
 from shards.reader import Dataset
@@ -38,11 +36,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         return Store.local(tmp_path / "store")
     server = request.getfixturevalue("server")
     return Store(*filesystem(server.url(tmp_path.name)))
-
-
-@pytest.fixture
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards.store, "WAITS_S", (0.0, 0.0, 0.0))
 
 
 def published(store: Store, name: str, data: bytes, tmp_path: Path) -> str:
@@ -210,74 +203,6 @@ def test_missing_and_truncated_files(store: Store) -> None:
         store.read("short", 3, 9)
 
 
-class Flaky:
-    """A filesystem whose calls fail so many times before they work."""
-
-    def __init__(self, real: pafs.FileSystem, failures: int, message: str) -> None:
-        self.real, self.failures, self.message = real, failures, message
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> object:
-        def call(*args: object, **kwargs: object) -> object:
-            self.calls += 1
-            if self.calls <= self.failures:
-                raise OSError(self.message)
-            return getattr(self.real, name)(*args, **kwargs)
-
-        return call
-
-
-SLOW_DOWN = "AWS Error SLOW_DOWN during PutObject operation:\n please reduce your rate"
-
-
-@pytest.mark.usefixtures("no_waits")
-def test_passing_errors_of_an_object_store_are_tried_again(tmp_path: Path) -> None:
-    Store.local(tmp_path).write("a", b"data")
-    Store.local(tmp_path).write("old", b"data")
-    for work in (
-        lambda store: store.read("a") == b"data",
-        lambda store: store.write("b", b"new") is None,
-        lambda store: "a" in store.names(),
-        lambda store: store.size("a") == 4,
-        lambda store: store.delete("old") is None,
-    ):
-        flaky = Flaky(pafs.LocalFileSystem(), 3, SLOW_DOWN)
-        assert work(Store(flaky, str(tmp_path)))
-    assert (tmp_path / "b").read_bytes() == b"new"
-    assert not (tmp_path / "old").exists()
-    flaky = Flaky(pafs.LocalFileSystem(), 4, SLOW_DOWN)
-    with pytest.raises(StoreError) as caught:
-        Store(flaky, str(tmp_path)).write("c", b"")
-    assert flaky.calls == 4
-    message = str(caught.value)
-    assert message.startswith(f"{tmp_path}/c: AWS Error SLOW_DOWN")
-    assert "4 times; check the network" in message
-    assert "\n" not in message
-
-
-def test_waits_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-    with pytest.raises(StoreError):
-        Store(Flaky(pafs.LocalFileSystem(), 9, SLOW_DOWN), str(tmp_path)).read("x")
-    assert len(waits) == 3
-    assert sorted(set(waits)) == waits
-
-
-@pytest.mark.parametrize(
-    ("message", "advice"),
-    [
-        ("AWS Error ACCESS_DENIED during HeadObject", "check the credentials"),
-        ("AWS Error NO_SUCH_BUCKET during PutObject", "create the bucket"),
-    ],
-)
-def test_errors_that_no_retry_mends_come_at_once(tmp_path: Path, message: str, advice: str) -> None:
-    flaky = Flaky(pafs.LocalFileSystem(), 9, message)
-    with pytest.raises(StoreError, match=advice):
-        Store(flaky, str(tmp_path)).write("x", b"")
-    assert flaky.calls == 1
-
-
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_an_upload_that_is_stopped_half_way_publishes_nothing(
     server: S3Server, tmp_path: Path, stop: signal.Signals
@@ -309,75 +234,6 @@ def test_an_upload_that_is_stopped_half_way_publishes_nothing(
         child.send_signal(stop)
     sizes = [size for name, size in Store(*filesystem(url)).listing() if name.startswith("a-")]
     assert sizes in ([], [160 << 20])
-
-
-def limited(body: str, folder: Path) -> str:
-    """What a process says that may write files of 64 KiB at most."""
-    script = f"import sys; from shards.store import Store\n{body}"
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(folder)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
-        check=True,
-    )
-    return done.stdout.strip()
-
-
-def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
-    said = limited(
-        """
-store = Store.local(sys.argv[1])
-store.write("old.json", b"old")
-try:
-    store.write("old.json", bytes(1 << 20))
-except OSError as error:
-    print(error)
-""",
-        tmp_path,
-    )
-    assert said == (
-        f"{tmp_path}/old.json: File too large; free some space there, or choose another folder"
-    )
-    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
-    assert (tmp_path / "old.json").read_bytes() == b"old"
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to mount")
-def test_a_full_disk(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no right to mount a small disk here")
-    try:
-        store = Store.local(disk)
-        with pytest.raises(StoreError, match="a: No space left on device; free some space"):
-            store.write("a", bytes(1 << 20))
-        (tmp_path / "shard.tar").write_bytes(bytes(1 << 20))
-        with pytest.raises(StoreError, match=r"0\.tar: No space left on device"):
-            store.publish("shards/0.tar", tmp_path / "shard.tar")
-        assert (tmp_path / "shard.tar").exists()
-        assert [path for path in disk.rglob("*") if path.is_file()] == []
-        store.write("a", b"fits")
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", "somewhere")
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(StoreError, match="x/a: Permission denied; check who may write there"):
-        Store.local(tmp_path / "x").write("a", b"")
-
-
-def test_a_file_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"x/a: (File exists|Not a directory); check the path"):
-        Store.local(tmp_path / "x").write("a", b"")
 
 
 def test_a_store_is_not_pickled(server: S3Server, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Fixtures that tests of stages share: a small detector, a small source, refused commands."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny_models
+import torch
+from bad_input_cases import flip, write_source
+from detect_cases import CLASSES, noise
+
+from pipelines.cli import main
+from pipelines.urls import store, write_checkpoint
+from pmam.checkpoint import pack_detector, pack_encoder
+from pmam.detector import Backbone, ContextSettings, Detector, ModelSettings
+from pmam.encoders import EncoderSettings
+from pmam.pca import moments
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """Random weights; each class is above 0.5 about half of the time."""
+    torch.manual_seed(1)
+    context = ContextSettings(width=16, layers=1, heads=2, hidden=16)
+    settings = ModelSettings(encoder=EncoderSettings(name="small_cnn"), context=context)
+    detector = Detector(Backbone(settings), CLASSES).eval()
+    encoder = detector.backbone.encoder
+    clip = torch.from_numpy(noise(10, seed=99)[None]).float()
+    encoder.calibration.fit(moments(lambda: iter([encoder.raw(clip)[0]])))
+    with torch.no_grad():
+        logits = torch.logit(detector(encoder.inputs(clip)).frames[0], eps=1e-6)  # (frames, 3)
+        scale = 2 / logits.std(dim=0)
+        detector.classifier.bias.sub_(logits.mean(dim=0)).mul_(scale)
+        detector.classifier.weight.mul_(scale[:, None])
+    return detector
+
+
+@pytest.fixture(scope="module")
+def checkpoint(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("detector")
+    write_checkpoint(store(str(folder)), "detector", pack_detector(detector))
+    return str(folder / "detector")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_source(tmp_path / "source")
+
+
+@pytest.fixture
+def refused(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail; returns the one line that it says."""
+
+    def run(*arguments: object) -> str:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert ended.value.code == 2, err
+        assert out == ""
+        assert err.startswith("pmam: error: ")
+        assert err.count("\n") == 1, err
+        return err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    write_source(folder / "source")
+    main(["pack", str(folder / "source"), str(folder / "dataset")])
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`detector`, `encoder`, and `damaged`, a detector with a flipped byte."""
+    folder = tmp_path_factory.mktemp("models")
+    model = tiny_models.detector()
+    write_checkpoint(store(str(folder)), "detector", pack_detector(model))
+    write_checkpoint(store(str(folder)), "damaged", pack_detector(model))
+    write_checkpoint(store(str(folder)), "encoder", pack_encoder(model.backbone.encoder))
+    flip(folder / "damaged.safetensors", -9)
+    return folder
