@@ -91,6 +91,7 @@ def kill(process, wait_s: float) -> bool:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(3))
 def test_kills_at_random_moments_change_nothing(
     finished: tuple[Path, RunResult], tmp_path: Path, seed: int
