@@ -94,7 +94,7 @@ def demo() -> RunSettings:
             training=replace(
                 crop,
                 batch={"strong": 2, "weak": 4, "unlabeled": 10},
-                optimizer=OptimizerSettings(steps=150, body_lr=1e-3, head_lr=1e-3),
+                optimizer=OptimizerSettings(steps=120, body_lr=1e-3, head_lr=1e-3),
             ),
         ),
         finetune=FinetuneSettings(
