@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import torch
 
 from pmam.blocks import Frames, steps_of
+from pmam.mahalanobis import squared_distances
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
 COVARIANCE_TYPES: tuple[CovarianceType, ...] = get_args(CovarianceType)
@@ -100,16 +101,20 @@ class MixtureParameters:
 
 
 def log_joint(x: torch.Tensor, parameters: MixtureParameters) -> torch.Tensor:
-    """log(weight_k N(x; mean_k, covariance_k)), `(n, K)` in float64, of frames `(n, D)`."""
+    """log(weight_k N(x; mean_k, covariance_k)), `(n, K)` in float64, of frames `(n, D)`.
+
+    Minus infinity where a component is hopelessly behind the best one (`pmam.mahalanobis`).
+    """
     means = parameters.means.to(x.dtype)
     factors = parameters.precision_factors.to(x.dtype)
-    squares = torch.empty(len(x), len(means), dtype=x.dtype, device=x.device)
-    for k, (mean, factor) in enumerate(zip(means, factors, strict=True)):
-        difference = x - mean  # (n, D)
-        whitened = difference @ factor if factor.ndim == 2 else difference.mul_(factor)
-        squares[:, k] = whitened.square_().sum(dim=1)
     constant = parameters.log_determinants - 0.5 * x.shape[1] * math.log(2 * math.pi)
-    return parameters.weights.log() + constant - 0.5 * squares.double()
+    offsets = parameters.weights.log() + constant  # (K,)
+    if factors.ndim == 3:
+        squares = squared_distances(x, means, factors, offsets)
+    else:
+        pairs = zip(means, factors, strict=True)
+        squares = torch.stack([((x - m) * f).square_().sum(dim=1) for m, f in pairs], dim=1)
+    return offsets - 0.5 * squares.double()
 
 
 def responsibilities(
