@@ -3,9 +3,18 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 OBJECT_STORE_BYTES = 512 << 20
+CONNECT_S = 5.0
+# Ray tries to reach a cluster so often, 40 s at a time where something else has the port.
+TRIES = {"RAY_gcs_server_port_wait_time_s": "1"}
+
+
+class SessionError(OSError):
+    """No session with the cluster that was asked for; the message is one line."""
 
 
 def cores() -> int:
@@ -18,7 +27,11 @@ def session(address: str | None = None) -> Iterator[None]:
     """Ray for the length of a `with`; inside one that runs already, nothing is started.
 
     Args:
-        address: of a cluster (`auto`, `ray://host:10001`); None starts Ray on this machine.
+        address: of a cluster (`auto`, `host:6379`, `ray://host:10001`); None takes RAY_ADDRESS,
+            which Ray sets in jobs that it runs, or else starts Ray on this machine.
+
+    Raises:
+        SessionError: no cluster answers at the address, or not one that this Ray can join.
     """
     # `uv run` would otherwise make Ray build a new environment for its workers.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -33,8 +46,9 @@ def session(address: str | None = None) -> Iterator[None]:
         yield
         return
     quiet()
-    if address is not None:
-        ray.init(address=address, logging_level=logging.WARNING)
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        _join(address)
     else:
         with _silent_core():
             ray.init(
@@ -50,6 +64,32 @@ def session(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    """Connect to a running cluster. Ray alone would try a wrong address for many minutes."""
+    import ray
+
+    advice = "check the address (host:6379, ray://host:10001 or auto), and that the cluster runs"
+    if ":" in address:
+        server = urlsplit(address if "://" in address else f"//{address}")
+        try:
+            socket.create_connection((server.hostname or "", server.port or 0), CONNECT_S).close()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SessionError(f"Ray at {address}: {reason}; {advice}") from error
+    before = {name: os.environ.get(name) for name in TRIES}
+    os.environ.update({name: value for name, value in TRIES.items() if before[name] is None})
+    try:
+        with _silent_core():
+            ray.init(address=address, logging_level=logging.WARNING)
+    except Exception as error:  # of many kinds, down to a bare one
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise SessionError(f"Ray at {address}: {reason}; {advice}") from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Encoders ready for use: pretrained weights loaded, inputs standardised on training clips."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -10,12 +11,11 @@ from safetensors.torch import load, save
 
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
-from pipelines.urls import store, weights_file
+from pipelines.urls import open_dataset, store, weights_file
 from pmam.checkpoint import CheckpointError, load_published, read_published
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.pca import Moments, moments
 from shards.index import IndexRow
-from shards.reader import Dataset
 
 TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
 
@@ -46,7 +46,7 @@ def load_encoder(settings: EncoderSettings) -> FrameEncoder:
     if settings.weights is None:
         raise CheckpointError(
             f"encoder {settings.name}: got no weights; give the published file, "
-            f"--encoder.weights {settings.name}_as....pt (the README says where it is)"
+            "--encoder.weights FILE.pt (the README says where it is)"
         )
     load_published(encoder, read_published(weights_file(settings.weights)), settings.weights)
     return encoder.eval()
@@ -58,17 +58,19 @@ class _MomentsWorker:
     def __init__(
         self, dataset: str, out: str, encoder: EncoderSettings, seconds_per_clip: float
     ) -> None:
-        self.dataset, self.out = Dataset.open(store(dataset)), store(out)
+        self.dataset, self.out = open_dataset(dataset), store(out)
         self.rows = {row.key: row for row in self.dataset.rows}
         self.encoder = load_encoder(encoder)
-        self.samples = round(seconds_per_clip * self.encoder.sample_rate_hz)
+        self.seconds = seconds_per_clip
 
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Part:
         def blocks() -> Iterator[torch.Tensor]:
             for key in plan["keys"]:
-                samples = self.dataset.audio(self.rows[key], self.encoder.sample_rate_hz)
-                yield self.encoder.raw(torch.from_numpy(samples[None, : self.samples]))[0]
+                rate_hz = self.encoder.sample_rate_hz
+                first = self.dataset.audio_blocks(self.rows[key], rate_hz, self.seconds)
+                with contextlib.closing(first):
+                    yield self.encoder.raw(torch.from_numpy(next(first)[None]))[0]
 
         total = moments(blocks)
         tensors = {
@@ -77,7 +79,7 @@ class _MomentsWorker:
             "scatter": total.scatter,
         }
         self.out.write(plan["output"], save(tensors))
-        return {"name": plan["output"]}
+        return {"outputs": [plan["output"]]}
 
 
 def calibrate(
@@ -118,7 +120,7 @@ def calibrate(
     weights = {name: len(plan["keys"]) for name, plan in plans.items()}
     parts = run_parts(stage, plans, _MomentsWorker, arguments, weights=weights)
     # Summed in the order of the shards: the same clips give the same bits.
-    totals = [_read_moments(stage, part["name"]) for part in parts]
+    totals = [_read_moments(stage, name) for part in parts for name in part["outputs"]]
     calibrated.calibration.fit(sum(totals[1:], start=totals[0]))
     return calibrated
 

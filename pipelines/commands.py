@@ -13,7 +13,7 @@ from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
 from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
-from pipelines.report import print_numbers, print_packed, print_result, print_verified
+from pipelines.report import print_numbers, print_packed, print_result
 from pipelines.score import ScoreSettings
 from pipelines.soundscapes import SoundscapesSettings
 from pmam.encoders import EncoderSettings
@@ -73,18 +73,6 @@ def pack(
 
     with session(address):
         print_packed(stage(source_folder, out, settings, fresh=fresh))
-
-
-def verify(dataset: Dataset, decode: float = 1.0) -> None:
-    """Check a packed dataset: sizes, checksums, tar structure, labels, and that audio decodes.
-
-    Ends with status 1 where something is wrong, and lists it.
-
-    Args:
-        dataset: Folder of the dataset.
-        decode: Share of the clips whose audio is decoded, 0 to 1.
-    """
-    print_verified(dataset, decode)
 
 
 def embed(
@@ -200,7 +188,7 @@ def evaluate(
         dataset: Folder of the dataset.
         scores: What `pmam score` wrote.
         out: Folder of results.json and pictures.
-        settings: Subsets and median filter.
+        settings: Subsets and smoothing.
         fresh: Start over instead of continuing.
     """
     from pipelines.evaluate import evaluate as stage

@@ -6,7 +6,6 @@ length of a file, but for the events that are found in it.
 
 import contextlib
 import functools
-import itertools
 import json
 import logging
 import math
@@ -120,12 +119,7 @@ def detect_file(
         audio = blocks(
             handle, file, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
         )
-        if (first := next(audio, None)) is None:
-            raise AudioError(
-                f"{file}: got {info.num_samples} samples at {info.sample_rate_hz} Hz, which is "
-                f"less than one sample at the model's {encoder.sample_rate_hz} Hz; remove the file"
-            )
-        pieces = split(itertools.chain([first], audio), windows, per_frame)
+        pieces = split(audio, windows, per_frame)
         scores = window_scores(detector, pieces, windows.overlap, settings.batch)
         scores = _watched(scores, file, encoder.hop_s, end_s, tell)
         events = [

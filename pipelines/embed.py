@@ -5,7 +5,7 @@ from typing import Any
 
 from cluster.storage import absolute
 from pipelines.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
-from pipelines.frame_jobs import InferenceSettings, run_frame_job
+from pipelines.frame_jobs import InferenceSettings, clips_of, run_frame_job
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import layer_function
 from pipelines.urls import (
@@ -13,13 +13,11 @@ from pipelines.urls import (
     file_fingerprint,
     join,
     read_checkpoint,
-    store,
     weights_file,
     write_checkpoint,
 )
 from pmam.checkpoint import pack_encoder
 from pmam.encoders import EncoderSettings
-from shards.reader import Dataset
 
 ENCODER = "encoder"
 
@@ -76,11 +74,7 @@ def embed(
         inputs["cached_inputs"] = fingerprint_of(cached_inputs)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = Dataset.open(store(dataset_url)).select(settings.subsets)
-        if not rows:
-            raise ValueError(
-                f"{dataset_url}: no clips of the subsets {', '.join(settings.subsets)}"
-            )
+        rows = clips_of(dataset_url, settings.subsets)
         if model is not None:
             checkpoint = absolute(model)
         else:

@@ -4,19 +4,18 @@ import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.storage import absolute
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
 from pipelines.pictures import class_bars, example_timelines
-from pipelines.urls import dataset_fingerprint, store
+from pipelines.urls import dataset_fingerprint, open_dataset, store
 from pmam.events import Event
 from pmam.metrics import METRICS, EvaluationSet
-from pmam.postprocess import median_filter
+from pmam.smoothing import SmoothingSettings, smooth
 from shards.index import IndexRow
-from shards.reader import Dataset
 
 RESULTS = "results.json"
 log = logging.getLogger("pmam")
@@ -28,8 +27,8 @@ class EvaluateSettings:
 
     # Which clips are evaluated: strongly labelled ones.
     subsets: tuple[str, ...] = ("test",)
-    # Width of the median filter over the scores.
-    median_s: float = 0.4
+    # What is done to the scores before they are evaluated.
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     # Also draw the values per class, and some clips.
     pictures: bool = True
 
@@ -49,7 +48,7 @@ def evaluate(
         dataset_url: the dataset, whose strong labels are the truth.
         scores: URL of the scores.
         out: the folder of the results.
-        settings: subsets and median filter.
+        settings: subsets and smoothing.
         name: of the stage.
         fresh: start over.
     """
@@ -57,13 +56,13 @@ def evaluate(
 
     def work(stage: Stage) -> dict[str, Any]:
         classes = record_of(scores)["result"]["classes"]
-        dataset = Dataset.open(store(dataset_url))
+        dataset = open_dataset(dataset_url)
         numbers: dict[str, Any] = {}
         for subset in settings.subsets:
             rows = [row for row in dataset.select([subset]) if row.events is not None]
             if not rows:
                 raise ValueError(f"{dataset_url}: no strongly labelled clips in subset {subset!r}")
-            clips = evaluation_set(rows, scores, classes, settings.median_s)
+            clips = evaluation_set(rows, scores, classes, settings.smoothing)
             results = {metric: function(clips) for metric, function in METRICS.items()}
             numbers[subset] = {
                 metric: {"value": float(result.value), "per_class": _floats(result.per_class)}
@@ -84,7 +83,7 @@ def evaluate(
 
 def has_truth(dataset_url: str, settings: EvaluateSettings) -> bool:
     """Whether all subsets to evaluate have strongly labelled clips; says so where not."""
-    dataset = Dataset.open(store(dataset_url))
+    dataset = open_dataset(dataset_url)
     for subset in settings.subsets:
         if not any(row.events is not None for row in dataset.select([subset])):
             log.warning("no strongly labelled clips in subset %r: nothing to evaluate on", subset)
@@ -93,21 +92,21 @@ def has_truth(dataset_url: str, settings: EvaluateSettings) -> bool:
 
 
 def evaluation_set(
-    rows: Sequence[IndexRow], scores: str, classes: Sequence[str], median_s: float
+    rows: Sequence[IndexRow], scores: str, classes: Sequence[str], smoothing: SmoothingSettings
 ) -> EvaluationSet:
     """Smoothed scores beside the truth of strongly labelled clips, by the clips' own ids."""
     frames = open_frames(scores)
     hop_s = frames.spec.hop_s
 
-    def smooth(row: IndexRow) -> Any:
-        return median_filter(frames.read(row.key), median_s, hop_s)
+    def smoothed(row: IndexRow) -> Any:
+        return smooth(frames.read(row.key), None, classes, hop_s, smoothing)
 
     def truth(row: IndexRow) -> list[Event]:
         events = row.events or ()
         return [Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in events]
 
     return EvaluationSet(
-        scores={row.source_id: smooth(row) for row in rows},
+        scores={row.source_id: smoothed(row) for row in rows},
         hop_s=hop_s,
         ground_truth={row.source_id: truth(row) for row in rows},
         durations_s={row.source_id: row.duration_s for row in rows},

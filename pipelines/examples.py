@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pmam.encoders import FrameEncoder
-from pmam.events import Event, encode
+from pmam.events import Event, encode, encode_published
 from shards.frames import FrameSet
 from shards.index import IndexRow
 from shards.reader import Dataset
@@ -40,6 +40,7 @@ class ExampleReader:
         crop_s: length of every example; longer clips are cropped at random, shorter ones padded.
         cached: the encoder's inputs of all clips, to be read instead of audio.
         seed: of the crops.
+        published_borders: place events in frames as PMAM's code does.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class ExampleReader:
         crop_s: float,
         cached: FrameSet | None,
         seed: int,
+        *,
+        published_borders: bool = False,
     ) -> None:
         if cached is not None and (
             cached.spec.hop_s != encoder.input_hop_s
@@ -60,6 +63,7 @@ class ExampleReader:
                 "train from audio, or embed the layer `input` of this encoder"
             )
         self.dataset, self.encoder, self.cached, self.seed = dataset, encoder, cached, seed
+        self.published_borders = published_borders
         self.frames = max(1, round(crop_s / encoder.hop_s))
         self.units_per_frame = (
             encoder.input_frames_per_frame
@@ -113,7 +117,12 @@ class ExampleReader:
             Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
             for e in example.row.events or ()
         ]
-        return self.frame_targets(example, encode(events, classes, total, hop_s))
+        if self.published_borders:
+            rate_hz = self.encoder.sample_rate_hz
+            targets = encode_published(events, classes, total, rate_hz, round(hop_s * rate_hz))
+        else:
+            targets = encode(events, classes, total, hop_s)
+        return self.frame_targets(example, targets)
 
 
 def tag_targets(row: IndexRow, classes: Sequence[str]) -> Floats:

@@ -9,20 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from cluster.storage import absolute
-from pipelines.examples import Example, ExampleReader, tag_targets
-from pipelines.frame_jobs import open_frames
+from pipelines.batches import Batches
+from pipelines.examples import Example, tag_targets
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.train_job import TrainSettings, run_training
-from pipelines.urls import dataset_fingerprint, read_checkpoint, store, write_checkpoint
+from pipelines.urls import (
+    dataset_fingerprint,
+    open_dataset,
+    read_checkpoint,
+    write_checkpoint,
+)
+from pmam.augment import AugmentSettings
 from pmam.checkpoint import pack_detector, start_backbone, unpack
-from pmam.detector import ContextSettings, Detector
+from pmam.detector import ContextSettings, Detector, DetectorSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.metrics.tagging import macro_average_precision
 from pmam.schedules import ema_decay
 from pmam.teacher import follow
-from shards.reader import Dataset
 from shards.store import Store
-from shards.stream import BatchOrder, Group
 
 CHECKPOINT = "detector"
 VALIDATION_BATCH = 32
@@ -34,10 +38,18 @@ class FinetuneSettings:
 
     # Used where the start is an encoder; a pretrained model brings its own.
     context: ContextSettings = field(default_factory=ContextSettings)
+    # Temperature and sliding windows of the detector.
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
     # Weights of the losses.
     losses: FinetuneLossSettings = field(default_factory=FinetuneLossSettings)
+    # What is done to the training clips; differently for student and teacher.
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    # Place events in frames as PMAM's code does: onsets rounded, offsets rounded up.
+    published_borders: bool = False
     # Decay of the teacher's moving average, once it has run a while.
     ema_limit: float = 0.99
+    # Whether it averages batch statistics too; PMAM's code lets the teacher gather its own.
+    ema_statistics: bool = True
     # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
 
@@ -51,36 +63,31 @@ class FinetuneTask:
         self.settings = settings
         training = settings.training
         torch.manual_seed(training.seed)
-        packed = Dataset.open(store(dataset))
+        packed = open_dataset(dataset)
         if not packed.manifest.classes:
             raise ValueError(f"{dataset}: no labels in it; pack it with label tables")
         backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
-        student = Detector(backbone, tuple(packed.manifest.classes))
-        self.training_module = Finetuning(student, settings.losses)
+        student = Detector(backbone, tuple(packed.manifest.classes), settings.detector)
+        self.training_module = Finetuning(student, settings.losses, settings.augment)
         self.module: nn.Module = self.training_module
         self.classes = student.classes
-        self.groups = {subset: packed.select([subset]) for subset in training.batch}
-        sizes = {
-            name: Group(size=len(members), per_batch=training.batch[name])
-            for name, members in self.groups.items()
-        }
-        self.order = BatchOrder(sizes, training.seed)
-        if not any(row.events or row.weak for rows in self.groups.values() for row in rows):
+        self.batches = Batches(
+            packed,
+            packed.rows,
+            student.backbone.encoder,
+            batch=training.batch,
+            crop_s=training.crop_s,
+            seed=training.seed,
+            cached_inputs=cached_inputs,
+            published_borders=settings.published_borders,
+        )
+        self.reader = self.batches.reader
+        if not any(row.events or row.weak for rows in self.batches.groups.values() for row in rows):
             raise ValueError(
                 f"{dataset}: no label on any clip of {', '.join(training.batch)}; "
                 "fine-tuning needs some strong or weak ones"
             )
         self.validation = [row for row in packed.select(["validation"]) if row.events is not None]
-        cached = None if cached_inputs is None else open_frames(cached_inputs)
-        self.reader = ExampleReader(
-            packed, student.backbone.encoder, training.crop_s, cached, training.seed
-        )
-
-    def batch(self, step: int, rank: int, world: int) -> list[Example]:
-        """The crops of one step."""
-        chosen = self.order.batch(step, rank, world)
-        rows = [self.groups[name][index] for name in chosen for index in chosen[name]]
-        return [self.reader.read(row, step) for row in rows]
 
     def loss(
         self, module: nn.Module, batch: list[Example], step: int, generator: torch.Generator
@@ -109,7 +116,12 @@ class FinetuneTask:
     def after_step(self, step: int) -> None:
         """The teacher follows the student."""
         decay = ema_decay(step, self.settings.ema_limit)
-        follow(self.training_module.teacher, self.training_module.student, decay)
+        follow(
+            self.training_module.teacher,
+            self.training_module.student,
+            decay,
+            statistics=self.settings.ema_statistics,
+        )
 
     def finish(self, folder: Store) -> dict[str, Any]:
         """Write the better of student and teacher on validation clips."""

@@ -14,13 +14,17 @@ from pipelines.calibrate import TRAINING_SUBSETS
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
 from pipelines.progress import bar
-from pipelines.urls import dataset_fingerprint, read_checkpoint, store, write_prototypes
+from pipelines.urls import (
+    dataset_fingerprint,
+    open_dataset,
+    read_checkpoint,
+    write_prototypes,
+)
 from pmam.gmm import FitState, GaussianMixture
 from pmam.kmeans import kmeans
 from pmam.pca import Projection, fit_projection, moments
 from pmam.prototypes import Prototypes, complaints, diagnose
 from shards.frames import FrameSet
-from shards.reader import Dataset
 
 log = logging.getLogger("pmam")
 STATE = "state.safetensors"
@@ -76,7 +80,7 @@ def fit(
 
     def work(stage: Stage) -> dict[str, Any]:
         frames = open_frames(embeddings)
-        training = Dataset.open(store(dataset_url)).select(settings.subsets)
+        training = open_dataset(dataset_url).select(settings.subsets)
         keys = [row.key for row in training if row.key in frames]
         if not keys:
             raise ValueError(

@@ -1,7 +1,8 @@
 """Jobs that turn each clip into frames: embed, label and score differ in one function alone."""
 
+import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,14 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipelines.frame_sampling import sampled
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, record_of
-from pipelines.urls import join, store
+from pipelines.urls import join, open_dataset, store
 from pmam.encoders import FrameEncoder
-from pmam.windows import OverlapAdd, Windows, split
-from shards.frames import FrameSet, FrameSpec, FrameWriter
+from pmam.windows import Windows, overlap_added, split
+from shards.frame_writer import FrameWriter
+from shards.frames import FrameSet, FrameSpec
 from shards.index import IndexRow
-from shards.reader import Dataset
 
 Floats = npt.NDArray[np.float32]
 FRAMES = "frames"
@@ -71,7 +73,7 @@ class FrameWorker:
         keep_every: int = 1,
         seed: int = 0,
     ) -> None:
-        self.dataset = Dataset.open(store(dataset))
+        self.dataset = open_dataset(dataset)
         self.rows = {row.key: row for row in self.dataset.rows}
         self.out = store(out)
         self.function = function(**arguments)
@@ -80,34 +82,43 @@ class FrameWorker:
         self.keep_every, self.seed = keep_every, seed
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
-        self.function.encoder.to(self.device).eval()
+        encoder = self.function.encoder.to(self.device).eval()
+        self.windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
+        self.per_frame = (
+            round(encoder.hop_s * encoder.sample_rate_hz)
+            if inputs is None
+            else encoder.input_frames_per_frame
+        )
 
     def __call__(self, plan: Plan) -> Part:
-        """`{"output": name, "keys": [...]}` to the stored name and counts."""
+        """`{"output": name, "keys": [...]}` to what was written, and counts."""
         rows = [self.rows[key] for key in plan["keys"]]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "frames.arrow"
             count = 0
             with FrameWriter(path, self.function.spec) as writer:
-                for row, frames in self.frames_of(rows):
-                    kept, positions = self._sample(row, frames)
-                    writer.add(row.key, kept, positions)
-                    count += len(kept)
+                for row, blocks in self.frames_of(rows):
+                    kept = sampled(blocks, self.keep_every, self.seed, row.key)
+                    count += writer.add_blocks(row.key, kept)
             name = self.out.publish(plan["output"], path)
-        return {"name": name, "clips": len(rows), "frames": count}
+        return {"outputs": [name], "clips": len(rows), "frames": count}
 
-    @torch.inference_mode()
-    def frames_of(self, rows: Sequence[IndexRow]) -> Iterator[tuple[IndexRow, Floats]]:
-        """The frames of each clip, in order; clips of one length go through together."""
+    def frames_of(self, rows: Sequence[IndexRow]) -> Iterator[tuple[IndexRow, Iterable[Floats]]]:
+        """The frames of each clip `(frames, width)`, in order.
+
+        Clips of one length that fit one window go through together. A longer clip is read on the
+        way, so its blocks of frames must be taken before the next clip.
+        """
         waiting: list[tuple[IndexRow, Floats]] = []
         for row in rows:
-            units = self._units(row)
-            windows, per_frame = self._windows()
-            if len(units) > windows.frames * per_frame:
+            if self._units(row) > self.windows.frames * self.per_frame:
                 yield from self._flush(waiting)
                 waiting = []
-                yield row, self._long(units, windows, per_frame)
+                windows = split(self._blocks(row), self.windows, self.per_frame)
+                overlap, batch = self.windows.overlap, self.settings.batch
+                yield row, overlap_added(windows, self._apply, overlap, batch)
                 continue
+            units = self._whole(row)
             if waiting and (
                 len(waiting) == self.settings.batch or len(units) != len(waiting[0][1])
             ):
@@ -116,49 +127,53 @@ class FrameWorker:
             waiting.append((row, units))
         yield from self._flush(waiting)
 
-    def _units(self, row: IndexRow) -> Floats:
-        """Samples, or cached inputs."""
+    def _units(self, row: IndexRow) -> int:
+        """How many samples, or cached inputs, a clip has."""
+        if self.inputs is not None:
+            return self.inputs.count(row.key)
+        rate_hz = self.function.encoder.sample_rate_hz
+        return math.floor(row.num_samples * rate_hz / row.sample_rate_hz + 0.5)
+
+    def _whole(self, row: IndexRow) -> Floats:
         if self.inputs is not None:
             return self.inputs.read(row.key)
         return self.dataset.audio(row, self.function.encoder.sample_rate_hz)
 
-    def _windows(self) -> tuple[Windows, int]:
-        encoder, settings = self.function.encoder, self.settings
-        windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
-        if self.inputs is not None:
-            return windows, encoder.input_frames_per_frame
-        return windows, round(encoder.hop_s * encoder.sample_rate_hz)
+    def _blocks(self, row: IndexRow) -> Iterator[Floats]:
+        """Samples, or cached inputs, in blocks as long as a window."""
+        size = self.windows.frames * self.per_frame
+        if self.inputs is None:
+            rate_hz = self.function.encoder.sample_rate_hz
+            yield from self.dataset.audio_blocks(row, rate_hz, size / rate_hz)
+            return
+        for first in range(0, self.inputs.count(row.key), size):
+            yield self.inputs.read(row.key, first, first + size)
 
-    def _apply(self, units: Sequence[Floats]) -> Floats:
-        batch = torch.from_numpy(np.stack(units)).to(self.device)
+    @torch.inference_mode()
+    def _apply(self, units: Floats) -> Floats:
+        """Windows `(B, units, ...)` to frames `(B, frames, width)`."""
+        batch = torch.from_numpy(units).to(self.device)
         inputs = batch if self.inputs is not None else self.function.encoder.inputs(batch)
         frames: Floats = self.function.apply(inputs).float().cpu().numpy()
         return frames
 
-    def _flush(self, waiting: list[tuple[IndexRow, Floats]]) -> Iterator[tuple[IndexRow, Floats]]:
+    def _flush(
+        self, waiting: list[tuple[IndexRow, Floats]]
+    ) -> Iterator[tuple[IndexRow, Iterable[Floats]]]:
         if waiting:
-            frames = self._apply([units for _, units in waiting])
+            frames = self._apply(np.stack([units for _, units in waiting]))
             for (row, _), of_row in zip(waiting, frames, strict=True):
-                yield row, of_row
+                yield row, [of_row]
 
-    def _long(self, units: Floats, windows: Windows, per_frame: int) -> Floats:
-        adder = OverlapAdd(windows.overlap)
-        done = [
-            adder.add(first, self._apply([window])[0])
-            for first, window in split([units], windows, per_frame)
-        ]
-        return np.concatenate([*done, adder.finish()])
 
-    def _sample(self, row: IndexRow, frames: Floats) -> tuple[Floats, list[int] | None]:
-        """One random frame of every `keep_every`, a pure function of the seed and the key."""
-        if self.keep_every == 1:
-            return frames, None
-        entropy = [self.seed, *row.key.encode()]
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
-        starts = np.arange(0, len(frames), self.keep_every)
-        lengths = np.minimum(self.keep_every, len(frames) - starts)
-        positions = starts + generator.integers(0, lengths)
-        return frames[positions], positions.tolist()
+def clips_of(dataset_url: str, subsets: Sequence[str]) -> list[IndexRow]:
+    """The clips of some subsets; `ValueError` where there are none."""
+    rows = open_dataset(dataset_url).select(subsets)
+    if not rows:
+        raise ValueError(
+            f"{dataset_url}: no clips of the subsets {', '.join(subsets)}; check --subsets"
+        )
+    return rows
 
 
 def run_frame_job(
@@ -199,7 +214,7 @@ def run_frame_job(
     return {
         "clips": sum(part["clips"] for part in parts),
         "frames": sum(part["frames"] for part in parts),
-        "outputs": [part["name"] for part in parts],
+        "outputs": [name for part in parts for name in part["outputs"]],
     }
 
 

@@ -1,8 +1,9 @@
 """Ray Data jobs that write one output per input shard, and go on after a kill.
 
-One row is one shard's plan. A worker writes that shard's output whole, then its part: a small
-JSON that names it. Parts that are there already are not done again. Ray may split, merge and
-retry rows as it likes: a retried row writes the same bytes under the same name.
+One row is one shard's plan. A worker writes that shard's outputs whole, then its part: a small
+JSON that names them with their sizes. A part whose outputs are all there is not done again. Ray
+may split, merge and retry rows as it likes: a retried row writes the same bytes under the same
+name.
 """
 
 import json
@@ -10,15 +11,17 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cluster.session import cores, session
+from cluster.session import session
 from pipelines.ledger import Stage
 from pipelines.progress import bar
 from pipelines.urls import store
+from shards.store import Store
 
 PARTS = "parts"
 Plan = Mapping[str, Any]
 Part = dict[str, Any]
-# Built once in each worker; called with the plan of one shard, returns the shard's part.
+# Built once in each worker; called with the plan of one shard, returns the shard's part: plain
+# values, and under "outputs" the names of the files that it wrote.
 Worker = Callable[[Plan], Part]
 
 
@@ -42,8 +45,10 @@ class _Actor:
         try:
             if self.worker is None:
                 self.worker = self.make(**self.arguments)
-            part = json.dumps(self.worker(json.loads(row["plan"])))
-            store(self.url).write(part_name(row["name"]), part.encode())
+            result, folder = self.worker(json.loads(row["plan"])), store(self.url)
+            outputs = {name: folder.size(name) for name in result["outputs"]}
+            part = json.dumps({**result, "outputs": outputs})
+            folder.write(part_name(row["name"]), part.encode())
         except (ValueError, OSError) as error:
             return {**done, "error": str(error), "trace": traceback.format_exc()}
         return {**done, "part": part}
@@ -65,6 +70,8 @@ def run_parts(
 ) -> list[Part]:
     """Do every plan once, on all workers of the cluster; the parts in the order of the plans.
 
+    In them, "outputs" holds the size of each file by its name.
+
     Args:
         stage: owns the folder that parts go to.
         plans: JSON values by name; the names are those of the outputs.
@@ -77,7 +84,8 @@ def run_parts(
         PartError: a worker got what it cannot use; parts that are done stay.
     """
     folder = stage.store
-    parts = {name: part for name in plans if (part := _finished(folder, name)) is not None}
+    sizes = dict(folder.listing())
+    parts = {name: part for name in plans if (part := _finished(folder, sizes, name)) is not None}
     waiting = [name for name in plans if name not in parts]
     total = sum(weights[name] for name in plans)
     done = sum(weights[name] for name in parts)
@@ -109,17 +117,19 @@ def _rows(
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
         fn_constructor_kwargs={"make": make, "arguments": dict(arguments), "url": stage.url},
-        compute=ray.data.ActorPoolStrategy(size=min(workers, max(cores(), workers))),
+        compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=1,
     )
     return dataset.iter_rows()
 
 
-def _finished(folder: Any, name: str) -> Part | None:
-    if folder.size(part_name(name)) is None:
+def _finished(folder: Store, sizes: Mapping[str, int], name: str) -> Part | None:
+    """A part of an earlier run, if all that it names is there in full size."""
+    if part_name(name) not in sizes:
         return None
     try:
         part: Part = json.loads(folder.read(part_name(name)))
     except ValueError:  # an object store may show what a broken connection left
         return None
-    return part
+    whole = all(sizes.get(output) == size for output, size in part["outputs"].items())
+    return part if whole else None

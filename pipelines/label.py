@@ -7,7 +7,7 @@ import torch
 
 from cluster.storage import absolute
 from pipelines.calibrate import TRAINING_SUBSETS
-from pipelines.frame_jobs import FrameFunction, InferenceSettings, run_frame_job
+from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import layer_function
 from pipelines.urls import (
@@ -15,10 +15,8 @@ from pipelines.urls import (
     prototypes_fingerprint,
     read_checkpoint,
     read_prototypes,
-    store,
 )
 from shards.frames import FrameSpec
-from shards.reader import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +83,7 @@ def label(
         inputs["cached_inputs"] = fingerprint_of(cached_inputs)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = Dataset.open(store(dataset_url)).select(settings.subsets)
+        rows = clips_of(dataset_url, settings.subsets)
         arguments = {
             "checkpoint": absolute(checkpoint),
             "layer": settings.layer,

@@ -5,19 +5,21 @@ is written last and says that it is whole. Both hold the fingerprint: a hash of 
 settings, of its inputs' fingerprints and of the source files that the stage imports.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster.storage import absolute
 from pipelines.source_code import code_version
 from pipelines.urls import store
 from pmam.settings import to_json
-from shards.store import Store
+from shards.store import TEMPORARY, Store
 
 FORMAT_VERSION = 1
 PLAN, DONE = "plan.json", "stage.json"
@@ -113,9 +115,10 @@ def run_stage(
     else:
         folder.delete(DONE)
         log.info("%-14s continues in %s", name, url)
-    started = time.monotonic()
+    begun, started = time.time(), time.monotonic()
     result = dict(work(stage))
     seconds = round(time.monotonic() - started, 1)
+    _sweep(folder, begun)
     files = {n: size for n, size in folder.listing() if n not in (PLAN, DONE)}
     record = {**identity, "fingerprint": fingerprint, "seconds": seconds, "result": result}
     folder.write(DONE, json.dumps({**record, "files": files}, indent=1).encode())
@@ -160,6 +163,20 @@ def _start_over(folder: Store, url: str, known: Mapping[str, Any] | None) -> Non
         if name != PLAN:
             folder.delete(name)
     folder.clear()
+
+
+def _sweep(folder: Store, begun: float) -> None:
+    """Remove what writers left that were killed before this stage began.
+
+    At its end: a writer that outlived its killed driver has had the whole stage to finish. It
+    fails where it has not, and nobody waits for it. What others began to write since stays.
+    """
+    if not folder.is_local:  # an object appears whole, or not at all
+        return
+    for left in Path(folder.root).rglob(f"{TEMPORARY}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if left.stat().st_mtime < begun:
+                left.unlink()
 
 
 def _brief(result: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, listing_fingerprint, run_stage
 from pipelines.urls import store
 from shards.manifest import write_dataset
+from shards.members import MemberStore
 from shards.plan import ShardPlan, plan_shards, survey
 from shards.sources import SOURCES, SourceError
 from shards.writer import WrittenShard, write_shard
@@ -20,9 +21,11 @@ from shards.writer import WrittenShard, write_shard
 class PackSettings:
     """How a source becomes shards."""
 
-    # Layout of the source: folder, esc50 (ESC-10 too) or tut_rare.
+    # Layout of the source: folder, desed, audioset_strong, tut_rare, esc50 (ESC-10 too),
+    # realdesed, mtl or webdataset.
     source: str = "folder"
-    # Of the source, as pairs: --options esc10 true
+    # Of the source, as pairs: --options esc10 true (esc50), labels mid (audioset_strong),
+    # suffix _16k (desed), snr 20 (mtl), audio flac events json:events (webdataset).
     options: dict[str, str] = field(default_factory=dict)
     # keep leaves the recordings' bytes as they are.
     codec: Literal["keep", "flac", "wav"] = "keep"
@@ -42,7 +45,7 @@ class PackSettings:
 
 class _ShardWriter:
     def __init__(self, source: str, out: str, settings: PackSettings) -> None:
-        self.source, self.out, self.settings = store(source), store(out), settings
+        self.source, self.out, self.settings = MemberStore(store(source)), store(out), settings
 
     def __call__(self, plan: Plan) -> Part:
         shard = ShardPlan.from_json(plan["plan"])
@@ -57,7 +60,7 @@ class _ShardWriter:
                 on_error=self.settings.on_error,
             )
             name = self.out.publish(shard.name, path)
-        return {"written": written.stored_as(name).to_json()}
+        return {"outputs": [name], "written": written.stored_as(name).to_json()}
 
 
 def pack(
@@ -89,7 +92,7 @@ def pack(
         inputs = {"source": listing_fingerprint(source_url)}
 
     def work(stage: Stage) -> dict[str, Any]:
-        source = store(source_url)
+        source = MemberStore(store(source_url))
         listing = SOURCES[settings.source](source, settings.options)
         surveyed, skipped = survey(
             source, listing.clips, classes=listing.classes, on_error=settings.on_error
@@ -129,6 +132,7 @@ def pack(
             "skipped": [list(entry) for entry in skipped],
             "missing": list(listing.missing),
             "extra": list(listing.extra),
+            "unlabelled": list(listing.unlabelled),
             "notes": list(listing.notes),
         }
 

@@ -19,6 +19,7 @@ from pmam.encoders import EncoderSettings
 from pmam.finetuning import FinetuneLossSettings
 from pmam.masking import MaskSettings
 from pmam.pretraining import PretextSettings
+from pmam.smoothing import SmoothingSettings
 from pmam.training import OptimizerSettings
 from shards.demo_sounds import TEXTURES
 from shards.soundscape_types import SoundscapeSettings
@@ -76,25 +77,25 @@ def demo() -> RunSettings:
         textures=TEXTURES,
         snr_max_db=20.0,
     )
-    counts = {"strong": 60, "weak": 120, "unlabeled": 480, "validation": 60, "test": 120}
+    counts = {"strong": 60, "weak": 120, "unlabeled": 400, "validation": 60, "test": 100}
     crop = TrainSettings(crop_s=4.0)
     return RunSettings(
         soundscapes=SoundscapesSettings(
-            folds=ESC10_FOLDS, counts=counts, scene=scene, clips_per_part=140
+            folds=ESC10_FOLDS, counts=counts, scene=scene, clips_per_part=124
         ),
         pack=PackSettings(name="demo", licence="CC0-1.0", shard_mb=12.0),
         encoder=EncoderSettings(name="small_cnn"),
         # With so few steps, a model that goes on with new prototypes loses what it had learnt.
         later_start="anew",
         embed=EmbedSettings(keep_every=4),
-        fit=FitSettings(k=24, pca=24, iterations=30),
+        fit=FitSettings(k=24, pca=24, iterations=20),
         pretrain=PretrainSettings(
             context=SMALL_CONTEXT,
             pretext=PretextSettings(mask=MaskSettings(rate=0.5, block_s=0.16)),
             training=replace(
                 crop,
                 batch={"strong": 2, "weak": 4, "unlabeled": 10},
-                optimizer=OptimizerSettings(steps=120, body_lr=1e-3, head_lr=1e-3),
+                optimizer=OptimizerSettings(steps=100, body_lr=1e-3, head_lr=1e-3),
             ),
         ),
         finetune=FinetuneSettings(
@@ -139,7 +140,7 @@ def esc10() -> RunSettings:
                 optimizer=OptimizerSettings(steps=200, body_lr=1e-3, head_lr=1e-2),
             ),
         ),
-        evaluate=EvaluateSettings(median_s=0.7),
+        evaluate=EvaluateSettings(smoothing=SmoothingSettings(width_s=0.7)),
     )
 
 

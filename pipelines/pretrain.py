@@ -1,5 +1,6 @@
 """pretrain: a masked audio model on the posteriors of prototypes."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,26 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from cluster.storage import absolute
-from pipelines.examples import Example, ExampleReader
+from pipelines.batches import Batches
+from pipelines.examples import Example
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.train_job import TrainSettings, run_training
 from pipelines.urls import (
     dataset_fingerprint,
+    open_dataset,
     prototypes_fingerprint,
     read_checkpoint,
     read_prototypes,
-    store,
     write_checkpoint,
 )
 from pmam.checkpoint import pack_masked, start_backbone, unpack
 from pmam.detector import ContextSettings, MaskedAudioModel
+from pmam.pretext.health import collapse
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
-from shards.reader import Dataset
 from shards.store import Store
-from shards.stream import BatchOrder, Group
 
 CHECKPOINT = "pretrained"
+WATCH_EVERY = 50  # steps between two looks for a collapsed network
+log = logging.getLogger("pmam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,32 +62,21 @@ class PretrainTask:
         torch.manual_seed(training.seed)
         means = read_prototypes(prototypes).means_in_feature_space()
         backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
-        self.model = MaskedAudioModel(backbone, means.shape[1])
+        self.model = MaskedAudioModel(backbone, means.shape[1], prototypes=len(means))
         self.module: nn.Module = Pretraining(self.model, means, settings.pretext)
         self.posteriors = open_frames(posteriors)
-        rows = [row for row in Dataset.open(store(dataset)).rows if row.key in self.posteriors]
-        self.groups = {
-            subset: [row for row in rows if row.subset == subset] for subset in training.batch
-        }
-        sizes = {
-            name: Group(size=len(members), per_batch=training.batch[name])
-            for name, members in self.groups.items()
-        }
-        self.order = BatchOrder(sizes, training.seed)
-        cached = None if cached_inputs is None else open_frames(cached_inputs)
-        self.reader = ExampleReader(
-            Dataset.open(store(dataset)),
-            self.model.backbone.encoder,
-            training.crop_s,
-            cached,
-            training.seed,
+        self.warned = False
+        packed = open_dataset(dataset)
+        self.batches = Batches(
+            packed,
+            (row for row in packed.rows if row.key in self.posteriors),
+            backbone.encoder,
+            batch=training.batch,
+            crop_s=training.crop_s,
+            seed=training.seed,
+            cached_inputs=cached_inputs,
         )
-
-    def batch(self, step: int, rank: int, world: int) -> list[Example]:
-        """The crops of one step."""
-        chosen = self.order.batch(step, rank, world)
-        rows = [self.groups[name][index] for name in chosen for index in chosen[name]]
-        return [self.reader.read(row, step) for row in rows]
+        self.reader = self.batches.reader
 
     def loss(
         self, module: nn.Module, batch: list[Example], step: int, generator: torch.Generator
@@ -98,6 +90,11 @@ class PretrainTask:
             padding=self.reader.padding(batch).to(inputs.device),
         )
         result: tuple[Tensor, dict[str, Tensor]] = module(examples, generator)
+        if step % WATCH_EVERY == WATCH_EVERY - 1 and not self.warned:
+            warning = collapse({name: float(value) for name, value in result[1].items()})
+            if warning:
+                log.warning("step %d: %s", step, warning)
+            self.warned = warning is not None
         return result
 
     def after_step(self, step: int) -> None:

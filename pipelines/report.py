@@ -64,8 +64,9 @@ def print_packed(url: str) -> None:
     skipped = [f"{source_id}: {reason}" for source_id, reason in result["skipped"]]
     for what, entries in (
         ("skipped", skipped),
-        ("missing", result["missing"]),
-        ("extra", result["extra"]),
+        ("missing audio", result["missing"]),
+        ("missing labels", result["unlabelled"]),
+        ("extra audio, left out", result["extra"]),
     ):
         if entries:
             console.print(f"{what}: {len(entries)}", markup=False)
@@ -74,25 +75,3 @@ def print_packed(url: str) -> None:
         if len(entries) > SHOWN:
             console.print(f"  ... all of them are in {join(url, DONE)}", markup=False)
     print_result(url)
-
-
-def print_verified(url: str, decode: float) -> None:
-    """Problems of a dataset, one a line; ends with status 1 where there are any."""
-    from pipelines.progress import bar
-    from pipelines.urls import store
-    from shards.manifest import read_manifest
-    from shards.verify import verify
-
-    dataset = store(url)
-    shards = len(read_manifest(dataset).shards)
-    with bar("verify (shards)", shards) as advance:
-        report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""))
-    console = output()
-    for problem in report.problems:
-        console.print(str(problem), markup=False)
-    console.print(
-        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems",
-        markup=False,
-    )
-    if not report.ok:
-        raise SystemExit(1)

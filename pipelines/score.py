@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.storage import absolute
-from pipelines.frame_jobs import FrameFunction, InferenceSettings, run_frame_job
+from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import load_detector
-from pipelines.urls import dataset_fingerprint, read_checkpoint, store
+from pipelines.urls import dataset_fingerprint, read_checkpoint
 from shards.frames import FrameSpec
-from shards.reader import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +51,7 @@ def score(
         inputs["cached_inputs"] = fingerprint_of(cached_inputs)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = Dataset.open(store(dataset_url)).select(settings.subsets)
-        if not rows:
-            raise ValueError(
-                f"{dataset_url}: no clips of the subsets {', '.join(settings.subsets)} to score"
-            )
+        rows = clips_of(dataset_url, settings.subsets)
         classes = load_detector(checkpoint).classes
         arguments = {"checkpoint": checkpoint}
         result = run_frame_job(

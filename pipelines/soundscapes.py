@@ -81,7 +81,7 @@ class _Renderer:
         if not self.settings.shards:
             for scene in soundscapes:
                 self.out.write(self._file(scene), self._audio(scene))
-            return {"clips": len(soundscapes)}
+            return {"outputs": [self._file(scene) for scene in soundscapes]}
         with tempfile.TemporaryDirectory() as folder:
             local = Store.local(folder)
             for scene in soundscapes:
@@ -90,7 +90,7 @@ class _Renderer:
             path = Path(folder) / "shard.tar"
             shard = write_shard(local, ShardPlan(name=plan["output"], clips=clips), path)
             name = self.out.publish(plan["output"], path)
-        return {"clips": len(soundscapes), "written": shard.stored_as(name).to_json()}
+        return {"outputs": [name], "written": shard.stored_as(name).to_json()}
 
     def _file(self, scene: Soundscape) -> str:
         return f"{scene.subset}/{scene.id}.{self.settings.codec}"

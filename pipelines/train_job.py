@@ -18,16 +18,18 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from cluster.session import session
+from pipelines.batches import Batches
 from pipelines.examples import prefetched
 from pipelines.ledger import Stage
 from pipelines.progress import bar
 from pipelines.urls import store
-from pmam.training import OptimizerSettings, Trainer
+from pmam.training import OptimizerSettings, Trainer, TrainingError
 from shards.store import Store
 
 log = logging.getLogger("pmam")
 LATEST = "state/latest.json"
 LOG_EVERY = 10
+RESTARTS = 2  # of a worker group, where one of its workers died
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +54,7 @@ class Task(Protocol):
     """What a stage trains."""
 
     module: nn.Module
-
-    def batch(self, step: int, rank: int, world: int) -> Any:
-        """This worker's part of a step's clips; runs in the background."""
+    batches: Batches
 
     def loss(
         self, module: nn.Module, batch: Any, step: int, generator: torch.Generator
@@ -81,6 +81,10 @@ def run_training(
         build: makes the task, in each worker, from plain arguments.
         arguments: of `build`.
         settings: optimizer, batch, workers.
+
+    Raises:
+        TrainingError: a loss or gradient that is no number; the last checkpoint stays.
+        ValueError, OSError: what the task, or a worker of it, refused.
     """
     import ray.train
     from ray.train.torch import TorchTrainer
@@ -99,22 +103,44 @@ def run_training(
             num_workers=settings.workers,
             use_gpu=settings.workers > 0 and ray.cluster_resources().get("GPU", 0) > 0,
         )
-        # The name holds the fingerprint: Train silently continues an old run of the same name.
-        run = ray.train.RunConfig(
-            name=f"{stage.name}-{stage.fingerprint[:12]}",
-            failure_config=ray.train.FailureConfig(max_failures=2),
-            storage_path=tempfile.mkdtemp(prefix="pmam-train-") if settings.workers else None,
-        )
-        trainer = TorchTrainer(
-            _loop, train_loop_config=config, scaling_config=scaling, run_config=run
-        )
+
+        def fit() -> None:
+            with tempfile.TemporaryDirectory(prefix="pmam-train-") as scratch:
+                run = ray.train.RunConfig(
+                    # Train silently continues an old run of the same name.
+                    name=f"{stage.name}-{stage.fingerprint[:12]}",
+                    storage_path=scratch if settings.workers else None,
+                )
+                TorchTrainer(
+                    _loop, train_loop_config=config, scaling_config=scaling, run_config=run
+                ).fit()
+
         if settings.workers == 0:
-            trainer.fit()
+            fit()
         else:
             with _watching(stage, settings.optimizer.steps):
-                trainer.fit()
+                _restarted(fit)
     result: dict[str, Any] = json.loads(stage.store.read("result.json"))
     return result
+
+
+def _restarted(fit: Callable[[], None]) -> None:
+    """Train by a worker group; start it anew where a worker died.
+
+    Not Train's own restarts: they repeat what failed for its input, which fails again.
+    """
+    from ray.train import WorkerGroupError
+
+    for attempt in range(RESTARTS + 1):
+        try:
+            return fit()
+        except WorkerGroupError as error:
+            for failure in error.worker_failures.values():
+                if isinstance(failure, ValueError | OSError | TrainingError):
+                    raise failure from error
+            if attempt == RESTARTS:
+                raise
+            log.warning("%s; the workers are started again", " ".join(str(error).split())[:200])
 
 
 def _loop(config: dict[str, Any]) -> None:
@@ -141,10 +167,16 @@ def _loop(config: dict[str, Any]) -> None:
     with recorder:
         make = _batches(task, rank, world)
         for batch in prefetched(make, trainer.step, steps):
-            values = trainer.take_step(
-                lambda step, generator, batch=batch: task.loss(module, batch, step, generator)
-            )
+            try:
+                values = trainer.take_step(
+                    lambda step, generator, batch=batch: task.loss(module, batch, step, generator)
+                )
+            except TrainingError as error:
+                keys = ", ".join(row.key for row in task.batches.rows(trainer.step))
+                raise TrainingError(f"{error} among those of the batch: {keys}") from error
             task.after_step(trainer.step - 1)
+            if world > 1 and trainer.step % LOG_EVERY == 0:
+                values = _mean_over_workers(values, world)
             if rank == 0:
                 recorder.record(trainer.step, values)
                 if trainer.step % settings.checkpoint_every == 0 and trainer.step < steps:
@@ -157,7 +189,16 @@ def _loop(config: dict[str, Any]) -> None:
 
 
 def _batches(task: Task, rank: int, world: int) -> Callable[[int], Any]:
-    return lambda step: task.batch(step, rank, world)
+    return lambda step: task.batches.read(step, rank, world)
+
+
+def _mean_over_workers(values: Mapping[str, float], world: int) -> dict[str, float]:
+    """What is logged is of the whole batch, not of the first worker's part."""
+    from ray.train.torch import get_device
+
+    total = torch.tensor(list(values.values()), device=get_device())
+    torch.distributed.all_reduce(total)
+    return dict(zip(values, (total / world).tolist(), strict=True))
 
 
 def restore(folder: Store, trainer: Trainer) -> bool:

@@ -9,12 +9,18 @@ from cluster.storage import absolute, filesystem
 from pmam.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes
 from shards.manifest import MANIFEST, read_manifest
+from shards.reader import Dataset
 from shards.store import Store
 
 
 def store(url: str) -> Store:
     """The folder at a URL or local path."""
     return Store(*filesystem(url))
+
+
+def open_dataset(url: str) -> Dataset:
+    """The dataset at a URL or local path, with shards that lie elsewhere."""
+    return Dataset.open(store(url), resolve=store)
 
 
 def join(url: str, name: str) -> str:

@@ -12,9 +12,18 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
+from pmam.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    DetectorSettings,
+    MaskedAudioModel,
+    ModelSettings,
+)
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.lora import merged_state_dict
 from pmam.settings import from_json, to_json
+from pmam.state_dicts import StateDictError, load_fitting
 
 FORMAT_VERSION = 1
 
@@ -37,7 +46,9 @@ class Checkpoint:
 
 
 def _pack(kind: str, module: nn.Module, settings: dict[str, Any]) -> Checkpoint:
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    # LoRA goes into the weights, and only there: whoever loads them cannot count it twice.
+    merged = merged_state_dict(module)
+    state = {name: value.detach().cpu().contiguous() for name, value in merged.items()}
     tensors = safetensors.torch.save(state)
     description = {
         "format_version": FORMAT_VERSION,
@@ -58,13 +69,18 @@ def pack_masked(model: MaskedAudioModel) -> Checkpoint:
     settings = {
         "model": to_json(model.backbone.settings),
         "prototype_width": model.prototype_width,
+        "prototypes": model.prototypes,
     }
     return _pack("masked", model, settings)
 
 
 def pack_detector(model: Detector) -> Checkpoint:
     """A fine-tuned detector with its classes."""
-    settings = {"model": to_json(model.backbone.settings), "classes": list(model.classes)}
+    settings = {
+        "model": to_json(model.backbone.settings),
+        "classes": list(model.classes),
+        "detector": to_json(model.settings),
+    }
     return _pack("detector", model, settings)
 
 
@@ -110,12 +126,14 @@ def _build_encoder(settings: Any) -> FrameEncoder:
 
 def _build_masked(settings: Any) -> MaskedAudioModel:
     shape = from_json(ModelSettings, settings["model"])
-    return MaskedAudioModel(Backbone(shape), settings["prototype_width"])
+    width, prototypes = settings["prototype_width"], settings.get("prototypes", 0)
+    return MaskedAudioModel(Backbone(shape), width, prototypes)
 
 
 def _build_detector(settings: Any) -> Detector:
     shape = from_json(ModelSettings, settings["model"])
-    return Detector(Backbone(shape), tuple(settings["classes"]))
+    reading = from_json(DetectorSettings, settings.get("detector", {}))
+    return Detector(Backbone(shape), tuple(settings["classes"]), reading)
 
 
 _BUILDERS: Mapping[str, Callable[[Any], FrameEncoder | MaskedAudioModel | Detector]] = {
@@ -131,28 +149,10 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], name: str) -> N
     Raises:
         CheckpointError: names what is missing, unexpected or of another shape.
     """
-    own = module.state_dict()
-    missing = sorted(own.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - own.keys())
-    reshaped = [
-        f"{key} {tuple(tensors[key].shape)} for {tuple(own[key].shape)}"
-        for key in sorted(own.keys() & tensors.keys())
-        if own[key].shape != tensors[key].shape
-    ]
-    problems = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-        for what, names in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", reshaped),
-        )
-        if names
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{name}: tensors do not fit {type(module).__name__}: {'; '.join(problems)}"
-        )
-    module.load_state_dict(tensors)
+    try:
+        load_fitting(module, tensors)
+    except StateDictError as error:
+        raise CheckpointError(f"{name}: {error}") from error
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
@@ -181,11 +181,9 @@ def load_published(encoder: FrameEncoder, published: dict[str, Tensor], name: st
     """
     try:
         encoder.load_published(published)
-    except RuntimeError as error:  # torch lists every name over many lines
-        lines = [line.strip() for line in str(error).splitlines()[1:4]]
+    except StateDictError as error:
         raise CheckpointError(
-            f"{name}: does not fit {type(encoder).__name__}: {' '.join(lines)[:300]}; "
-            "give the file published for this encoder"
+            f"{name}: {error}; give the file published for this encoder"
         ) from error
 
 

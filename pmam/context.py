@@ -19,6 +19,23 @@ def relative_positions(frames: int, width: int) -> Tensor:
     return table
 
 
+class Positions:
+    """The table of `relative_positions` of one width, kept for the last length and device."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.kept: tuple[int, torch.device, Tensor] | None = None
+
+    def __call__(self, frames: int, device: torch.device) -> Tensor:
+        """`(2 frames - 1, width)`."""
+        if self.kept is None or self.kept[:2] != (frames, device):
+            # A table made while scoring must serve training too.
+            with torch.inference_mode(False):
+                table = relative_positions(frames, self.width).to(device)
+            self.kept = (frames, device, table)
+        return self.kept[2]
+
+
 def relative_shift(scores: Tensor) -> Tensor:
     """Align `(B, heads, T, 2 T - 1)`, by distance, to `(B, heads, T, T)`, by key.
 
@@ -62,7 +79,9 @@ class RelativeAttention(nn.Module):
         by_distance = self._by_distance(query + self.pos_bias_v[:, None], distance)
         bias = relative_shift(by_distance) / math.sqrt(width // self.heads)  # (B, heads, T, T)
         if padding is not None:
-            bias = bias.masked_fill(padding[:, None, None, :], float("-inf"))
+            # Finite: with minus infinity a clip of padding alone would be NaN, and so the loss.
+            least = torch.finfo(bias.dtype).min
+            bias = bias.masked_fill(padding[:, None, None, :], least)
         # The fused kernel scales the content term and adds the bias of distances as it is.
         mixed = nn.functional.scaled_dot_product_attention(
             query + self.pos_bias_u[:, None],
@@ -108,8 +127,23 @@ class Block(nn.Module):
         return out
 
 
-class TransformerXL(nn.Module):
-    """A stack of blocks over frames `(B, T, width)` of any number T.
+class ContextNetwork(nn.Module):
+    """What every context network is: blocks over frames `(B, T, width)` of any number T."""
+
+    blocks: nn.ModuleList
+
+    def forward(
+        self, x: Tensor, padding: Tensor | None = None, layers: int | None = None
+    ) -> Tensor:
+        """`(B, T, width)` to `(B, T, width)`, through the first `layers` blocks (default: all).
+
+        `padding (B, T)` is true on frames to ignore, the last ones of a clip.
+        """
+        raise NotImplementedError
+
+
+class TransformerXL(ContextNetwork):
+    """A stack of Transformer-XL blocks.
 
     Args:
         width: channels in and out.
@@ -123,21 +157,12 @@ class TransformerXL(nn.Module):
         super().__init__()
         self.width = width
         self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(layers))
-        self._positions: dict[tuple[int, torch.device], Tensor] = {}
-
-    def positions(self, frames: int, device: torch.device) -> Tensor:
-        """The table for one length, kept from call to call."""
-        if (frames, device) not in self._positions:
-            self._positions = {(frames, device): relative_positions(frames, self.width).to(device)}
-        return self._positions[frames, device]
+        self.positions = Positions(width)
 
     def forward(
         self, x: Tensor, padding: Tensor | None = None, layers: int | None = None
     ) -> Tensor:
-        """`(B, T, width)` to `(B, T, width)`, through the first `layers` blocks (default: all).
-
-        `padding (B, T)` is true on frames to ignore.
-        """
+        """As `ContextNetwork.forward`."""
         positions = self.positions(x.shape[1], x.device)
         # The scale has nearly no effect before a normalisation; the reference has it too.
         x = x * math.sqrt(self.width)

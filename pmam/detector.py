@@ -5,21 +5,25 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pmam.context import TransformerXL
+from pmam.attention_pooling import AttentionPooling
+from pmam.context_networks import build_context
 from pmam.encoders import EncoderSettings, build_encoder
+from pmam.sliding import SlidingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContextSettings:
-    """The size of the context network."""
+    """The kind and the size of the context network."""
 
+    # transformer_xl, gru, conformer or none: a name in `CONTEXTS`.
+    network: str = "transformer_xl"
     # Channels of its frames.
     width: int = 96
-    # Transformer blocks.
+    # Blocks.
     layers: int = 3
     # Attention heads, which share the width.
     heads: int = 4
-    # Channels inside each block's MLP.
+    # Channels inside each block's MLPs.
     hidden: int = 192
     # Of attention weights and of what each part adds.
     dropout: float = 0.1
@@ -41,15 +45,27 @@ class Backbone(nn.Module):
         self.settings = settings
         context = settings.context
         self.encoder = build_encoder(settings.encoder)
-        self.projector = nn.Linear(self.encoder.width, context.width)
-        self.context = TransformerXL(
-            context.width, context.layers, context.heads, context.hidden, context.dropout
-        )
+        self.projector = self.encoder.projector(context.width)
+        self.context = build_context(context)
+        self.clip_pooling: AttentionPooling | None = None
+        if self.encoder.token_width is not None:
+            heads = self.encoder.token_heads
+            self.clip_pooling = AttentionPooling(self.encoder.token_width, heads)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """`(B, input frames, channels)` to projected frames `(B, T, width)`."""
         projected: Tensor = self.projector(self.encoder(inputs))
         return projected
+
+    def embed_with_clip(
+        self, inputs: Tensor, sliding: SlidingSettings | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Projected frames, and where the encoder has tokens for it, clips `(B, token width)`."""
+        encoded = self.encoder.encode(inputs, sliding)
+        clip = None
+        if self.clip_pooling is not None and encoded.tokens is not None:
+            clip = self.clip_pooling(encoded.tokens)
+        return self.projector(encoded.frames), clip
 
     def forward(self, inputs: Tensor, padding: Tensor | None = None) -> Tensor:
         """`(B, input frames, channels)` to context frames `(B, T, width)`."""
@@ -60,10 +76,12 @@ class Backbone(nn.Module):
         """Blocks below a layer: 0 for the encoder's frames, None for its inputs.
 
         `input` are the calibrated inputs, `encoder` the trained encoder's frames, `context` the
-        last block, `context1` the first block and so on.
+        last block, `context1` the first block and so on. Encoders of several parts give each a
+        name: `after_interpolate` are the frames of PaSST alone.
         """
         blocks = len(self.context.blocks)
         depths = {"input": None, "encoder": 0, "context": blocks}
+        depths |= dict.fromkeys(self.encoder.parts, 0)
         depths |= {f"context{n}": n for n in range(1, blocks + 1)}
         if layer not in depths:
             raise ValueError(f"layer {layer!r}: expected one of {', '.join(depths)}")
@@ -76,7 +94,7 @@ class Backbone(nn.Module):
             return self.encoder.pooled_inputs(inputs)
         frames: Tensor = self.encoder(inputs)
         if depth == 0:
-            return frames
+            return frames[..., self.encoder.parts.get(layer, slice(None))]
         context: Tensor = self.context(self.projector(frames), layers=depth)
         return context
 
@@ -85,13 +103,18 @@ class Backbone(nn.Module):
         depth = self.depth_of(layer)
         if depth is None:
             return self.encoder.calibration.width
-        return self.settings.context.width if depth else self.encoder.width
+        if depth:
+            return self.settings.context.width
+        return len(range(self.encoder.width)[self.encoder.parts.get(layer, slice(None))])
 
 
 class MaskedAudioModel(nn.Module):
-    """Predicts, for masked frames, a vector in the space of the prototypes' means."""
+    """Predicts, for masked frames, a vector in the space of the prototypes' means.
 
-    def __init__(self, backbone: Backbone, prototype_width: int) -> None:
+    Where the backbone has a clip branch, `branch` says which of so many `prototypes` a clip holds.
+    """
+
+    def __init__(self, backbone: Backbone, prototype_width: int, prototypes: int = 0) -> None:
         super().__init__()
         width = backbone.settings.context.width
         self.backbone = backbone
@@ -100,11 +123,24 @@ class MaskedAudioModel(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Linear(width, prototype_width)
         )
+        self.prototypes = prototypes
+        self.branch = clip_head(backbone, prototypes) if prototypes else None
 
     def predict(self, projected: Tensor, padding: Tensor | None = None) -> Tensor:
         """Projected (and masked) frames `(B, T, width)` to `(B, T, prototype width)`."""
         predicted: Tensor = self.head(self.backbone.context(projected, padding))
         return predicted
+
+
+def clip_head(backbone: Backbone, classes: int) -> nn.Linear | None:
+    """What makes classes of the backbone's clips, if it has any."""
+    width = backbone.encoder.token_width
+    return None if width is None else nn.Linear(width, classes)
+
+
+def branch_probabilities(head: nn.Linear | None, clip: Tensor | None) -> Tensor | None:
+    """Clips `(B, token width)` to probabilities `(B, classes)`; None without a clip branch."""
+    return None if head is None or clip is None else torch.sigmoid(head(clip))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +149,7 @@ class Detection:
 
     frames: Tensor  # (B, T, classes)
     clips: Tensor  # (B, classes)
+    branch: Tensor | None = None  # (B, classes), of a clip branch of its own
 
 
 def linear_softmax(frames: Tensor, padding: Tensor | None = None) -> Tensor:
@@ -126,18 +163,59 @@ def linear_softmax(frames: Tensor, padding: Tensor | None = None) -> Tensor:
     return (frames.square().sum(dim=1) / total.clamp_min(1e-7)).clamp(0.0, 1.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DetectorSettings:
+    """How a detector reads its backbone."""
+
+    # In evaluation, logits of frames are divided by this.
+    temperature: float = 1.0
+    # Windows that the encoder slides in evaluation,
+    sliding: SlidingSettings = field(default_factory=SlidingSettings)
+
+    # and in training as a teacher.
+    teacher_sliding: SlidingSettings = field(default_factory=SlidingSettings)
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature {self.temperature}: expected a number above 0")
+
+
+PLAIN = DetectorSettings()
+
+
 class Detector(nn.Module):
     """The sound-event detector: probabilities of each class in each frame and in the clip."""
 
-    def __init__(self, backbone: Backbone, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, backbone: Backbone, classes: tuple[str, ...], settings: DetectorSettings = PLAIN
+    ) -> None:
         super().__init__()
         if not classes:
             raise ValueError("a detector needs at least one class: label some training clips")
         self.classes = classes
+        self.settings = settings
+        self.teaches = False
         self.backbone = backbone
         self.classifier = nn.Linear(backbone.settings.context.width, len(classes))
+        self.branch = clip_head(backbone, len(classes))
+
+    @property
+    def sliding(self) -> SlidingSettings | None:
+        """The windows of the encoder as things are; None for none."""
+        chosen = self.settings.sliding
+        if self.training:
+            chosen = self.settings.teacher_sliding if self.teaches else PLAIN.sliding
+        return chosen if chosen.frames else None
 
     def forward(self, inputs: Tensor, padding: Tensor | None = None) -> Detection:
         """`inputs (B, input frames, channels)`, `padding (B, T)` true on frames to ignore."""
-        frames = torch.sigmoid(self.classifier(self.backbone(inputs, padding)))
-        return Detection(frames=frames, clips=linear_softmax(frames, padding))
+        projected, clip = self.backbone.embed_with_clip(inputs, self.sliding)
+        context = self.backbone.context(projected, padding)
+        return self.classify(context, clip, padding)
+
+    def classify(self, context: Tensor, clip: Tensor | None, padding: Tensor | None) -> Detection:
+        """Context frames `(B, T, width)` and clips `(B, token width)` to probabilities."""
+        temperature = 1.0 if self.training else self.settings.temperature
+        frames = torch.sigmoid(self.classifier(context) / temperature)
+        branch = branch_probabilities(self.branch, clip)
+        return Detection(frames=frames, clips=linear_softmax(frames, padding), branch=branch)

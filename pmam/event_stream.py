@@ -1,8 +1,8 @@
 """Events of a stream of any length: no step holds more than a few windows."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import torch
 
 from pmam.detector import Detector
 from pmam.postprocess import median_filter_frames
-from pmam.windows import OverlapAdd
+from pmam.windows import overlap_added
 
 Floats = npt.NDArray[np.float32]
 
@@ -22,17 +22,11 @@ def window_scores(
 
     Args:
         detector: in evaluation mode.
-        windows: `(first frame, samples)`, in order; neighbours of one length go in together.
+        windows: `(first frame, samples)`, in order.
         overlap: frames that neighbours share.
         batch: windows that go in together at most.
     """
-    adder = OverlapAdd(overlap)
-    for _, alike in itertools.groupby(windows, key=lambda window: len(window[1])):
-        while group := list(itertools.islice(alike, batch)):
-            frames = _probabilities(detector, np.stack([samples for _, samples in group]))
-            for (first, _), of_window in zip(group, frames, strict=True):
-                yield adder.add(first, of_window)
-    yield adder.finish()
+    return overlap_added(windows, partial(_probabilities, detector), overlap, batch)
 
 
 @torch.inference_mode()

@@ -140,3 +140,25 @@ def encode_at(
         nearest = int(np.searchsorted(edges_s, middle_s, side="right")) - 1
         targets[min(max(nearest, 0), frames - 1), column[event.label]] = 1
     return targets
+
+
+def encode_published(
+    events: Iterable[Event],
+    classes: Sequence[str],
+    frames: int,
+    sample_rate_hz: int,
+    hop_samples: int,
+) -> npt.NDArray[np.float32]:
+    """Frame targets `(frames, classes)` as PMAM's code makes them: for comparison with it.
+
+    Onsets go to the nearest border of frames (a half to the even one), offsets to the next: an
+    event is up to a frame longer than with :func:`encode`, and a very short one may be lost.
+    """
+    column = {name: index for index, name in enumerate(classes)}
+    targets = np.zeros((frames, len(classes)), dtype=np.float32)
+    for event in events:
+        # The order of the two operations decides exact halves.
+        onset = min(event.onset_s * sample_rate_hz / hop_samples, frames)
+        offset = min(event.offset_s * sample_rate_hz / hop_samples, frames)
+        targets[round(onset) : math.ceil(offset), column[event.label]] = 1
+    return targets

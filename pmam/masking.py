@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,8 @@ class MaskSettings:
     token_share: float = 0.9
     # Share of the masked frames that become another frame; what is left of 1 stays as it is.
     random_share: float = 0.05
+    # Mask `int(rate * blocks) + 1` whole blocks and never a short last one, as PMAM's code does.
+    one_more_block: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
@@ -38,9 +40,16 @@ class MaskDraws:
     source: Tensor  # (B, T), indices into the B * T frames of the batch
 
 
-def draw(batch: int, frames: int, block_frames: int, generator: torch.Generator) -> MaskDraws:
-    """Fresh random numbers for `batch` clips of `frames` frames."""
-    blocks = -(-frames // block_frames)
+def draw(
+    batch: int,
+    frames: int,
+    block_frames: int,
+    generator: torch.Generator,
+    *,
+    whole_blocks: bool = False,
+) -> MaskDraws:
+    """Fresh random numbers for `batch` clips of `frames` frames, perhaps for whole blocks alone."""
+    blocks = frames // block_frames if whole_blocks else -(-frames // block_frames)
     return MaskDraws(
         block_noise=torch.rand(batch, blocks, generator=generator),
         style=torch.rand(batch, frames, generator=generator),
@@ -48,15 +57,21 @@ def draw(batch: int, frames: int, block_frames: int, generator: torch.Generator)
     )
 
 
-def block_mask(noise: Tensor, frames: int, block_frames: int, rate: float) -> Tensor:
+def block_mask(
+    noise: Tensor, frames: int, block_frames: int, rate: float, *, one_more: bool = False
+) -> Tensor:
     """Mask the `round(rate * blocks)` blocks of lowest noise: `(B, blocks)` to `(B, frames)` bool.
 
-    A last block may be short. At a positive rate at least one block is masked.
+    A last block may be short; frames behind the last block are not masked. At a positive rate at
+    least one block is masked. `one_more` masks `int(rate * blocks) + 1` instead.
     """
     blocks = noise.shape[1]
     masked_blocks = max(round(rate * blocks), 1) if rate > 0 else 0
+    if one_more and rate > 0:
+        masked_blocks = min(int(rate * blocks) + 1, blocks)
     rank = noise.argsort(dim=1).argsort(dim=1)
-    return (rank < masked_blocks).repeat_interleave(block_frames, dim=1)[:, :frames]
+    mask = (rank < masked_blocks).repeat_interleave(block_frames, dim=1)[:, :frames]
+    return nn.functional.pad(mask, (0, frames - mask.shape[1]))
 
 
 def apply_mask(

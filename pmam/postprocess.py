@@ -1,7 +1,7 @@
-"""What is done to frame scores before they become events: clip masking and median smoothing."""
+"""What is done to frame scores before they become events: clip masks, smoothing, ensembles."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,18 +30,32 @@ def weak_mask(
     return scores * clip_probabilities[..., None, :]
 
 
-def median_filter_frames(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> npt.NDArray[Scores]:
+def hard_mask(
+    scores: npt.NDArray[Scores], clip_probabilities: npt.NDArray[Scores], threshold: float
+) -> npt.NDArray[Scores]:
+    """Silence each class whose clip probability is below a threshold; shapes as `weak_mask`."""
+    present = (clip_probabilities >= threshold).astype(scores.dtype)
+    return weak_mask(scores, present)
+
+
+def median_filter_frames(
+    scores: npt.NDArray[Scores],
+    sizes: Sequence[int],
+    *,
+    ends: Literal["mirrored", "repeated"] = "mirrored",
+) -> npt.NDArray[Scores]:
     """Running median over time with one window length per class, in frames.
 
     An even ``size`` covers ``size / 2`` frames before the frame and ``size / 2 - 1`` after it, and
     takes the upper of the two middle values, as the reference's PSDS path does.
 
-    The ends are mirrored ("reflect"). Repeating the edge frame ("nearest") would let that one
-    frame fill half of the window and so decide the result there alone.
+    The ends are mirrored ("reflect"). Repeating the edge frame, as the reference's F1 path does,
+    lets that one frame fill half of the window and so decide the result there alone.
 
     Args:
         scores: ``(frames, classes)``.
         sizes: ``(classes,)``; 1 leaves a class as it is.
+        ends: what lies before the first and after the last frame.
 
     Returns:
         ``(frames, classes)`` of the same dtype.
@@ -49,22 +63,58 @@ def median_filter_frames(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> n
     Raises:
         ValueError: when shapes do not fit together, a size is below 1 or a score is NaN.
     """
+    _check(scores, sizes)
+    smooth = scores.copy()
+    # Column by column: scipy's filter for one dimension is many times faster than (size, 1) in two.
+    # Mirrored here, not by scipy: its own mirroring (1.17) reads foreign memory when the window is
+    # several times longer than the clip.
+    mode: Literal["symmetric", "edge"] = "symmetric" if ends == "mirrored" else "edge"
+    for column, size in enumerate(sizes):
+        if size > 1 and len(scores):
+            longer = np.pad(scores[:, column], size // 2, mode=mode)
+            filtered = ndimage.median_filter(longer, size=size, mode="nearest")
+            smooth[:, column] = filtered[size // 2 : size // 2 + len(scores)]
+    return smooth
+
+
+def max_filter_frames(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> npt.NDArray[Scores]:
+    """Running maximum of the running median: events grow by half a window on either side.
+
+    Arguments, result and errors as :func:`median_filter_frames`.
+    """
+    widest = median_filter_frames(scores, sizes)
+    for column, size in enumerate(sizes):
+        if size > 1 and len(scores):
+            # Frames beyond the ends add nothing to a maximum of frames within them.
+            widest[:, column] = ndimage.maximum_filter(
+                widest[:, column], size=size, mode="constant", cval=-np.inf
+            )
+    return widest
+
+
+def mean_scores(members: Sequence[npt.NDArray[Scores]]) -> npt.NDArray[Scores]:
+    """The scores of an ensemble: the mean of its members' scores, all of one shape.
+
+    Raises:
+        ValueError: there are no members, or their shapes differ.
+    """
+    shapes = {member.shape for member in members}
+    if len(shapes) != 1:
+        raise ValueError(
+            f"an ensemble of {len(members)} with scores of shapes {sorted(shapes)}: expected at "
+            "least one member, and the same shape of all; score them at the same hop"
+        )
+    mean: npt.NDArray[Scores] = np.mean(members, axis=0, dtype=np.float64).astype(members[0].dtype)
+    return mean
+
+
+def _check(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> None:
     if scores.ndim != 2 or scores.shape[1] != len(sizes):
         raise ValueError(f"scores {scores.shape}: expected (frames, {len(sizes)} classes)")
     if any(size < 1 for size in sizes):
         raise ValueError(f"median sizes {list(sizes)}: each must be at least 1 frame")
     if np.isnan(scores).any():
         raise ValueError("scores hold NaN: they have no median; check the detector")
-    smooth = scores.copy()
-    # Column by column: scipy's filter for one dimension is many times faster than (size, 1) in two.
-    # Mirrored here, not by scipy: its own mirroring (1.17) reads foreign memory when the window is
-    # several times longer than the clip.
-    for column, size in enumerate(sizes):
-        if size > 1 and len(scores):
-            mirrored = np.pad(scores[:, column], size // 2, mode="symmetric")
-            filtered = ndimage.median_filter(mirrored, size=size, mode="nearest")
-            smooth[:, column] = filtered[size // 2 : size // 2 + len(scores)]
-    return smooth
 
 
 def odd_frames(width_s: float, hop_s: float) -> int:

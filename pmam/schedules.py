@@ -1,6 +1,7 @@
 """How learning rates and loss weights change over the steps of a training."""
 
 import math
+from collections.abc import Callable
 
 
 def exponential_down(step: int, steps: int, flat_steps: int, exponent: float) -> float:
@@ -21,11 +22,36 @@ def warm_up(step: int, warm_up_steps: int, start: float = 0.1) -> float:
     return start + (1 - start) * step / warm_up_steps
 
 
-def sigmoid_ramp(step: int, ramp_steps: int) -> float:
+def late_warm_up(step: int, warm_up_steps: int, start: float = 0.1) -> float:
+    """`warm_up` as in PMAM's code: it starts after the first step, which takes the full rate."""
+    return 1.0 if step == 0 else warm_up(step + 1, warm_up_steps, start)
+
+
+def exponential_ramp(step: int, ramp_steps: int) -> float:
     """Weight of the consistency loss, `exp(-5 (1 - p)^2)` (arXiv 1703.01780, appendix B)."""
     if step >= ramp_steps:
         return 1.0
     return math.exp(-5.0 * (1.0 - step / ramp_steps) ** 2)
+
+
+def sigmoid_ramp(step: int, ramp_steps: int) -> float:
+    """Weight of the consistency loss, `1 / (1 + exp(-10 (p - 1/2)))`, and 1 at the end (PMAM)."""
+    if step >= ramp_steps:
+        return 1.0
+    return 1.0 / (1.0 + math.exp(-10.0 * (step / ramp_steps - 0.5)))
+
+
+def linear_ramp(step: int, ramp_steps: int) -> float:
+    """Weight of the consistency loss, from 0 to 1 in equal steps."""
+    return 1.0 if step >= ramp_steps else step / ramp_steps
+
+
+# How the consistency loss comes in, by name; p is the share of the ramp that is done.
+RAMPS: dict[str, Callable[[int, int], float]] = {
+    "exponential": exponential_ramp,
+    "sigmoid": sigmoid_ramp,
+    "linear": linear_ramp,
+}
 
 
 def ema_decay(step: int, limit: float) -> float:

@@ -15,14 +15,19 @@ def make_teacher(student: ModuleT) -> ModuleT:
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, decay: float) -> None:
+def follow(
+    teacher: nn.Module, student: nn.Module, decay: float, *, statistics: bool = True
+) -> None:
     """`teacher = decay * teacher + (1 - decay) * student`, for parameters and running statistics.
 
-    The reference averages parameters alone and lets the teacher's batch statistics drift by
-    themselves; averaged, they fit the averaged weights.
+    The reference averages parameters alone (`statistics=False`) and lets the teacher's batch
+    statistics drift by themselves; averaged, they fit the averaged weights.
     """
     sources = student.state_dict()
+    parameters = {name for name, _ in teacher.named_parameters()}
     for name, target in teacher.state_dict().items():
+        if not statistics and name not in parameters:
+            continue
         source = sources[name]
         if target.is_floating_point():
             target.lerp_(source.to(target), 1.0 - decay)

@@ -3,12 +3,14 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pmam.schedules import exponential_down, warm_up
+from pmam.parameter_groups import GROUP_NAMES, GroupRates, group_of
+from pmam.schedules import exponential_down, late_warm_up, warm_up
 
 # One step: the number of the step and its random numbers, to a loss and scalars to log.
 StepFunction = Callable[[int, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
@@ -28,12 +30,16 @@ class OptimizerSettings:
     weight_decay: float = 1e-4
     # Steps in which the learning rate grows from a tenth.
     warm_up_steps: int = 20
+    # Take the first step at the full rate and warm up from the second, as PMAM's code does.
+    warm_up_late: bool = False
     # Share of the steps before the learning rate goes down.
     flat_share: float = 0.3
     # Natural logarithm of the last learning rate, as a share of the first.
     down_exponent: float = -3.0
     # Gradients are shortened to this length.
     clip_norm: float = 1.0
+    # Learning rates of PMAM's groups of parameters, instead of the body's and the heads'.
+    groups: GroupRates = field(default_factory=GroupRates)
 
     def __post_init__(self) -> None:
         if self.steps < 0 or not 0 <= self.flat_share <= 1:
@@ -68,15 +74,10 @@ class Trainer:
         self, module: nn.Module, settings: OptimizerSettings, seed: int, rank: int = 0
     ) -> None:
         self.module, self.settings, self.seed, self.rank = module, settings, seed, rank
-        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-        body = [p for n, p in named if "backbone." in n]
-        head = [p for n, p in named if "backbone." not in n]
-        self.parameters = body + head
-        self.optimizer = torch.optim.AdamW(
-            [{"params": body, "lr": settings.body_lr}, {"params": head, "lr": settings.head_lr}],
-            weight_decay=settings.weight_decay,
-        )
-        self.base_lrs = (settings.body_lr, settings.head_lr)
+        groups = optimizer_groups(module, settings)
+        self.parameters: list[nn.Parameter] = [p for g in groups for p in g["params"]]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        self.base_lrs = tuple(float(g["lr"]) for g in groups)
         self.step = 0
 
     def lr_scale(self) -> float:
@@ -84,7 +85,8 @@ class Trainer:
         settings = self.settings
         flat = round(settings.flat_share * settings.steps)
         down = exponential_down(self.step, settings.steps, flat, settings.down_exponent)
-        return warm_up(self.step, settings.warm_up_steps) * down
+        grow = late_warm_up if settings.warm_up_late else warm_up
+        return grow(self.step, settings.warm_up_steps) * down
 
     def take_step(self, step_function: StepFunction) -> dict[str, float]:
         """One update; returns what to log.
@@ -133,6 +135,33 @@ class Trainer:
                 kept[leaf] = value if leaf == "step" else value.to(parameter.device)
             if kept:
                 self.optimizer.state[parameter] = kept
+
+
+def optimizer_groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any]]:
+    """Trainable parameters with their rates: body and heads, or PMAM's groups where those are set.
+
+    What belongs to a group without a learning rate is frozen.
+    """
+    rates = settings.groups
+    if not rates.set:
+        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        body = [p for n, p in named if "backbone." in n]
+        head = [p for n, p in named if "backbone." not in n]
+        return [
+            {"params": body, "lr": settings.body_lr},
+            {"params": head, "lr": settings.head_lr},
+        ]
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(parameter.requires_grad and rates.trains(name))
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    return [
+        {
+            "params": [p for n, p in named if group_of(n) == group],
+            "lr": rates.rate(group),
+            "weight_decay": rates.weight_decay(group, settings.weight_decay),
+        }
+        for group in GROUP_NAMES
+    ]
 
 
 def named(tensors: dict[str, Tensor], prefix: str) -> Iterable[tuple[str, Tensor]]:

@@ -1,6 +1,7 @@
 """Sequences of any length through a model of one length: windows, added up where they overlap."""
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,8 @@ def split(
     for block in blocks:
         held = block if held is None else np.concatenate([held, block])
         while start + len(held) > due + size:
-            yield due // units_per_frame, held[due - start : due - start + size]
+            # A copy, or a window that waits for others would keep the whole of `held`.
+            yield due // units_per_frame, held[due - start : due - start + size].copy()
             due += step
             # What may still be needed: a last window that ends with the stream reaches back.
             keep_from = max(start, due - size)
@@ -109,3 +111,26 @@ class OverlapAdd:
         self.sums, self.weights = self.sums[count:], self.weights[count:]
         self.start += count
         return done.astype(np.float32)
+
+
+def overlap_added(
+    windows: Iterable[tuple[int, Floats]],
+    apply: Callable[[Floats], Floats],
+    overlap: int,
+    batch: int,
+) -> Iterator[Floats]:
+    """A stream of windows through a model: its frames `(frames, channels)`, in blocks.
+
+    Args:
+        windows: `(first frame, units)`, in order; neighbours of one length go in together.
+        apply: windows `(B, units, ...)` to their frames `(B, frames, channels)`.
+        overlap: frames that neighbours share.
+        batch: windows that go in together at most.
+    """
+    adder = OverlapAdd(overlap)
+    for _, alike in itertools.groupby(windows, key=lambda window: len(window[1])):
+        while group := list(itertools.islice(alike, batch)):
+            frames = apply(np.stack([units for _, units in group]))
+            for (first, _), of_window in zip(group, frames, strict=True):
+                yield adder.add(first, of_window)
+    yield adder.finish()

@@ -2,8 +2,7 @@
 
 import contextlib
 import io
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -21,7 +20,7 @@ AUDIO_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 CODECS = {"FLAC": "flac", "MP3": "mp3", "OGG": "ogg", "RF64": "wav", "WAV": "wav", "WAVEX": "wav"}
 MIN_RATE_HZ, MAX_RATE_HZ = 100, 1_000_000  # from infrasound to the fastest bat recorders
 MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a header is damaged, or holds no length
-MP3_SLACK_SAMPLES = 2 * 1152  # encoder delay and padding: two MP3 frames
+WAV_MAX_BYTES = (1 << 32) - 1 - 36  # of samples: the whole, less 8 bytes, is counted in 32 bits
 READ_SAMPLES = 1 << 16  # samples of all channels that are decoded at a time
 
 
@@ -56,17 +55,7 @@ def decode(data: bytes, name: str, *, sample_rate_hz: int | None = None) -> Samp
     samples, or has samples that are not finite.
     """
     with _opened(io.BytesIO(data), name) as (file, info):
-        mono = np.concatenate(list(_mono_parts(file, info, name)))
-    if sample_rate_hz is None:
-        return mono
-    _check_rate(sample_rate_hz, name)
-    samples = resample(mono, info.sample_rate_hz, sample_rate_hz)
-    if not len(samples):
-        raise AudioError(
-            f"{name}: got {len(mono)} samples at {info.sample_rate_hz} Hz, which is less than one "
-            f"sample at {sample_rate_hz} Hz; remove the file"
-        )
-    return samples
+        return np.concatenate(list(_parts(file, info, name, sample_rate_hz)))
 
 
 def encode(
@@ -81,20 +70,72 @@ def encode(
     """
     if samples.ndim != 1 or not len(samples):
         raise AudioError(f"encode: got shape {samples.shape}; expected (samples,), one or more")
-    if not np.isfinite(samples).all():
-        raise AudioError("encode: got samples that are NaN or infinite; expected finite ones")
-    full_scale = 1 << (bits - 1)
-    steps = np.clip(np.rint(samples.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
-    # libsndfile takes 24-bit samples as the upper bits of 32
-    words = steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8
     buffer = io.BytesIO()
-    try:
-        sf.write(buffer, words, sample_rate_hz, format=codec.upper(), subtype=f"PCM_{bits}")
-    except (sf.SoundFileError, ValueError) as error:
-        raise AudioError(
-            f"encode: {codec} cannot hold {bits} bits at {sample_rate_hz} Hz: {_one_line(error)}"
-        ) from error
+    encode_to(buffer, [samples], sample_rate_hz, codec, bits)
     return buffer.getvalue()
+
+
+def encode_to(
+    file: BinaryIO,
+    parts: Iterable[npt.NDArray[np.floating]],
+    sample_rate_hz: int,
+    codec: Literal["flac", "wav"],
+    bits: Literal[16, 24] = 16,
+    name: str = "encode",
+) -> int:
+    """Write what `encode` returns for the joined parts, each `(samples,)`; returns their number.
+
+    `name` opens the line of an `AudioError`: samples that are not finite, a rate that the codec
+    cannot hold, or more than fit into a WAV file (4 GiB).
+    """
+    full_scale = 1 << (bits - 1)
+    count = 0
+    sink = _Sink(file)
+    try:
+        with sf.SoundFile(
+            sink, "w", sample_rate_hz, 1, f"PCM_{bits}", format=codec.upper()
+        ) as written:
+            for part in parts:
+                if not np.isfinite(part).all():
+                    raise AudioError(
+                        f"{name}: got samples that are NaN or infinite; expected finite ones"
+                    )
+                count += len(part)
+                if codec == "wav" and count * bits // 8 > WAV_MAX_BYTES:
+                    raise AudioError(
+                        f"{name}: got more samples than a WAV file can hold (4 GiB); "
+                        "use the codec flac, or split the recording"
+                    )
+                steps = np.rint(part.astype(np.float64) * full_scale)
+                steps = np.clip(steps, -full_scale, full_scale - 1)
+                # libsndfile takes 24-bit samples as the upper bits of 32
+                written.write(steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8)
+    except AudioError:
+        raise
+    except (sf.SoundFileError, ValueError, AssertionError) as error:
+        if sink.failure is not None:
+            raise sink.failure from error
+        raise AudioError(
+            f"{name}: {codec} cannot hold {bits} bits at {sample_rate_hz} Hz: {_one_line(error)}"
+        ) from error
+    if sink.failure is not None:
+        raise sink.failure
+    return count
+
+
+class _Sink:
+    """A file for the sound-file library, which cannot pass on why a write failed (a full disk)."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._write = file.seek, file.tell, file.write
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._write(data)
+        except OSError as error:
+            self.failure = error
+            return 0
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -111,7 +152,7 @@ def blocks(
     """Decode a file of any length in bounded memory.
 
     Yields float32 mono blocks of `round(block_s * sample_rate_hz)` samples, the last one
-    shorter. Joined they are what `decode` returns.
+    shorter. Joined they are, bit for bit, what `decode` returns; it raises what `decode` raises.
     """
     size = round(block_s * sample_rate_hz)
     if size < 1:
@@ -120,11 +161,7 @@ def blocks(
         if isinstance(file, str | Path):
             file = stack.enter_context(Path(file).open("rb"))
         opened, info = stack.enter_context(_opened(file, name))
-        parts = _mono_parts(opened, info, name)
-        if info.sample_rate_hz != sample_rate_hz:
-            _check_rate(sample_rate_hz, name)
-            parts = _resampled_parts(parts, info.sample_rate_hz, sample_rate_hz)
-        yield from _regrouped(parts, size)
+        yield from _regrouped(_parts(opened, info, name, sample_rate_hz), size)
 
 
 def _as_file(data: bytes | BinaryIO) -> BinaryIO:
@@ -179,6 +216,31 @@ def _check_rate(rate_hz: int, name: str) -> None:
         )
 
 
+def _parts(
+    opened: sf.SoundFile, info: AudioInfo, name: str, sample_rate_hz: int | None
+) -> Iterator[Samples]:
+    """The whole file in parts of any length, at the asked rate if any."""
+    parts = _mono_parts(opened, info, name)
+    if sample_rate_hz is None or sample_rate_hz == info.sample_rate_hz:
+        yield from parts
+        return
+    _check_rate(sample_rate_hz, name)
+    stream = soxr.ResampleStream(info.sample_rate_hz, sample_rate_hz, 1, dtype="float32")
+    given, made = 0, 0
+    for part in parts:
+        given += len(part)
+        resampled = stream.resample_chunk(part)
+        made += len(resampled)
+        yield resampled
+    rest = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+    if not made + len(rest):
+        raise AudioError(
+            f"{name}: got {given} samples at {info.sample_rate_hz} Hz, which is less than one "
+            f"sample at {sample_rate_hz} Hz; remove the file"
+        )
+    yield rest
+
+
 def _mono_parts(opened: sf.SoundFile, info: AudioInfo, name: str) -> Iterator[Samples]:
     """Decode part by part (a header's length is never trusted with memory), then compare."""
     size = max(1, READ_SAMPLES // info.channels)
@@ -203,27 +265,13 @@ def _mono_parts(opened: sf.SoundFile, info: AudioInfo, name: str) -> Iterator[Sa
         done += len(part)
         yield part[:, 0] if info.channels == 1 else part.mean(axis=1, dtype=np.float32)
     # the file's position may only be moved now, after the decoder's last read
-    if done < info.num_samples - _slack_samples(opened.name, info.codec):
+    if done < info.num_samples - audio_headers.slack_samples(opened.name, info.codec):
         raise AudioError(
             f"{name}: truncated (got {done} samples where its header promises "
             f"{info.num_samples}); copy it again or remove it"
         )
     if not done:
         raise AudioError(f"{name}: got zero samples; remove the file")
-
-
-def _slack_samples(file: BinaryIO, codec: str) -> float:
-    """How many samples fewer than its header says a sound file may hold."""
-    if codec != "mp3":
-        return 0
-    return MP3_SLACK_SAMPLES if audio_headers.mp3_promises_length(file) else math.inf
-
-
-def _resampled_parts(parts: Iterator[Samples], from_hz: int, to_hz: int) -> Iterator[Samples]:
-    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
-    for part in parts:
-        yield stream.resample_chunk(part)
-    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
 
 def _regrouped(parts: Iterator[Samples], size: int) -> Iterator[Samples]:

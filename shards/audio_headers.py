@@ -1,11 +1,14 @@
 """What the sound-file library does not tell: whether a file was cut short."""
 
 import io
+import math
 import struct
 from typing import BinaryIO
 
-# Programs that write WAV into a pipe put a size from here on in the header: "until the end".
-STREAMED_WAV_BYTES = 0x7FFF0000
+# Programs that write WAV into a pipe put a size just below, or at, 2 or 4 GiB in the header:
+# "until the end". Sizes between these are those of long recordings.
+STREAMED_WAV_BYTES = (range(0x7FFF0000, 0x80000001), range(0xFFFF0000, 0x100000000))
+MP3_SLACK_SAMPLES = 2 * 1152  # encoder delay and padding: two MP3 frames
 OGG_PAGE_HEADER_BYTES = 27
 OGG_END_OF_STREAM = 4  # a bit of the page header's flags
 OGG_PAGE_MAX_BYTES = OGG_PAGE_HEADER_BYTES + 255 + 255 * 255
@@ -39,7 +42,7 @@ def wav_bytes_missing(file: BinaryIO) -> int:
         if name == b"ds64":
             long_size = int.from_bytes(file.read(16)[8:], "little")
         if name == b"data":
-            if size >= STREAMED_WAV_BYTES:
+            if any(size in placeholders for placeholders in STREAMED_WAV_BYTES):
                 size = long_size or 0
             return max(0, start + int(size) - end)
         file.seek(start + size + size % 2)
@@ -71,3 +74,10 @@ def mp3_promises_length(file: BinaryIO) -> bool:
         file.seek(0)
     frame = file.read(256)
     return b"Xing" in frame or b"Info" in frame
+
+
+def slack_samples(file: BinaryIO, codec: str) -> float:
+    """How many samples fewer than its header says a sound file may hold."""
+    if codec != "mp3":
+        return 0
+    return MP3_SLACK_SAMPLES if mp3_promises_length(file) else math.inf

@@ -7,23 +7,21 @@ of values in [0, 1], those that round to at least 1/255, in 8 bits: each value i
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shards.sparse8 import Floats, decode_sparse8, encode_sparse8
+from shards.sparse8 import Floats, decode_sparse8
 from shards.store import Store
 
 FORMAT_VERSION = 1
-BATCH_BYTES = 4 << 20  # rows are written, and read from an object store, in batches of about this
 
 Kind = Literal["features", "posteriors", "scores"]
 DType = Literal["float16", "float32", "sparse8"]
 
-_COLUMNS = pa.schema(
+COLUMNS = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("frames", pa.int32(), nullable=False),
@@ -82,69 +80,6 @@ class FrameSpec:
         return cls(**typed)
 
 
-class FrameWriter:
-    """Writes one file at a local path, batch by batch; an exception in the block removes it."""
-
-    def __init__(self, path: Path, spec: FrameSpec) -> None:
-        self.path = path
-        self.spec = spec
-        self._keys: set[str] = set()
-        self._rows: list[dict[str, Any]] = []
-        self._bytes = 0
-        self._schema = _COLUMNS.with_metadata(spec.metadata())
-        self._writer = pa.ipc.new_file(str(path), self._schema)
-
-    def __enter__(self) -> "FrameWriter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        whole = False
-        try:
-            if kind is None:
-                self._flush()
-            self._writer.close()
-            whole = kind is None
-        finally:
-            if not whole:
-                self.path.unlink(missing_ok=True)
-
-    def add(
-        self, key: str, frames: npt.NDArray[Any], positions: Sequence[int] | None = None
-    ) -> None:
-        """Append a clip's frames `(n, width)`, and the grid indices `(n,)` of sampled ones.
-
-        Raises `ValueError`, naming the key, for a key that is already there, another shape,
-        values that are not finite or that the dtype cannot hold, and positions that do not rise.
-        """
-        if key in self._keys:
-            raise ValueError(f"{key}: is in {self.path} already; expected each clip once")
-        if frames.ndim != 2 or frames.shape[1] != self.spec.width:
-            raise ValueError(
-                f"{key}: got frames of {frames.shape}; expected (n, {self.spec.width})"
-            )
-        if positions is not None:
-            steps = np.diff(np.asarray(positions, np.int64), prepend=-1)
-            if len(steps) != len(frames) or (steps <= 0).any():
-                raise ValueError(
-                    f"{key}: got {len(steps)} positions for {len(frames)} frames; "
-                    "expected one rising index, from 0 on, for each"
-                )
-        values = _encode(key, frames, self.spec)
-        self._keys.add(key)
-        placed = None if positions is None else np.asarray(positions, np.int32)
-        self._rows.append(
-            {"key": key, "frames": len(frames), "values": values, "positions": placed}
-        )
-        self._bytes += len(values)
-        if self._bytes >= BATCH_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
-        self._rows, self._bytes = [], 0
-
-
 class FrameFile:
     """One file of frame sequences, read by key. Use `FrameFile.open`."""
 
@@ -172,8 +107,8 @@ class FrameFile:
             source = pa.memory_map(path) if store.is_local else store.open(name)
             reader = pa.ipc.open_file(source)
             spec = FrameSpec.from_metadata(reader.schema.metadata)
-            if not reader.schema.equals(_COLUMNS):
-                raise ValueError(f"got columns {reader.schema.names}; expected {_COLUMNS.names}")
+            if not reader.schema.equals(COLUMNS):
+                raise ValueError(f"got columns {reader.schema.names}; expected {COLUMNS.names}")
             only_keys = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=[0]))
             rows: dict[str, tuple[int, int]] = {}
             for batch in range(reader.num_record_batches):
@@ -196,15 +131,23 @@ class FrameFile:
     def __contains__(self, key: object) -> bool:
         return key in self._rows
 
-    def read(self, key: str) -> Floats:
-        """A clip's frames `(n, width)` in float32; float32 files give a view without a copy."""
+    def count(self, key: str) -> int:
+        """How many frames a clip has."""
+        batch, row = self._locate(key)
+        return int(batch.column(1)[row].as_py())
+
+    def read(self, key: str, first: int = 0, stop: int | None = None) -> Floats:
+        """A clip's frames `(n, width)` in float32, all or those in `[first, stop)` of them.
+
+        Only the frames asked for are converted; float32 files give a view without a copy.
+        """
         batch, row = self._locate(key)
         frames = batch.column(1)[row].as_py()
         data = batch.column(2)[row].as_buffer()
         if self.spec.dtype == "sparse8":
-            return decode_sparse8(data, frames, self.spec.width)
+            return decode_sparse8(data, frames, self.spec.width, first, stop)
         stored = np.frombuffer(data, self.spec.dtype).reshape(frames, self.spec.width)
-        return stored.astype(np.float32, copy=False)
+        return stored[first:stop].astype(np.float32, copy=False)
 
     def positions(self, key: str) -> npt.NDArray[np.int32] | None:
         """The grid indices `(n,)` of a clip's frames, or None where all frames were kept."""
@@ -254,9 +197,13 @@ class FrameSet:
     def __iter__(self) -> Iterator[str]:
         return iter(self._file_of)
 
-    def read(self, key: str) -> Floats:
-        """A clip's frames `(n, width)` in float32; `ValueError` where no file has it."""
-        return self._find(key).read(key)
+    def count(self, key: str) -> int:
+        """How many frames a clip has; `ValueError` where no file has it."""
+        return self._find(key).count(key)
+
+    def read(self, key: str, first: int = 0, stop: int | None = None) -> Floats:
+        """As `FrameFile.read`; `ValueError` where no file has the clip."""
+        return self._find(key).read(key, first, stop)
 
     def positions(self, key: str) -> npt.NDArray[np.int32] | None:
         """The grid indices `(n,)` of a clip's frames, or None where all frames were kept."""
@@ -268,23 +215,3 @@ class FrameSet:
                 f"{key}: is in none of {len(self.files)} frame files from {self.files[0].path} on"
             )
         return self._file_of[key]
-
-
-def _encode(key: str, frames: npt.NDArray[Any], spec: FrameSpec) -> bytes:
-    finite = bool(np.isfinite(frames).all())
-    if spec.dtype == "sparse8":
-        if not finite or (frames < 0).any() or (frames > 1).any():
-            raise ValueError(
-                f"{key}: got values that are not in [0, 1]; expected {spec.kind} in it"
-            )
-        return encode_sparse8(frames.astype(np.float32))
-    if not finite:
-        raise ValueError(f"{key}: got NaN or infinity; expected finite {spec.kind}")
-    with np.errstate(over="ignore"):
-        stored = frames.astype(spec.dtype)
-    if not np.isfinite(stored).all():
-        raise ValueError(
-            f"{key}: got {np.abs(frames).max():g}, too large for {spec.dtype}; "
-            "use float32, or standardise"
-        )
-    return stored.tobytes()

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shards.columns import read_table
 from shards.index import SCHEMA, IndexRow, rows_to_table
 from shards.store import Store
 
@@ -27,12 +28,17 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ShardEntry:
-    """One tar of a dataset, as the manifest names it."""
+    """One tar of a dataset, as the manifest names it.
+
+    `url` says where it lies, absolute or relative to the dataset's URL; None = `name` under the
+    dataset's own root, as `pmam pack` wrote it. `clips` are those that the index has.
+    """
 
     name: str
     size: int
     sha256: str
     clips: int
+    url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +119,20 @@ def write_dataset(
         totals=totals(rows),
     )
     store.write(index.name, data)
-    store.write(MANIFEST, json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode())
+    store.write(MANIFEST, json.dumps(_plain(manifest), indent=1, ensure_ascii=False).encode())
     for other in store.names(INDEX_FOLDER):
         if other != index.name:
             store.delete(other)
     return manifest
+
+
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """Values for JSON; shards under the dataset's own root have no URL there."""
+    values = asdict(manifest)
+    for shard in values["shards"]:
+        if shard["url"] is None:
+            del shard["url"]
+    return values
 
 
 def read_manifest(store: Store) -> Manifest:
@@ -156,7 +171,7 @@ def read_index(store: Store, entry: IndexEntry) -> pa.Table:
             f"{store.path(entry.name)}: got {len(data)} bytes with sha256 {digest[:12]}, the "
             f"manifest says {entry.size} with {entry.sha256[:12]}; run pmam pack again"
         )
-    table = pq.read_table(io.BytesIO(data))
+    table = read_table(pa.BufferReader(data))
     if table.schema.names != SCHEMA.names:
         raise DatasetError(
             f"{store.path(entry.name)}: got the columns {', '.join(table.schema.names)}; expected "
@@ -180,9 +195,11 @@ def _check_unique(rows: Sequence[IndexRow]) -> None:
         counts = Counter(getattr(row, column) for row in rows)
         doubled = [value for value, count in counts.items() if count > 1]
         if doubled:
+            places = sorted({row.shard for row in rows if getattr(row, column) == doubled[0]})
             raise DatasetError(
                 f"got {len(doubled)} doubled {column} values, the first {doubled[0]!r} "
-                f"{counts[doubled[0]]} times; expected each once: rename or remove the others"
+                f"{counts[doubled[0]]} times (in {', '.join(places[:3])}); expected each once: "
+                "rename or remove the others"
             )
 
 
@@ -195,7 +212,7 @@ def _check_shards(rows: Sequence[IndexRow], shards: Sequence[ShardEntry]) -> Non
         if counts[shard] != expected[shard]:
             raise DatasetError(
                 f"shard {shard}: got {counts[shard]} index rows, expected "
-                f"{expected[shard]}; give write_dataset each written shard once"
+                f"{expected[shard]}; give write_dataset each shard once"
             )
 
 

@@ -1,14 +1,20 @@
 """Random access to a packed dataset: its rows, and any clip by byte range."""
 
+import contextlib
 import hashlib
-from collections.abc import Collection
+import io
+from collections.abc import Collection, Iterator
 from functools import cached_property
 
 import pyarrow as pa
 
-from shards import audio
+from shards import audio, byte_range, decode_fast
+from shards.audio import Samples
+from shards.byte_reads import RangeReader
+from shards.columns import Columns
 from shards.index import IndexRow, table_to_rows
 from shards.manifest import Manifest, read_index, read_manifest
+from shards.places import Places, Resolver, local_only
 from shards.store import Store
 
 ATTEMPTS = 2  # a wrong checksum may be of the way, not of the disk
@@ -21,16 +27,41 @@ class ReadError(OSError):
 class Dataset:
     """A whole dataset in a store."""
 
-    def __init__(self, store: Store, manifest: Manifest, table: pa.Table) -> None:
+    def __init__(
+        self, store: Store, manifest: Manifest, table: pa.Table, resolve: Resolver = local_only
+    ) -> None:
         self.store = store
         self.manifest = manifest
         self.table = table  # the index as Arrow columns
+        self._places = Places(store, manifest.shards, resolve)
+        self._readers: dict[Store, RangeReader] = {}
 
     @classmethod
-    def open(cls, store: Store) -> "Dataset":
-        """Read manifest and index; `DatasetError` where the dataset is not whole."""
+    def open(cls, store: Store, resolve: Resolver = local_only) -> "Dataset":
+        """Read manifest and index; `DatasetError` where the dataset is not whole.
+
+        `resolve` opens the folders of shards that lie elsewhere; by default local ones alone.
+        """
         manifest = read_manifest(store)
-        return cls(store, manifest, read_index(store, manifest.index))
+        return cls(store, manifest, read_index(store, manifest.index), resolve)
+
+    def place(self, shard: str) -> tuple[Store, str]:
+        """The store that a shard lies in, and its name there."""
+        return self._places(shard)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The index column by column: no object for each clip, as `rows` has."""
+        return Columns(self.table)
+
+    def row(self, index: int) -> IndexRow:
+        """One of `rows`, without building the others."""
+        return table_to_rows(self.table.slice(index, 1))[0]
+
+    def read_range(self, shard: str, offset: int, size: int) -> bytes:
+        """Bytes of a shard; the store itself tries again where a connection breaks."""
+        store, name = self.place(shard)
+        return self._reader(store).read(name, offset, size)
 
     @cached_property
     def rows(self) -> list[IndexRow]:
@@ -50,22 +81,74 @@ class Dataset:
         """
         for _ in range(ATTEMPTS):
             try:
-                data = self.store.read(row.shard, row.offset, row.size)
+                data = self.read_range(row.shard, row.offset, row.size)
             except OSError as error:
                 reason = " ".join(str(error).split())
-                raise ReadError(f"{_place(self.store, row)}: {reason}") from error
+                raise ReadError(f"{self.where(row)}: {reason}") from error
             if not verify or hashlib.sha256(data).hexdigest() == row.checksum:
                 return data
+            store, name = self.place(row.shard)
+            self._reader(store).forget(name)
         raise ReadError(
-            f"{_place(self.store, row)}: its bytes do not match the checksum of the index, "
+            f"{self.where(row)}: its bytes do not match the checksum of the index, "
             f"{ATTEMPTS} times; run pmam verify, restore the shard or pack it again"
         )
 
-    def audio(self, row: IndexRow, sample_rate_hz: int | None = None) -> audio.Samples:
-        """A clip as float32 mono `(samples,)`, at its own rate or resampled."""
-        name = f"{_place(self.store, row)} ({row.codec})"
-        return audio.decode(self.read(row), name, sample_rate_hz=sample_rate_hz)
+    def audio(
+        self, row: IndexRow, sample_rate_hz: int | None = None, verify: bool = True
+    ) -> Samples:
+        """A clip as float32 mono `(samples,)`, at its own rate or resampled.
 
+        With `verify=False` FLAC is decoded by libsndfile: dr_flac says nothing of damage.
+        """
+        name = f"{self.where(row)} ({row.codec})"
+        data = self.read(row, verify=verify)
+        if row.codec == "flac" and not verify:
+            return audio.decode(data, name, sample_rate_hz=sample_rate_hz)
+        return decode_fast.decode(data, row, name, sample_rate_hz)
 
-def _place(store: Store, row: IndexRow) -> str:
-    return f"{store.path(row.shard)}: clip {row.key} at offset {row.offset}"
+    def audio_blocks(self, row: IndexRow, sample_rate_hz: int, block_s: float) -> Iterator[Samples]:
+        """What `audio` returns, in blocks: a clip of any length in bounded memory."""
+        name = f"{self.where(row)} ({row.codec})"
+        with self.open_audio(row) as file:
+            yield from audio.blocks(file, name, sample_rate_hz=sample_rate_hz, block_s=block_s)
+
+    @contextlib.contextmanager
+    def open_audio(self, row: IndexRow) -> Iterator[byte_range.Opened]:
+        """What `read` returns as a file; of a long clip at most `WHOLE_BYTES` are in memory.
+
+        All bytes of a long clip are compared with the checksum first, then read again.
+        """
+        if row.size <= byte_range.WHOLE_BYTES:
+            yield io.BytesIO(self.read(row))
+            return
+        for _ in range(ATTEMPTS):
+            with self._part(row) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest == row.checksum:
+                break
+        else:
+            raise ReadError(
+                f"{self.where(row)}: its bytes do not match the checksum of the index, "
+                f"{ATTEMPTS} times; run pmam verify, restore the shard or pack it again"
+            )
+        with self._part(row) as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _part(self, row: IndexRow) -> Iterator[byte_range.Opened]:
+        try:
+            store, name = self.place(row.shard)
+            with byte_range.opened(store, name, row.offset, row.size) as file:
+                yield file
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise ReadError(f"{self.where(row)}: {reason}") from error
+
+    def _reader(self, store: Store) -> RangeReader:
+        return self._readers.setdefault(store, RangeReader(store))
+
+    def where(self, row: IndexRow) -> str:
+        """What errors call a clip: shard, key and offset."""
+        store, name = self.place(row.shard)
+        return f"{store.path(name)}: clip {row.key} at offset {row.offset}"

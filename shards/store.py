@@ -76,7 +76,7 @@ class Store:
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None where there is no such file."""
         path = self.path(name)
-        info = self._try(path, lambda: self.filesystem.get_file_info(path))
+        info = self.attempt(path, lambda: self.filesystem.get_file_info(path))
         return int(info.size) if info.type == pafs.FileType.File else None
 
     def names(self, below: str = "") -> list[str]:
@@ -86,7 +86,7 @@ class Store:
     def listing(self, below: str = "") -> list[tuple[str, int]]:
         """`(name, bytes)` of all whole files under a sub-folder, sorted."""
         selector = pafs.FileSelector(self.path(below), recursive=True, allow_not_found=True)
-        infos = self._try(self.path(below), lambda: self.filesystem.get_file_info(selector))
+        infos = self.attempt(self.path(below), lambda: self.filesystem.get_file_info(selector))
         root = self.root.strip("/")  # some filesystems leave the first slash of paths out
         skip = len(root) + 1 if root else 0
         return sorted(
@@ -110,18 +110,18 @@ class Store:
                 )
             return data
 
-        return self._try(path, read)
+        return self.attempt(path, read)
 
     def open(self, name: str) -> pa.NativeFile:
         """A file for random access."""
         path = self.path(name)
-        return self._try(path, lambda: self.filesystem.open_input_file(path))
+        return self.attempt(path, lambda: self.filesystem.open_input_file(path))
 
     def write(self, name: str, data: bytes) -> None:
         """A small file, whole or absent, replacing what was there."""
         path = self.path(name)
         if self.is_local:
-            self._try(path, lambda: _appear(Path(path), lambda new: new.write_bytes(data)))
+            self.attempt(path, lambda: _appear(Path(path), lambda new: new.write_bytes(data)))
         else:
             self._upload(path, pa.py_buffer(data))
 
@@ -135,7 +135,7 @@ class Store:
         """
         if self.is_local:
             path = self.path(name)
-            self._try(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
+            self.attempt(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
             file.unlink()
             return name
         with file.open("rb") as source:
@@ -163,13 +163,13 @@ class Store:
                 if self.size(name) is not None:
                     raise
 
-        self._try(path, delete)
+        self.attempt(path, delete)
 
     def clear(self) -> None:
         """Remove everything under the root, what killed writers left too."""
         if self.is_local:
             contents = self.filesystem.delete_dir_contents
-            self._try(self.root, lambda: contents(self.root, missing_dir_ok=True))
+            self.attempt(self.root, lambda: contents(self.root, missing_dir_ok=True))
             return
         with ThreadPoolExecutor(DELETERS) as pool:
             list(pool.map(self.delete, self.names()))
@@ -180,9 +180,9 @@ class Store:
             with self.filesystem.open_output_stream(path) as stream:
                 stream.write(data)
 
-        self._try(path, upload)
+        self.attempt(path, upload)
 
-    def _try(self, path: str, action: Callable[[], T]) -> T:
+    def attempt(self, path: str, action: Callable[[], T]) -> T:
         """Do it; again after a wait where an object store failed for what may pass."""
         for attempt in itertools.count():
             try:

@@ -1,15 +1,13 @@
 """Compare a dataset with what it says: bytes with the index, the index with the manifest."""
 
-import hashlib
-import json
-import tarfile
+import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Literal, cast
+from typing import Literal
 
-from shards import audio
-from shards.audio import AudioError
 from shards.index import IndexRow, table_to_rows
 from shards.manifest import (
     INDEX_FOLDER,
@@ -20,22 +18,13 @@ from shards.manifest import (
     read_manifest,
     totals,
 )
+from shards.places import Places, Resolver, local_only
 from shards.store import Store
+from shards.verify_shard import Problem, one_line, verify_shard
 
-READ_BYTES = 1 << 20
+__all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]
+
 Decode = Literal["all", "none"] | float
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: of what kind, where, and what was found."""
-
-    kind: str  # manifest | index | missing | foreign | size | checksum | tar | range | audio | json
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.where}: {self.what}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +45,18 @@ def verify(
     store: Store,
     decode: Decode = "all",
     on_shard: Callable[[ShardEntry], None] | None = None,
+    resolve: Resolver = local_only,
+    workers: int | None = None,
 ) -> Report:
     """Read the whole dataset once and compare it with its index and manifest.
 
-    `decode` says for which share of the clips the audio is decoded too; which ones is a
-    function of their keys. `on_shard` is called after each shard.
+    Args:
+        store: of the dataset.
+        decode: for which share of the clips the audio is decoded too; which ones is a function
+            of their keys.
+        on_shard: called after each shard, in their order.
+        resolve: opens the folders that other shards lie in.
+        workers: shards that are read at once; by default one per core. Each holds one clip.
     """
     share = _share(decode)
     try:
@@ -70,128 +66,28 @@ def verify(
     try:
         rows = table_to_rows(read_index(store, manifest.index))
     except (DatasetError, OSError) as error:
-        problem = Problem("index", manifest.index.name, _one_line(error))
+        problem = Problem("index", manifest.index.name, one_line(error))
         return Report(problems=(problem,), clips=0, shards=len(manifest.shards))
-    problems = [*_manifest_problems(manifest, rows), *_foreign_files(store, manifest)]
+    places = Places(store, manifest.shards, resolve)
+    problems = [*_manifest_problems(manifest, rows), *_foreign_files(store, manifest, places)]
     by_shard: dict[str, list[IndexRow]] = {shard.name: [] for shard in manifest.shards}
     for row in rows:
         by_shard.get(row.shard, []).append(row)
-    for shard in manifest.shards:
-        problems += verify_shard(store, shard, by_shard[shard.name], share)
-        if on_shard is not None:
-            on_shard(shard)
+
+    def check(shard: ShardEntry) -> list[Problem]:
+        try:
+            at, name = places(shard.name)
+        except (ValueError, OSError) as error:
+            return [Problem("missing", shard.name, one_line(error))]
+        return verify_shard(at, shard, by_shard[shard.name], share, name)
+
+    # hashing and decoding leave Python's lock
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        for shard, found in zip(manifest.shards, pool.map(check, manifest.shards), strict=True):
+            problems += found
+            if on_shard is not None:
+                on_shard(shard)
     return Report(problems=tuple(problems), clips=len(rows), shards=len(manifest.shards))
-
-
-def verify_shard(
-    store: Store, shard: ShardEntry, rows: Sequence[IndexRow], share: float = 1.0
-) -> list[Problem]:
-    """Compare one tar with its line in the manifest and its rows in the index, in one pass."""
-    if store.size(shard.name) is None:
-        return [Problem("missing", shard.name, "the manifest names it, but there is no such file")]
-    problems: list[Problem] = []
-    left: dict[str, IndexRow] = {}
-    for row in rows:
-        left |= {f"{row.key}.{row.codec}": row, f"{row.key}.json": row}
-    try:
-        with store.open(shard.name) as file:
-            hashed = _HashedFile(cast(IO[bytes], file))
-            try:
-                for member, data in _members(hashed):
-                    problems += _member_problems(shard.name, member, data, left, share)
-            except tarfile.TarError as error:
-                problems.append(Problem("tar", shard.name, _one_line(error)))
-            hashed.drain()
-    except OSError as error:
-        return [*problems, Problem("missing", shard.name, f"cannot be read: {_one_line(error)}")]
-    problems += [
-        Problem("missing", f"{shard.name}/{name}", "the index names it, but the tar has none")
-        for name in left
-    ]
-    if hashed.size != shard.size:
-        what = f"got {hashed.size} bytes, the manifest says {shard.size}"
-        problems.append(Problem("size", shard.name, what))
-    if hashed.sha256.hexdigest() != shard.sha256:
-        what = "its sha256 differs from the manifest's"
-        problems.append(Problem("checksum", shard.name, what))
-    return problems
-
-
-class _HashedFile:
-    """A file read from start to end, with the sha256 of what went by."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self.sha256.update(data)
-        self.size += len(data)
-        return data
-
-    def drain(self) -> None:
-        while self.read(READ_BYTES):
-            pass
-
-
-def _members(file: _HashedFile) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    # "r|" never seeks, so that the same pass yields the members and the hash of the file
-    with tarfile.open(fileobj=cast(IO[bytes], file), mode="r|", bufsize=READ_BYTES) as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isreg() else None
-            yield member, content.read() if content else b""
-
-
-def _member_problems(
-    shard: str,
-    member: tarfile.TarInfo,
-    data: bytes,
-    left: dict[str, IndexRow],
-    share: float,
-) -> Iterator[Problem]:
-    where = f"{shard}/{member.name}"
-    row = left.pop(member.name, None) if member.isreg() else None
-    if row is None:
-        yield Problem("foreign", where, "the index has no such member, or it comes twice")
-    elif member.name.endswith(".json"):
-        yield from _json_problems(where, data, row)
-    else:
-        if (member.offset_data, member.size) != (row.offset, row.size):
-            what = (
-                f"lies at {member.offset_data} with {member.size} bytes, the index says "
-                f"{row.offset} with {row.size}"
-            )
-            yield Problem("range", where, what)
-        if hashlib.sha256(data).hexdigest() != row.checksum:
-            yield Problem("checksum", where, "its sha256 differs from the index's")
-        if _is_sampled(row.key, share):
-            yield from _audio_problems(where, data, row)
-
-
-def _audio_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:
-    try:
-        info = audio.probe(data, where)
-        num_samples = len(audio.decode(data, where))
-    except AudioError as error:
-        yield Problem("audio", where, str(error))
-        return
-    found = (info.codec, info.sample_rate_hz, info.channels, num_samples)
-    expected = (row.codec, row.sample_rate_hz, row.channels, row.num_samples)
-    if found != expected:
-        what = f"codec, rate, channels and samples are {found}, the index says {expected}"
-        yield Problem("audio", where, what)
-
-
-def _json_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:
-    try:
-        source_id = json.loads(data)["id"]
-    except (ValueError, KeyError, TypeError) as error:
-        yield Problem("json", where, f"no clip description: {_one_line(error)}")
-        return
-    if source_id != row.source_id:
-        yield Problem("json", where, f"got the id {source_id!r}, the index says {row.source_id!r}")
 
 
 def _manifest_problems(manifest: Manifest, rows: Sequence[IndexRow]) -> Iterator[Problem]:
@@ -225,8 +121,12 @@ def _shard_count_problems(
             yield Problem("manifest", name, what)
 
 
-def _foreign_files(store: Store, manifest: Manifest) -> Iterator[Problem]:
-    known = {manifest.index.name, *(shard.name for shard in manifest.shards)}
+def _foreign_files(store: Store, manifest: Manifest, places: Places) -> Iterator[Problem]:
+    known = {manifest.index.name}
+    for shard in manifest.shards:
+        with contextlib.suppress(ValueError, OSError):  # told where the shard is read
+            folder, name = places(shard.name)
+            known.add(folder.path(name).removeprefix(f"{store.root}/"))
     for name in store.names():
         looks_ours = name.endswith(".tar") or name.startswith(f"{INDEX_FOLDER}/")
         if looks_ours and name not in known:
@@ -238,12 +138,3 @@ def _share(decode: Decode) -> float:
     if share is None or not 0 <= share <= 1:
         raise ValueError(f"got decode={decode!r}; expected 'all', 'none' or a share from 0 to 1")
     return share
-
-
-def _is_sampled(key: str, share: float) -> bool:
-    digest = hashlib.sha256(key.encode()).digest()
-    return int.from_bytes(digest[:6], "big") < share * (1 << 48)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

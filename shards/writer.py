@@ -1,23 +1,28 @@
 """Packing: one planned shard as a tar, with the same bytes whoever writes it."""
 
+import contextlib
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import numpy as np
 
-from shards import audio
+from shards import audio, byte_range
 from shards.audio import AudioError, AudioInfo
 from shards.clip import Clip
 from shards.index import IndexRow
 from shards.manifest import ShardEntry
 from shards.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
 from shards.store import Store
+
+BLOCK_S = 4.0  # of a recording in memory, decoded
+MEMBER_MAX_BYTES = 8**11 - 1  # a USTAR header has eleven octal digits for the size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +83,12 @@ def write_shard(
         ):
             for clip in plan.clips:
                 try:
-                    member = _member(source, clip, codec, sample_rate_hz)
+                    with _member(source, clip, codec, sample_rate_hz, to.parent) as member:
+                        rows.append(_add(tar, file, plan.name, clip, member))
                 except AudioError as error:
                     if on_error == "fail":
                         raise
                     skipped.append(Skipped(clip.source_id, str(error)))
-                else:
-                    rows.append(_add(tar, file, plan.name, clip, member))
         with to.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
     except BaseException:
@@ -100,59 +104,104 @@ def write_shard(
 
 
 class _Member(NamedTuple):
-    data: bytes
+    file: BinaryIO  # from its start on
+    size: int
     info: AudioInfo
-    provenance: Mapping[str, Any]
+    source: AudioInfo
+    source_sha256: str | None  # None where the bytes are the source's
 
 
-def _member(source: Store, clip: Clip, codec: Codec, sample_rate_hz: int | None) -> _Member:
-    data = source.read(clip.audio)
-    info = audio.probe(data, clip.audio)
-    stored_codec, rate = stored_form(info, codec, sample_rate_hz)
-    resampled = rate != info.sample_rate_hz
-    samples = audio.decode(data, clip.audio, sample_rate_hz=rate if resampled else None)
-    provenance = {
-        "file": clip.audio,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        **asdict(info),
-    }
-    if not resampled and stored_codec == info.codec:
-        # an MP3's header may only estimate what the decoder then finds
-        return _Member(data, replace(info, num_samples=len(samples)), provenance)
-    bits = 16 if resampled else _bits(samples, info)
-    try:
-        encoded = audio.encode(samples, rate, cast(Literal["flac", "wav"], stored_codec), bits)
-    except AudioError as error:
-        raise AudioError(f"{clip.audio}: {error}") from error
-    stored = AudioInfo(
-        codec=stored_codec, sample_rate_hz=rate, num_samples=len(samples), channels=1
-    )
-    return _Member(encoded, stored, provenance)
+@contextlib.contextmanager
+def _member(
+    source: Store, clip: Clip, codec: Codec, sample_rate_hz: int | None, folder: Path
+) -> Iterator[_Member]:
+    """The checked audio member: the source's own file, or a temporary one, encoded anew."""
+    with byte_range.opened(source, clip.audio) as file:
+        info = audio.probe(file, clip.audio)
+        stored_codec, rate = stored_form(info, codec, sample_rate_hz)
+        if (stored_codec, rate) == (info.codec, info.sample_rate_hz):
+            size = _size(file, clip)
+            # an MP3's header may only estimate what the decoder then finds
+            count = sum(len(block) for block in _decoded(file, clip, rate))
+            file.seek(0)
+            yield _Member(file, size, replace(info, num_samples=count), info, None)
+            return
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        is_exact = rate == info.sample_rate_hz and info.codec in ("flac", "wav")
+        bits = _bits(_decoded(file, clip, rate)) if is_exact else 16
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as opened:
+            encoded = cast(BinaryIO, opened)
+            form = cast(Literal["flac", "wav"], stored_codec)
+            name = f"{clip.audio}: encode"
+            samples = _decoded(file, clip, rate)
+            count = audio.encode_to(encoded, samples, rate, form, bits, name)
+            stored = AudioInfo(codec=form, sample_rate_hz=rate, num_samples=count, channels=1)
+            size = _size(encoded, clip)
+            encoded.seek(0)
+            yield _Member(encoded, size, stored, info, sha256)
 
 
-def _bits(samples: audio.Samples, info: AudioInfo) -> Literal[16, 24]:
+def _decoded(file: BinaryIO, clip: Clip, rate: int) -> Iterator[audio.Samples]:
+    return audio.blocks(file, clip.audio, sample_rate_hz=rate, block_s=BLOCK_S)
+
+
+def _bits(blocks: Iterable[audio.Samples]) -> Literal[16, 24]:
     """24 where 16 bits would lose what a lossless recording holds, else 16."""
-    if info.codec not in ("flac", "wav"):
-        return 16
-    steps = samples * np.float32(1 << 15)
-    return 16 if np.array_equal(steps, np.rint(steps)) else 24
+    for block in blocks:
+        steps = block * np.float32(1 << 15)
+        if not np.array_equal(steps, np.rint(steps)):
+            return 24
+    return 16
+
+
+def _size(file: BinaryIO, clip: Clip) -> int:
+    """How many bytes will be stored; `AudioError` where a tar cannot hold them."""
+    size = file.seek(0, io.SEEK_END)
+    if size > MEMBER_MAX_BYTES:
+        raise AudioError(
+            f"{clip.audio}: got {size} bytes to store; a member of a tar holds at most "
+            f"{MEMBER_MAX_BYTES}: split the recording, or store it as flac or at a lower rate"
+        )
+    return size
+
+
+class _Hashed:
+    """A file read from start to end, with the sha256 of what went by."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.sha256.update(data)
+        return data
 
 
 def _add(tar: tarfile.TarFile, file: BinaryIO, shard: str, clip: Clip, member: _Member) -> IndexRow:
     offset = file.tell() + BLOCK_BYTES  # after the member's own header
-    _add_file(tar, f"{clip.key}.{member.info.codec}", member.data)
-    _add_file(tar, f"{clip.key}.json", _json_member(clip, member.provenance))
+    stored = _Hashed(member.file)
+    _add_file(tar, f"{clip.key}.{member.info.codec}", stored, member.size)
+    checksum = stored.sha256.hexdigest()
+    provenance = {
+        "file": clip.audio,
+        "sha256": member.source_sha256 or checksum,
+        **asdict(member.source),
+    }
+    description = _json_member(clip, provenance)
+    _add_file(tar, f"{clip.key}.json", io.BytesIO(description), len(description))
     return IndexRow(
         key=clip.key,
         source_id=clip.source_id,
         shard=shard,
         offset=offset,
-        size=len(member.data),
+        size=member.size,
         codec=member.info.codec,
         sample_rate_hz=member.info.sample_rate_hz,
         num_samples=member.info.num_samples,
         channels=member.info.channels,
-        checksum=hashlib.sha256(member.data).hexdigest(),
+        checksum=checksum,
         subset=clip.subset,
         recording=clip.recording,
         fold=clip.fold,
@@ -162,10 +211,10 @@ def _add(tar: tarfile.TarFile, file: BinaryIO, shard: str, clip: Clip, member: _
     )
 
 
-def _add_file(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def _add_file(tar: tarfile.TarFile, name: str, data: Any, size: int) -> None:
     header = tarfile.TarInfo(name)  # mtime, uid and gid 0, no owner names, mode 0o644
-    header.size = len(data)
-    tar.addfile(header, io.BytesIO(data))
+    header.size = size
+    tar.addfile(header, data)
 
 
 def _json_member(clip: Clip, provenance: Mapping[str, Any]) -> bytes:

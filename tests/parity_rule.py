@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 F32 = np.float32
 Array = npt.NDArray[Any]
@@ -73,3 +74,18 @@ def tolerance(meta: dict[str, Any], output: str) -> float:
     """The strictest bound that the fixture states for an output on a CPU in float32."""
     entry = meta["outputs"][output]
     return float(entry.get("strict_tolerance_cpu_f32", entry["tolerance"]))
+
+
+def tensors(meta: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """All tensors of an item for torch, under the reference's names."""
+    return {key: torch.from_numpy(value) for key, value in state_dict(meta).items()}
+
+
+def assert_close(
+    meta: dict[str, Any], expected: dict[str, Array], name: str, got: torch.Tensor
+) -> None:
+    """Our part of an output against the reference's, within the strictest bound it states."""
+    stored = expected[name]
+    assert got.shape == stored.shape, f"{name}: {tuple(got.shape)}, expected {stored.shape}"
+    distance = np.abs(got.detach().numpy() - stored).max()
+    assert distance <= tolerance(meta, name), f"{name}: {distance} > {tolerance(meta, name)}"

@@ -50,7 +50,7 @@ def write_config(path: Path, settings: RunSettings) -> Path:
     return path
 
 
-def start(config: Path, out: Path) -> subprocess.Popen[str]:
+def start(config: Path | str, out: Path | str) -> subprocess.Popen[str]:
     """`pmam run` in a process group of its own."""
     command = [
         sys.executable,

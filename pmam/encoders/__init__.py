@@ -4,16 +4,22 @@ from collections.abc import Callable
 
 import torch
 
-from pmam.encoders.base import EncoderSettings, FrameEncoder
+from pmam.encoders.base import Encoded, EncoderSettings, FrameEncoder
+from pmam.encoders.cnn import CNNEncoder
 from pmam.encoders.efficientat import EfficientATEncoder
+from pmam.encoders.passt import PaSSTEncoder
+from pmam.encoders.passt_cnn import PaSSTCNNEncoder
 from pmam.encoders.small_cnn import SmallCNNEncoder
 
-__all__ = ["ENCODERS", "EncoderSettings", "FrameEncoder", "build_encoder"]
+__all__ = ["ENCODERS", "Encoded", "EncoderSettings", "FrameEncoder", "build_encoder"]
 
 ENCODERS: dict[str, Callable[[EncoderSettings], FrameEncoder]] = {
     "small_cnn": SmallCNNEncoder,
     "mn04": EfficientATEncoder.mn04,
     "mn10": EfficientATEncoder.mn10,
+    "cnn": CNNEncoder,
+    "passt": PaSSTEncoder,
+    "passt_cnn": PaSSTCNNEncoder,
 }
 
 

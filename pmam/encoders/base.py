@@ -1,23 +1,30 @@
 """What every frame encoder is: a fixed part that can be cached, and a part that is trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
+from pmam.augment.chain import InputScale
+from pmam.lora import LoraSettings
 from pmam.pca import Moments, fit_projection, fit_standardiser
+from pmam.sliding import SlidingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
     """Which encoder, and how its inputs are prepared."""
 
-    # small_cnn (from scratch), mn04 or mn10 (EfficientAT, frozen).
+    # small_cnn, cnn (from scratch), mn04, mn10 (EfficientAT, frozen), passt, passt_cnn (PMAM).
     name: str = "small_cnn"
     # A file of pretrained weights, for encoders that are not trained from scratch.
     weights: str | None = None
     # Keep this many principal components of the standardised inputs; None keeps all.
     pca: int | None = None
+    # The block of PaSST whose tokens become frames, where the encoder has one.
+    transformer_layer: int = 10
     # Of the first weights of what is trained from scratch.
     seed: int = 0
 
@@ -65,6 +72,14 @@ class Calibration(nn.Module):
         return standard @ self.components.T if self.reduces else standard
 
 
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What an encoder says of a batch of clips."""
+
+    frames: Tensor  # (B, T, width)
+    tokens: Tensor | None = None  # (B, N, token width), for a clip branch
+
+
 class FrameEncoder(nn.Module):
     """Waveforms to frames, in two steps.
 
@@ -79,6 +94,10 @@ class FrameEncoder(nn.Module):
     hop_s: float  # between the frames of `forward`
     width: int  # channels of `forward`
     calibration: Calibration
+    token_width: int | None = None  # channels of the tokens that a clip branch reads, if any
+    token_heads: int = 1  # attention heads of that branch
+    # Channels of `forward` that are a layer of their own.
+    parts: Mapping[str, slice] = MappingProxyType({})
 
     def load_published(self, published: dict[str, Tensor]) -> None:
         """Take the weights of a published file, under the names that they have there."""
@@ -93,6 +112,45 @@ class FrameEncoder(nn.Module):
         """Calibrated inputs: `(B, samples)` to `(B, input frames, input width)`."""
         calibrated: Tensor = self.calibration(self.raw(waveform))
         return calibrated
+
+    def log_mel_units(self) -> tuple[Tensor, Tensor] | None:
+        """What `inputs` mean where they are log-mel, `(channels,)` each; else None.
+
+        Natural logarithms of power per unit of a channel, and the input at which all channels
+        have the same power.
+        """
+        return None
+
+    def input_scale(self) -> InputScale:
+        """What augmentations must know of `inputs`."""
+        nepers, level = self.log_mel_units() or (None, None)
+        return InputScale(
+            hop_s=self.input_hop_s,
+            inputs_per_frame=self.input_frames_per_frame,
+            nepers=nepers,
+            level=level,
+        )
+
+    def encode(self, inputs: Tensor, sliding: SlidingSettings | None = None) -> Encoded:
+        """Frames as of `forward`, and tokens for a clip branch where the encoder has them.
+
+        `sliding` mixes in short windows; only encoders of fixed position tables can do that.
+        """
+        if sliding is not None and sliding.frames:
+            raise ValueError(
+                f"encoder {self.settings.name}: slides no windows of its own; set sliding.frames 0"
+            )
+        return Encoded(frames=self(inputs))
+
+    def adapt(self, settings: LoraSettings) -> None:
+        """Freeze the pretrained transformer but for low-rank changes of its upper blocks."""
+        raise ValueError(
+            f"encoder {self.settings.name}: no transformer to change by LoRA; set lora.rank 0"
+        )
+
+    def projector(self, width: int) -> nn.Module:
+        """A new module from frames of `forward` to the width of a context network."""
+        return nn.Linear(self.width, width)
 
     @property
     def input_frames_per_frame(self) -> int:

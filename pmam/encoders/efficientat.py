@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder, pad_frames, pool_frames
 from pmam.frontend import LogMel, LogMelSettings
+from pmam.state_dicts import load_fitting
 
 AUDIOSET_CLASSES = 527
 # MobileNetV3-Large (arXiv 1905.02244, table 1) at width 1:
@@ -232,7 +233,7 @@ class EfficientATEncoder(FrameEncoder):
 
     def load_published(self, published: dict[str, Tensor]) -> None:
         """Take the state dict of EfficientAT; one of another width does not fit."""
-        self.network.load_state_dict(from_published(published), strict=True)
+        load_fitting(self.network, from_published(published))
 
     def train(self, mode: bool = True) -> "EfficientATEncoder":
         """Frozen: batch statistics stay those of AudioSet, whatever the model around it does."""

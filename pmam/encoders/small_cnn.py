@@ -15,6 +15,8 @@ FRONTEND = LogMelSettings(
     mels=64,
     high_hz=7500.0,
 )
+# Of the front-end's log-mel: it divides natural logarithms of power by 5.
+NEPERS_PER_UNIT = 5.0
 # (channels, stride in time, stride in frequency) of each stage.
 STAGES = ((16, 2, 2), (32, 2, 2), (64, 1, 2), (96, 1, 2))
 
@@ -52,6 +54,11 @@ class SmallCNNEncoder(FrameEncoder):
         """Log-mel, `(B, samples)` to `(B, frames, mels)`."""
         logmel: Tensor = self.frontend(waveform)
         return logmel.transpose(1, 2)
+
+    def log_mel_units(self) -> tuple[Tensor, Tensor]:
+        """See `FrameEncoder`."""
+        scale, mean = self.calibration.scale, self.calibration.mean
+        return NEPERS_PER_UNIT * scale, -mean / scale
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`(B, T, mels)` to `(B, ceil(T / 4), width)`."""

@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping
 
+from shards.sources.audioset_strong import audioset_strong
+from shards.sources.desed import desed
 from shards.sources.esc50 import esc50
 from shards.sources.folder import folder
+from shards.sources.mtl import mtl
+from shards.sources.realdesed import realdesed
 from shards.sources.tables import Options, Source, SourceError, SourceListing
 from shards.sources.tut_rare import tut_rare
+from shards.sources.webdataset import webdataset
 
 __all__ = ["SOURCES", "Options", "Source", "SourceError", "SourceListing"]
 
 SOURCES: Mapping[str, Source] = {
     "folder": folder,
-    "esc50": esc50,
+    "desed": desed,
+    "audioset_strong": audioset_strong,
     "tut_rare": tut_rare,
+    "esc50": esc50,
+    "realdesed": realdesed,
+    "mtl": mtl,
+    "webdataset": webdataset,
 }

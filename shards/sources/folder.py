@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from shards.clip import Clip
+from shards.sources.matching import Files, rows_by_file
 from shards.sources.tables import (
     TABLE_SUFFIXES,
     Options,
@@ -29,6 +30,7 @@ from shards.sources.tables import (
     by_stem,
     check_options,
     event,
+    in_time,
     integer,
     is_hidden,
     read_table,
@@ -189,19 +191,11 @@ def _labelled(store: Store, name: str, audio: Sequence[str], table: str) -> _Fou
         )
     if subset == "train":
         subset = SUBSET_OF_KIND[kind]
-    files = _Files(audio, name)
-    listed: dict[str, list[Row]] = defaultdict(list)
-    missing: dict[str, None] = {}
-    for row in rows:
-        file = files.find(row["filename"])
-        if file is None:
-            missing[row["filename"]] = None
-        else:
-            listed[file].append(row)
+    listed, missing = rows_by_file(rows, Files(audio, name))
     if audio and rows and not listed:
         raise SourceError(
             f"{store.path(table)}: none of its {len(missing)} files lies under {name}/, such as "
-            f"{next(iter(missing))!r}; move the audio there or remove the table"
+            f"{missing[0]!r}; move the audio there or remove the table"
         )
     clips = [
         _clip(file, subset, kind, of_file, store.path(table)) for file, of_file in listed.items()
@@ -224,31 +218,6 @@ def _kind(rows: Sequence[Row], path: str) -> Kind:
     return "list"
 
 
-class _Files:
-    """Finds a table's names among the audio of a subset folder, whatever the suffix."""
-
-    def __init__(self, audio: Sequence[str], name: str) -> None:
-        self._by_path = {
-            path.removeprefix(f"{name}/"): file for path, file in by_stem(audio).items()
-        }
-        self._by_base: dict[str, list[str]] = defaultdict(list)
-        for path, file in self._by_path.items():
-            self._by_base[PurePosixPath(path).name].append(file)
-
-    def find(self, filename: str) -> str | None:
-        """The audio of a name with or without its folders; None where there is none."""
-        wanted = stem(filename)
-        if wanted in self._by_path:
-            return self._by_path[wanted]
-        files = self._by_base.get(wanted, [])
-        if len(files) > 1:
-            raise SourceError(
-                f"{filename}: names both {files[0]} and {files[1]}; expected the folder in the "
-                "label table too"
-            )
-        return files[0] if files else None
-
-
 def _clip(file: str, subset: str, kind: Kind, rows: Sequence[Row], path: str) -> Clip:
     """The clip of all rows of a table that name one file."""
     where = f"{path}: {file}"
@@ -256,7 +225,7 @@ def _clip(file: str, subset: str, kind: Kind, rows: Sequence[Row], path: str) ->
     if kind == "weak":
         weak = split_labels(",".join(row["event_labels"] for row in rows))
     if kind == "strong":
-        events = tuple(
+        events = in_time(
             event(row["onset"], row["offset"], row["event_label"], where)
             for row in rows
             if row["onset"] or row["offset"] or row["event_label"]

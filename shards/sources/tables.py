@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
+import yaml
+
 from shards.audio import AUDIO_SUFFIXES
 from shards.clip import Clip, Event
 from shards.store import Store
@@ -30,6 +32,7 @@ class SourceListing:
     classes: tuple[str, ...] | None  # None = nothing is labelled
     missing: tuple[str, ...] = ()  # listed in a table, but there is no such audio
     extra: tuple[str, ...] = ()  # audio that no table lists: left out
+    unlabelled: tuple[str, ...] = ()  # audio that should have labels and has none
     notes: tuple[str, ...] = ()  # counts and doubts, one line each
 
 
@@ -111,7 +114,7 @@ def read_table(store: Store, name: str, required: Sequence[str] = ()) -> list[Ro
     if name.endswith(".jsonl"):
         rows = [_json_row(line, f"{path} line {n}") for n, line in _lines(text)]
     else:
-        rows = _separated_rows(text, "\t" if name.endswith(".tsv") else ",", path)
+        rows = separated_rows(text, "\t" if name.endswith(".tsv") else ",", path)
     for number, row in enumerate(rows, start=1):
         if missing := [column for column in required if column not in row]:
             raise SourceError(
@@ -119,6 +122,19 @@ def read_table(store: Store, name: str, required: Sequence[str] = ()) -> list[Ro
                 f"{', '.join(missing)}: add them"
             )
     return rows
+
+
+def read_yaml(store: Store, name: str) -> Any:
+    """A YAML file's plain values; anything else in it is an error."""
+    # the same safe loader, in C where libyaml is there: ten times as fast
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(read_text(store, name), Loader=loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise SourceError(
+            f"{store.path(name)}: not plain YAML ({' '.join(str(error).split())}): restore or "
+            "remove the file"
+        ) from error
 
 
 def split_labels(cell: str) -> tuple[str, ...]:
@@ -137,6 +153,11 @@ def event(onset: str, offset: str, label: str, where: str) -> Event:
     return Event(onset_s, offset_s, label)
 
 
+def in_time(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events by onset, offset and label, so that the order of a table's rows does not matter."""
+    return tuple(sorted(events, key=lambda each: (each.onset_s, each.offset_s, each.label)))
+
+
 def integer(cell: str, where: str) -> int:
     """A whole number from a table's cell."""
     try:
@@ -151,7 +172,8 @@ def share_note(present: int, published: int, what: str) -> str:
     return f"{present} of {published} {what} present{share}"
 
 
-def _separated_rows(text: str, delimiter: str, path: str) -> list[Row]:
+def separated_rows(text: str, delimiter: str, path: str) -> list[Row]:
+    """The rows of a TSV or CSV text; `path` is what errors call it."""
     try:
         lines = [line for line in csv.reader(io.StringIO(text), delimiter=delimiter) if any(line)]
     except csv.Error as error:

@@ -11,6 +11,7 @@ import soundfile as sf
 from bad_input_cases import RATE, flip, truncated, write_strong
 
 from pipelines.cli import main
+from shards.sources import SOURCES
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -118,7 +119,7 @@ def test_no_recordings(
 
 def test_an_unknown_source(source: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
     line = refused("pack", source, tmp_path / "out", "--source", "foldr")
-    assert "source 'foldr': expected one of esc50, folder, tut_rare" in line
+    assert f"source 'foldr': expected one of {', '.join(sorted(SOURCES))}" in line
 
 
 def test_skipping(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

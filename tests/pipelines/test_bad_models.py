@@ -19,7 +19,8 @@ from pipelines.presets import demo
 from pipelines.urls import store, write_prototypes
 from pmam.prototypes import Prototypes
 from pmam.settings import to_json
-from shards.frames import FrameSpec, FrameWriter
+from shards.frame_writer import FrameWriter
+from shards.frames import FrameSpec
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -104,7 +105,7 @@ def test_errors_of_a_training(
         *("finetune", dataset, tmp_path / "out", "--start", models / "detector"),
         *("--context.width", "48"),
     )
-    assert f"{models / 'detector'}: has ContextSettings(width=16" in line
+    assert f"{models / 'detector'}: has ContextSettings(network='transformer_xl', width=16" in line
 
 
 def test_errors_of_weights(dataset: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
@@ -121,7 +122,7 @@ def test_errors_of_weights(dataset: Path, tmp_path: Path, refused: Callable[...,
     torch.save([1, 2], weights)
     assert f"{weights}: expected a state dict of tensors" in refused(*mn04)
     torch.save({"conv.weight": torch.zeros(3)}, weights)
-    assert f"{weights}: does not fit" in refused(*mn04)
+    assert f"{weights}: tensors do not fit" in refused(*mn04)
 
 
 def test_a_folder_of_another_format(

@@ -18,7 +18,8 @@ from pmam.encoders import FrameEncoder
 from pmam.events import Event as ModelEvent
 from pmam.events import encode
 from shards.clip import Clip, Event
-from shards.frames import FrameSet, FrameSpec, FrameWriter
+from shards.frame_writer import FrameWriter
+from shards.frames import FrameSet, FrameSpec
 from shards.index import IndexRow
 from shards.reader import Dataset
 from shards.store import Store

@@ -1,4 +1,4 @@
-"""The first stages with every path on an S3 server, in a Ray session of their own."""
+"""Stages with every path on an S3 server, in Ray sessions of their own."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_run
 from packing import write_noise
 from s3_server import s3_server
 
@@ -84,5 +85,54 @@ def test_the_first_stages_on_s3_give_what_they_give_on_a_disk(tmp_path: Path) ->
         assert run(server.url("recordings"), server.url("out"))[0] == on_s3
         assert {name: out.read(name) for name in out.names()} == written  # nothing done twice
         for text in (log.encode(), *written.values()):
+            assert server.secret.encode() not in text
+            assert server.key_id.encode() not in text
+
+
+def whole_run(config: Path | str, out: Path | str) -> str:
+    process = tiny_run.start(config, out)
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def found(out: Store) -> dict[str, object]:
+    """What a run found, by names that are the same on a disk and in an object store."""
+    sha256 = {
+        name: json.loads(out.read(f"{name}.json"))["sha256"]
+        for name in ("pretrain-1/pretrained", "pretrain-2/pretrained", "finetune/detector")
+    }
+    shards = json.loads(out.read("dataset/dataset.json"))["shards"]
+    return {
+        "results": json.loads(out.read("evaluate/results.json")),
+        "weights": sha256,
+        "shards": [shard["sha256"] for shard in shards],
+        "pictures": [name for name in out.names("evaluate") if name.endswith(".png")],
+        "metrics": {name: out.read(name) for stage in sha256 for name in _metrics(out, stage)},
+    }
+
+
+def _metrics(out: Store, stage: str) -> list[str]:
+    return out.names(f"{stage.partition('/')[0]}/metrics")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_whole_run_on_s3_finds_what_it_finds_on_a_disk(tmp_path: Path) -> None:
+    """The configuration comes from there, too; a second run does nothing."""
+    config = tiny_run.write_config(tmp_path / "run.json", tiny_run.tiny_settings(steps=10))
+    whole_run(config, tmp_path / "out")
+    with s3_server(tmp_path) as server:
+        Store(*filesystem(server.url("configs"))).write("run.json", config.read_bytes())
+        command = server.url("configs/run.json"), server.url("run/out")
+        log = whole_run(*command)
+        out = Store(*filesystem(server.url("run/out")))
+        assert found(out) == found(Store.local(tmp_path / "out"))
+        assert out.read("finetune/state/latest.json")
+        written = {name: out.read(name) for name in out.names()}
+        again = whole_run(*command)
+        assert again.count("unchanged, kept s3://") == len(list(tmp_path.glob("out/*/stage.json")))
+        assert {name: out.read(name) for name in out.names()} == written
+        for text in (log.encode(), again.encode(), *written.values()):
             assert server.secret.encode() not in text
             assert server.key_id.encode() not in text

@@ -106,4 +106,30 @@ def test_kills_at_random_moments_change_nothing(
     assert last.returncode == 0, output
     assert kills > 0
     assert numbers(tmp_path / "out") == numbers(undisturbed)
-    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".tmp"]
+    assert not list((tmp_path / "out").rglob(".part-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_kill_of_the_driver_alone_changes_nothing(
+    finished: tuple[Path, RunResult], tmp_path: Path
+) -> None:
+    """Ray and its workers outlive their driver for a while; the same command works at once."""
+    undisturbed, _ = finished
+    config, out = write_config(tmp_path / "run.json", tiny_settings()), tmp_path / "out"
+    for stage in ("dataset", "label-1"):
+        process = start(config, out)
+        deadline = time.monotonic() + 600
+        while not (out / stage / "parts").exists():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)  # the driver; not its group
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()  # its workers hold the other end
+    last = start(config, out)
+    output, _ = last.communicate(timeout=900)
+    assert last.returncode == 0, output
+    assert numbers(out) == numbers(undisturbed)
+    assert not list(out.rglob(".part-*"))

@@ -1,42 +1,18 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from parity_rule import load, rng
 
-from pmam.postprocess import median_filter, median_filter_frames, odd_frames, weak_mask
-
-
-def reference_inputs(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Strong scores (3, 1000 frames, 10 classes) and clip probabilities (3, 10) of item 08."""
-    noise = rng("post.noise", seed).standard_normal((3, 10, 1000))
-    blocks = rng("post.blocks", seed)
-    up = np.empty((3, 10, 1000))
-    for b in range(3):
-        for c in range(10):
-            width = [7, 20, 45, 90, 200][(b + c) % 5]
-            up[b, c] = np.repeat(blocks.standard_normal((1000 + width - 1) // width), width)[:1000]
-    strong = (1 / (1 + np.exp(-(2 * up + 0.5 * noise)))).astype(np.float32)
-    return strong.transpose(0, 2, 1), rng("post.weak", seed).random((3, 10)).astype(np.float32)
-
-
-def test_scores_equal_the_reference(parity_dir: Path) -> None:
-    meta, arrays_ = load(parity_dir, "08_postprocess_schedules")
-    strong, weak = reference_inputs(meta["seed"])
-    masked = weak_mask(strong, weak)
-    sizes = meta["median_window_frames"]
-    ours = {
-        "psds_raw": masked,
-        "psds_post": np.stack([median_filter_frames(clip, sizes) for clip in masked]),
-        "psds_post_nomask": np.stack([median_filter_frames(clip, sizes) for clip in strong]),
-    }
-    for name, full in ours.items():
-        assert full.dtype == np.float32
-        tolerance = meta["outputs"][name]["tolerance"]
-        np.testing.assert_allclose(full[:, ::7, :], arrays_[name], rtol=0, atol=tolerance)
+from pmam.postprocess import (
+    hard_mask,
+    max_filter_frames,
+    mean_scores,
+    median_filter,
+    median_filter_frames,
+    odd_frames,
+    weak_mask,
+)
 
 
 @given(
@@ -84,3 +60,39 @@ def test_bad_arguments_are_refused() -> None:
         median_filter(scores, 1.0, 0.0)
     with pytest.raises(ValueError, match="expected \\(2,\\)"):
         weak_mask(scores, np.zeros(3))
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 30), st.just(1)), elements=st.floats(0, 1)),
+    st.integers(1, 40),
+)
+def test_the_running_maximum_of_the_median(scores: np.ndarray, size: int) -> None:
+    median = median_filter_frames(scores, [size])[:, 0]
+    before, after = size // 2, (size - 1) // 2
+    expected = [
+        median[max(0, t - before) : t + after + 1].max() if size > 1 else median[t]
+        for t in range(len(median))
+    ]
+    np.testing.assert_array_equal(max_filter_frames(scores, [size])[:, 0], expected)
+
+
+def test_repeated_ends_weigh_more_than_mirrored_ones() -> None:
+    scores = np.array([[1.0], [0.0], [0.0], [0.0], [0.0]])
+    assert median_filter_frames(scores, [5])[0] == 0
+    assert median_filter_frames(scores, [5], ends="repeated")[0] == 1
+
+
+def test_a_hard_mask_silences_absent_classes() -> None:
+    masked = hard_mask(np.full((2, 3, 2), 0.5), np.array([[0.3, 0.29], [1.0, 0.0]]), 0.3)
+    assert masked[:, 0].tolist() == [[0.5, 0.0], [0.5, 0.0]]
+
+
+def test_an_ensemble_is_the_mean_of_its_members() -> None:
+    members = [np.full((3, 2), value, np.float32) for value in (0.1, 0.2, 0.6)]
+    mean = mean_scores(members)
+    assert mean.dtype == np.float32
+    np.testing.assert_allclose(mean, 0.3, rtol=1e-6)
+    with pytest.raises(ValueError, match="same shape"):
+        mean_scores([members[0], members[1][:2]])
+    with pytest.raises(ValueError, match="at least one member"):
+        mean_scores([])

@@ -2,20 +2,26 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_models
 import torch
-from parity_rule import load
 from torch import Tensor, nn
 
+from pmam.augment import AugmentSettings
 from pmam.detector import Backbone, ContextSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.masking import MaskSettings
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
-from pmam.schedules import ema_decay, exponential_down, sigmoid_ramp, warm_up
+from pmam.schedules import (
+    ema_decay,
+    exponential_down,
+    exponential_ramp,
+    linear_ramp,
+    sigmoid_ramp,
+    warm_up,
+)
 from pmam.teacher import follow
 from pmam.training import OptimizerSettings, StepFunction, Trainer, TrainingError, step_seed
 
@@ -33,13 +39,20 @@ def padding(clips: int = 4) -> Tensor:
 
 
 class FinetuneRun:
-    """Fine-tuning with dropout and mixup, and the teacher that follows."""
+    """Fine-tuning with dropout and augmentations, and the teacher that follows."""
 
     def __init__(self) -> None:
         detector = tiny_models.detector()
         detector.backbone = tiny_models.backbone(CONTEXT)
-        losses = FinetuneLossSettings(consistency_ramp_steps=4, mixup_beta=0.5)
-        self.module = Finetuning(detector, losses).train()
+        losses = FinetuneLossSettings(consistency_ramp_steps=4)
+        augmentation = AugmentSettings(
+            mixup_share=0.5,
+            frame_shift_s=0.1,
+            filter_db=(-6.0, 6.0),
+            distortion=0.02,
+            noise_snr_db=(15.0, 30.0),
+        )
+        self.module = Finetuning(detector, losses, augmentation).train()
 
     def batch(self, step: int) -> LabelledBatch:
         generator = torch.Generator().manual_seed(100 + step)
@@ -68,7 +81,9 @@ class PretrainRun:
         model.backbone = tiny_models.backbone(CONTEXT)
         means = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
         mask = MaskSettings(rate=0.5, block_s=0.08)
-        self.module = Pretraining(model, means, PretextSettings(mask=mask)).train()
+        augment = AugmentSettings(mixup_share=0.5, frame_shift_s=0.1, distortion=0.02)
+        settings = PretextSettings(mask=mask, augment=augment)
+        self.module = Pretraining(model, means, settings).train()
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         posteriors = torch.rand(4, FRAMES, 3, generator=torch.Generator().manual_seed(50 + step))
@@ -232,23 +247,24 @@ def test_the_teacher_is_a_plain_mean_at_first() -> None:
     assert ema_decay(10_000, 0.99) == 0.99
 
 
-def test_the_learning_rate_of_the_reference(parity_dir: Path) -> None:
-    meta, expected = load(parity_dir, "08_postprocess_schedules")
-    scale = expected["lr_scale_post_pretrain"]
-    # Its scheduler: 1 up to the step that it begins to fall at, then exp(exponent * phase^2).
-    exponent = math.log(scale[-1])
-    flat = int(np.flatnonzero(scale < 1)[0])
-    ours = [exponential_down(step, len(scale), flat, exponent) for step in range(len(scale))]
-    tolerance = meta["outputs"]["lr_scale_post_pretrain"]["tolerance"]
-    assert np.abs(np.array(ours) - scale).max() <= tolerance
-
-
 def test_schedules_by_hand() -> None:
     assert [warm_up(step, 4) for step in range(6)] == pytest.approx(
         [0.1, 0.325, 0.55, 0.775, 1.0, 1.0]
     )
-    assert sigmoid_ramp(0, 10) == pytest.approx(math.exp(-5))
-    assert sigmoid_ramp(5, 10) == pytest.approx(math.exp(-1.25))
-    assert sigmoid_ramp(10, 10) == sigmoid_ramp(99, 10) == sigmoid_ramp(0, 0) == 1.0
+    assert exponential_ramp(0, 10) == pytest.approx(math.exp(-5))
+    assert exponential_ramp(5, 10) == pytest.approx(math.exp(-1.25))
+    assert sigmoid_ramp(5, 10) == 0.5
+    assert linear_ramp(5, 20) == 0.25
+    for ramp in (exponential_ramp, sigmoid_ramp, linear_ramp):
+        assert ramp(10, 10) == ramp(99, 10) == ramp(0, 0) == 1.0
     assert exponential_down(9, 10, 3, -3.0) == pytest.approx(math.exp(-3))
     assert exponential_down(2, 10, 3, -3.0) == 1.0
+
+
+def test_the_late_warm_up_of_the_reference_is_a_setting() -> None:
+    module = nn.Linear(1, 1)
+    for late, expected in ((False, [0.1, 0.325, 0.55]), (True, [1.0, 0.55, 0.775])):
+        settings = OptimizerSettings(steps=9, warm_up_steps=4, flat_share=1, warm_up_late=late)
+        trainer = Trainer(module, settings, seed=0)
+        scales = [trainer.take_step(constant_gradient(module, 1.0))["lr_scale"] for _ in range(3)]
+        assert scales == pytest.approx(expected)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from shards.audio import AudioError, blocks, decode, encode, probe, resample
+from shards.audio import AudioError, blocks, decode, encode, encode_to, probe, resample
 
 RATE_HZ = 16_000
 
@@ -109,7 +109,7 @@ def test_blocks_joined_are_the_decoded_file(from_hz, to_hz, count, channels, blo
     assert all(len(part) == size for part in parts[:-1])
     assert 0 < len(parts[-1]) <= size
     whole = decode(data, "clip.x", sample_rate_hz=to_hz)
-    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 def test_blocks_read_a_path_little_by_little(tmp_path):
@@ -200,3 +200,42 @@ def test_real_recordings_decode_as_they_are_listed(shared_dir):
         assert math.isclose(
             len(samples) / 32_000, info.num_samples / info.sample_rate_hz, abs_tol=1e-4
         )
+
+
+@pytest.mark.parametrize("codec", ["flac", "wav"])
+def test_encoding_in_parts_gives_the_same_bytes(codec):
+    samples = sound(2)[:, 0]
+    for bits in (16, 24):
+        buffer = io.BytesIO()
+        parts = np.array_split(samples, [1, 5000, 5000, 17_000])
+        assert encode_to(buffer, parts, RATE_HZ, codec, bits) == len(samples)
+        assert buffer.getvalue() == encode(samples, RATE_HZ, codec, bits)
+
+
+def test_a_wav_that_would_exceed_4_gib_is_an_error(monkeypatch):
+    monkeypatch.setattr("shards.audio.WAV_MAX_BYTES", 20_000)
+    encode_to(io.BytesIO(), [np.zeros(10_000)], RATE_HZ, "wav")
+    with pytest.raises(AudioError, match="long: got more samples than a WAV file can hold"):
+        encode_to(io.BytesIO(), [np.zeros(10_000), np.zeros(1)], RATE_HZ, "wav", name="long")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("codec", ["flac", "wav"])
+def test_a_full_disk_is_no_fault_of_the_audio(codec):
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space"):  # noqa: PTH123
+        encode_to(full, [sound(3)[:, 0]], RATE_HZ, codec)
+
+
+@pytest.mark.parametrize(("missing", "is_whole"), [(0, True), (1 << 20, False)])
+def test_a_wav_of_3_gib_that_was_cut_short_is_an_error(tmp_path, missing, is_whole):
+    header = bytearray(encode(sound(0.1)[:, 0], RATE_HZ, "wav")[:44])
+    header[40:44] = (3 << 30).to_bytes(4, "little")
+    header[4:8] = ((3 << 30) + 36).to_bytes(4, "little")
+    with (tmp_path / "sparse.wav").open("w+b") as file:
+        file.write(header)
+        file.truncate(44 + (3 << 30) - missing)
+        if is_whole:
+            assert probe(file, "clip.x").num_samples == 3 << 29
+        else:
+            with pytest.raises(AudioError, match="1048576 bytes fewer than its header promises"):
+                probe(file, "clip.x")

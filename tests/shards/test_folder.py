@@ -45,7 +45,7 @@ def test_all_kinds_of_subsets(tmp_path: Path) -> None:
     assert found.classes == ("Cat", "Dog", "Tür")
     assert found.missing == found.extra == ()
     clips = by_id(found)
-    assert clips["strong/Y_0.000_10.000"].events == (Event(2.0, 3.5, "Dog"), Event(0.0, 1.0, "Tür"))
+    assert clips["strong/Y_0.000_10.000"].events == (Event(0.0, 1.0, "Tür"), Event(2.0, 3.5, "Dog"))
     assert clips["strong/Y_0.000_10.000"].audio == "strong/Y_0.000_10.000.flac"
     assert clips["strong/Y_0.000_10.000"].weak is None
     assert clips["strong/empty"].events == ()
@@ -160,6 +160,20 @@ def test_two_tables_and_tables_of_no_subset(tmp_path: Path) -> None:
         (tmp_path / f"weak.{suffix}").write_text("filename\n")
     with pytest.raises(SourceError, match=r"two tables, weak\.csv and weak\.tsv"):
         listing(tmp_path)
+
+
+def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    header, *rows = (
+        "filename\tonset\toffset\tevent_label",
+        "a.wav\t2\t3\tDog",
+        "b.wav\t0\t1\tCat",
+        "a.wav\t0\t1\tCat",
+        "a.wav\t0\t1\tBird",
+    )
+    make(tmp_path, "strong/a.wav", "strong/b.wav", strong="\n".join([header, *rows]))
+    before = by_id(listing(tmp_path))
+    make(tmp_path, strong="\n".join([header, *rows[::-1]]))
+    assert by_id(listing(tmp_path)) == before
 
 
 def test_published_desed_tables(shared_dir: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shards.frames import FrameFile, FrameSet, FrameSpec, FrameWriter
+from shards.frame_writer import FrameWriter
+from shards.frames import FrameFile, FrameSet, FrameSpec
 from shards.sparse8 import ERROR_BOUND, decode_sparse8, encode_sparse8
 from shards.store import Store
 
@@ -149,7 +150,7 @@ def test_the_writer_holds_one_batch_at_a_time(tmp_path):
     with FrameWriter(tmp_path / "a", spec(width=256)) as writer:
         for i in range(64):
             writer.add(f"c{i}", np.ones((2048, 256), np.float32))  # 2 MiB each
-            assert sum(len(row["values"]) for row in writer._rows) <= 4 << 20
+            assert writer._waiting.size <= 4 << 20
     assert (tmp_path / "a").stat().st_size > 128 << 20
 
 
@@ -290,3 +291,41 @@ def test_published_through_a_store(tmp_path):
 def test_no_torch_is_loaded():
     code = "import sys, shards.frames; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "sparse8"])
+@pytest.mark.parametrize("cut", [1, 7, 5000])
+def test_a_row_in_blocks_is_the_row_at_once(tmp_path, dtype, cut):
+    rows = clips(3) | {"long": np.random.default_rng(9).random((200_000, 4), np.float32)}
+    write(tmp_path / "a", rows, spec(dtype=dtype))
+    with FrameWriter(tmp_path / "b", spec(dtype=dtype)) as writer:
+        for key, frames in rows.items():
+            pieces = np.array_split(frames, cut if key == "long" else 2)
+            assert writer.add_blocks(key, ((piece, None) for piece in pieces)) == len(frames)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_positions_in_blocks(tmp_path):
+    frames = np.zeros((2, 4), np.float32)
+    with FrameWriter(tmp_path / "a", spec()) as writer:
+        writer.add_blocks("x", [(frames, [0, 3]), (frames[:0], []), (frames, [4, 9])])
+        with pytest.raises(ValueError, match="y: got 2 positions"):
+            writer.add_blocks("y", [(frames, [0, 3]), (frames, [3, 9])])
+        with pytest.raises(ValueError, match="y: got positions for some blocks"):
+            writer.add_blocks("y", [(frames, [0, 3]), (frames, None)])
+    file = FrameFile.open(Store.local(tmp_path), "a")
+    assert file.keys == ("x",)
+    assert file.positions("x").tolist() == [0, 3, 4, 9]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "sparse8"])
+def test_a_part_of_a_row(tmp_path, dtype):
+    rows = clips()
+    write(tmp_path / "a", rows, spec(dtype=dtype))
+    frames = FrameSet(Store.local(tmp_path), ["a"])
+    for key, values in rows.items():
+        whole = frames.read(key)
+        assert frames.count(key) == len(values)
+        for first, stop in [(0, 0), (0, 3), (2, 5), (len(values) - 1, None), (3, 10**6)]:
+            np.testing.assert_array_equal(frames.read(key, first, stop), whole[first:stop])

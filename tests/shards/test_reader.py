@@ -8,7 +8,6 @@ import soundfile as sf
 from packing import noise_clips, pack
 
 from shards.reader import ATTEMPTS, Dataset, ReadError
-from shards.store import Store
 
 
 @pytest.fixture
@@ -16,15 +15,15 @@ def dataset(tmp_path: Path) -> Dataset:
     return pack(tmp_path / "in", noise_clips(tmp_path / "in", 5), tmp_path / "out")[0]
 
 
-class Faulty(Store):
-    """A store whose next reads give up (`broken`) or bring a wrong byte (`wrong`)."""
+class Faulty(Dataset):
+    """A dataset whose next reads give up (`broken`) or bring a wrong byte (`wrong`)."""
 
     broken = wrong = 0
 
-    def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+    def read_range(self, shard: str, offset: int, size: int) -> bytes:
         if self.broken:
             raise OSError("connection\nreset")
-        data = super().read(name, offset, size)
+        data = super().read_range(shard, offset, size)
         if self.wrong:
             self.wrong -= 1
             data = bytes([data[0] ^ 1]) + data[1:]
@@ -32,9 +31,8 @@ class Faulty(Store):
 
 
 def faulty(dataset: Dataset, *, broken: int = 0, wrong: int = 0) -> Dataset:
-    store = Faulty(dataset.store.filesystem, dataset.store.root)
-    opened = Dataset.open(store)
-    store.broken, store.wrong = broken, wrong
+    opened = Faulty(dataset.store, dataset.manifest, dataset.table)
+    opened.broken, opened.wrong = broken, wrong
     return opened
 
 

@@ -196,3 +196,31 @@ def test_real_recordings(shared_dir: Path, tmp_path: Path) -> None:
             assert (row.sample_rate_hz, row.num_samples) == (44100, info.frames)
             assert row.duration_s == pytest.approx(30, abs=0.001)
     assert shard.sha256 == hashlib.sha256((tmp_path / "a.tar").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"codec": "flac"}, {"codec": "wav"}, {"sample_rate_hz": 4000}]
+)
+def test_a_long_recording_is_packed_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: dict[str, object]
+) -> None:
+    """Read little by little or at once."""
+    write_noise(tmp_path / "in/a.flac", seconds=9.3, channels=2, subtype="PCM_24")
+    write_noise(tmp_path / "in/b.wav", seconds=5)
+    clips = [one("a.flac"), one("b.wav")]
+    pack(tmp_path / "in", clips, tmp_path / "whole", **form)
+    monkeypatch.setattr("shards.byte_range.WHOLE_BYTES", 1000)
+    monkeypatch.setattr("shards.byte_range.READ_AHEAD_BYTES", 5000)
+    pack(tmp_path / "in", clips, tmp_path / "pieces", **form)
+    assert files(tmp_path / "whole") == files(tmp_path / "pieces")
+
+
+def test_what_a_tar_cannot_hold_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_noise(tmp_path / "in/long.wav", seconds=5)  # 80 kB
+    monkeypatch.setattr("shards.writer.MEMBER_MAX_BYTES", 75_000)
+    with pytest.raises(AudioError, match=r"^long\.wav: got 80044 bytes to store; .* split"):
+        pack(tmp_path / "in", [one("long.wav")], tmp_path / "out")
+    stored, _ = pack(tmp_path / "in", [one("long.wav")], tmp_path / "out", sample_rate_hz=4000)
+    assert stored.rows[0].num_samples == 20_000

@@ -1,0 +1,63 @@
+"""The clips of each training step: which ones, and the crop of each."""
+
+from collections.abc import Iterable, Mapping
+
+from pipelines.examples import Example, ExampleReader
+from pipelines.frame_jobs import open_frames
+from pmam.encoders import FrameEncoder
+from shards.index import IndexRow
+from shards.reader import Dataset
+from shards.stream import BatchOrder, Group
+
+
+class Batches:
+    """Batches as a pure function of seed, step and rank.
+
+    Args:
+        dataset: where the audio is.
+        rows: the clips to train on; only those of the subsets in `batch` are.
+        encoder: gives the rate and the hop.
+        batch: clips of each subset in a global batch.
+        crop_s: length of an example.
+        seed: of the order of clips and of the crops.
+        cached_inputs: URL of a stage with the encoder's inputs, to be read instead of audio.
+        published_borders: place events in frames as PMAM's code does.
+
+    Raises:
+        ValueError: there is no such clip, or the cached inputs are another encoder's.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: Iterable[IndexRow],
+        encoder: FrameEncoder,
+        *,
+        batch: Mapping[str, int],
+        crop_s: float,
+        seed: int,
+        cached_inputs: str | None,
+        published_borders: bool = False,
+    ) -> None:
+        self.groups: dict[str, list[IndexRow]] = {subset: [] for subset in batch}
+        for row in rows:
+            if row.subset in self.groups:
+                self.groups[row.subset].append(row)
+        sizes = {
+            name: Group(size=len(members), per_batch=batch[name])
+            for name, members in self.groups.items()
+        }
+        self.order = BatchOrder(sizes, seed)
+        cached = None if cached_inputs is None else open_frames(cached_inputs)
+        self.reader = ExampleReader(
+            dataset, encoder, crop_s, cached, seed, published_borders=published_borders
+        )
+
+    def rows(self, step: int, rank: int = 0, world: int = 1) -> list[IndexRow]:
+        """The clips that a worker takes at a step; by default, those of all workers."""
+        chosen = self.order.batch(step, rank, world)
+        return [self.groups[name][index] for name in chosen for index in chosen[name]]
+
+    def read(self, step: int, rank: int, world: int) -> list[Example]:
+        """Their crops."""
+        return [self.reader.read(row, step) for row in self.rows(step, rank, world)]

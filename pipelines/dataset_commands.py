@@ -1,0 +1,168 @@
+"""The commands on whole datasets: verify, and reindex with its four kinds."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
+
+from cluster.session import session
+from pipelines.commands import Dataset, Flag, Flat, Out
+from pipelines.derived import NewDataset, print_derived
+from pipelines.reindex import reindex_filter, reindex_labels, reindex_merge
+from pipelines.reindex_foreign import ForeignDataset, reindex_foreign
+from pipelines.verified import repair_dataset, verify_dataset
+from shards.foreign import ForeignSettings
+from shards.relabel import RelabelSettings
+
+Words = Positional[tuple[str, ...]]  # the last one is OUT, as in cp
+
+
+def verify(
+    dataset: Dataset, decode: float = 1.0, repair: Flag = False, drop_lost: Flag = False
+) -> None:
+    """Check a dataset: sizes, checksums, tar structure, labels, and that audio decodes.
+
+    Ends with status 0 where it is whole, 1 where something is wrong, which is listed, and 2
+    where there is no dataset to read. --repair rebuilds a lost or damaged manifest and index
+    from the tars, and writes damaged shards anew from their whole clips; replaced files go to
+    DATASET/damaged. Shards outside the dataset are never changed.
+
+    Args:
+        dataset: Folder of the dataset.
+        decode: Share of the clips whose audio is decoded, 0 to 1.
+        repair: Rebuild what can be rebuilt, then check again.
+        drop_lost: With --repair: leave lost clips out of a new index.
+    """
+    if drop_lost and not repair:
+        raise ValueError("--drop-lost without --repair; give both, or neither")
+    if repair:
+        repair_dataset(dataset, drop=drop_lost)
+    verify_dataset(dataset, decode)
+
+
+def foreign(
+    paths: Annotated[Words, tyro.conf.arg(metavar="SHARD... OUT")],
+    rule: Annotated[ForeignSettings, Flat] = ForeignSettings(),
+    settings: Annotated[ForeignDataset, Flat] = ForeignDataset(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Index WebDataset tars of anybody's where they are: no byte of them is moved.
+
+    SHARD is a tar, a folder of tars, or a list such as s3://bucket/train-{000..120}.tar. Labels
+    come from the members beside the audio: JSON with events (onset, offset, label), labels,
+    label, tags, subset; else cls, the number of a class. A text goes to meta.text.
+
+    Args:
+        paths: Tars, folders or lists, and last the folder of the new dataset.
+        rule: How members become clips.
+        settings: Name, licence, copies.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    if len(paths) < 2:
+        raise ValueError("expected shards and the folder of the new dataset: SHARD... OUT")
+    *shards, out = paths
+    with session(address):
+        print_derived(reindex_foreign(shards, out, rule, settings, fresh=fresh))
+
+
+def labels(
+    dataset: Dataset,
+    out: Out,
+    table: tuple[str, ...] = (),
+    mapping: str | None = None,
+    subsets: str | None = None,
+    rule: Annotated[RelabelSettings, Flat] = RelabelSettings(),
+    settings: Annotated[NewDataset, Flat] = NewDataset(),
+    fresh: Flag = False,
+) -> None:
+    """Give a dataset's audio other labels, classes or subsets, in a new dataset.
+
+    Tables are TSV, CSV or JSONL; the column filename is a clip's id, with or without folders
+    and suffix.
+
+    Args:
+        dataset: Folder of the dataset, which stays as it is.
+        out: Folder of the new dataset.
+        table: Labels: filename, onset, offset, event_label, or filename, event_labels.
+        mapping: From old to new labels: old, new. Several rows of one old label give several.
+        subsets: filename, subset and, if wanted, fold.
+        rule: What becomes of clips and labels that the tables do not list.
+        settings: Name, and whether shards are named relative to the new dataset.
+        fresh: Start over instead of continuing.
+    """
+    tables = {"tables": table, "mapping": mapping, "subsets": subsets}
+    print_derived(reindex_labels(dataset, out, rule, settings, **tables, fresh=fresh))
+
+
+def merge(
+    paths: Annotated[Words, tyro.conf.arg(metavar="DATASET... OUT")],
+    prefixes: tuple[str, ...] = (),
+    licence: str | None = None,
+    settings: Annotated[NewDataset, Flat] = NewDataset(),
+    fresh: Flag = False,
+) -> None:
+    """Make one dataset of several; no byte of audio is moved.
+
+    Args:
+        paths: Folders of the datasets, and last that of the new one.
+        prefixes: One per dataset, before its clips' ids: needed where two share an id.
+        licence: Of all recordings; by default the licences of all.
+        settings: Name, and whether shards are named relative to the new dataset.
+        fresh: Start over instead of continuing.
+    """
+    if len(paths) < 3:
+        raise ValueError("expected two datasets and the folder of the new one: DATASET... OUT")
+    *datasets, out = paths
+    options = {"prefixes": prefixes, "licence": licence}
+    print_derived(reindex_merge(datasets, out, settings, **options, fresh=fresh))
+
+
+def filter_(
+    dataset: Dataset,
+    out: Out,
+    where: str | None = None,
+    list: str | None = None,
+    settings: Annotated[NewDataset, Flat] = NewDataset(),
+    fresh: Flag = False,
+) -> None:
+    """Take some clips of a dataset, in a new dataset; no byte of audio is moved.
+
+    An expression such as 'subset == "weak" and duration_s > 5 and "Dog" in weak' names the
+    columns of the index (key, source_id, subset, recording, fold, codec, sample_rate_hz,
+    channels, num_samples, weak, events, checksum ...), duration_s, labels (all of a clip) and
+    metadata (meta.snr_db < 3). It knows and, or, not, in, comparisons, + - * / of numbers, and
+    len, lower, startswith, endswith. What a clip lacks is None.
+
+    Args:
+        dataset: Folder of the dataset, which stays as it is.
+        out: Folder of the new dataset.
+        where: The expression.
+        list: File with one clip id a line, or a table with the column filename.
+        settings: Name, and whether shards are named relative to the new dataset.
+        fresh: Start over instead of continuing.
+    """
+    print_derived(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))
+
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "foreign": foreign,
+    "labels": labels,
+    "merge": merge,
+    "filter": filter_,
+}
+
+
+def reindex(arguments: Sequence[str]) -> None:
+    """Make a dataset over audio that stays where it is."""
+    tyro.extras.subcommand_cli_from_dict(
+        KINDS,
+        prog="pmam reindex",
+        description=reindex.__doc__,
+        args=[*arguments] or ["--help"],
+    )
+
+
+reindex.parses_itself = True  # type: ignore[attr-defined]

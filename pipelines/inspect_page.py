@@ -1,0 +1,210 @@
+"""An inspection as one HTML page that needs nothing else; all text of the dataset is escaped."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from shards.finding import Finding
+
+from pipelines.inspect_pictures import DRAWN, histogram
+from shards.inspection import Inspection
+from shards.label_counts import LabelCount
+
+SHOWN_EXAMPLES = 30  # per finding; inspect.json names more
+SHOWN_LABELS = 40  # before the list folds
+
+# Nothing is loaded and nothing runs, whatever a label says.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #1a202c; max-width: 70rem; margin: 2rem auto;
+  padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+.lead { color: #4a5568; margin-top: .2rem; }
+.finding { border-left: .35rem solid; padding: .5rem .9rem; margin: .6rem 0; background: #f7fafc; }
+.serious { border-color: #c53030; } .warning { border-color: #dd6b20; }
+.note { border-color: #718096; }
+.finding b.severity { text-transform: uppercase; font-size: .72rem; letter-spacing: .05em; }
+.serious b.severity { color: #c53030; } .warning b.severity { color: #b7500f; }
+.note b.severity { color: #4a5568; }
+.what { font-weight: 600; } .finding p { margin: .15rem 0; }
+summary { cursor: pointer; color: #2b6cb0; }
+ul { margin: .3rem 0; } li, td { overflow-wrap: anywhere; }
+table { border-collapse: collapse; } .scroll { overflow-x: auto; }
+th, td { text-align: right; padding: .2rem .7rem; border-bottom: 1px solid #e2e8f0; }
+th:first-child, td:first-child { text-align: left; }
+th { font-weight: 600; color: #4a5568; }
+.pictures { display: flex; flex-wrap: wrap; gap: .5rem; }
+.pictures img { width: 21.5rem; max-width: 100%; }
+.bar { display: inline-block; height: .7rem; background: #2b6cb0; vertical-align: middle; }
+td.bars { text-align: left; width: 12rem; }
+"""
+
+
+def page(found: Inspection) -> str:
+    """The whole page."""
+    title = f"Inspection of {escape(found.name)}"
+    classes = _counted(len(found.classes), "class", "classes")
+    lead = f"{_counted(found.clips, 'clip', 'clips')}, {_hours(found.hours)}, {classes}"
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title><style>{STYLE}</style></head><body>",
+            f"<h1>{title}</h1>",
+            f'<p class="lead">{lead}; licence: {escape(found.licence)}</p>',
+            *_findings(found.findings),
+            *_subsets(found),
+            *_formats(found),
+            *_pictures(found),
+            *_labels(found.labels),
+            *_polyphony(found),
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def _findings(findings: Sequence[Finding]) -> Iterable[str]:
+    yield "<h2>Findings</h2>"
+    if not findings:
+        yield "<p>Nothing doubtful was found.</p>"
+    for finding in findings:
+        shown = finding.examples[:SHOWN_EXAMPLES]
+        more = finding.count - len(shown)
+        items = "".join(f"<li>{escape(example)}</li>" for example in shown)
+        rest = (
+            f"<li>... and {more} more: see inspect.json and measured/levels/</li>" if more else ""
+        )
+        yield (
+            f'<div class="finding {finding.severity}">'
+            f'<p><b class="severity">{finding.severity}</b> '
+            f'<span class="what">{escape(finding.what)}: {finding.count}</span></p>'
+            f"<p>{escape(finding.advice)}</p>"
+            f"<details><summary>which</summary><ul>{items}{rest}</ul></details></div>"
+        )
+
+
+def _subsets(found: Inspection) -> Iterable[str]:
+    yield "<h2>Subsets</h2>"
+    yield _table(
+        ("subset", "clips", "length", "with events", "with weak labels", "events", "recordings"),
+        (
+            (
+                row.subset,
+                f"{row.clips}",
+                _hours(row.hours),
+                f"{row.strong}",
+                f"{row.weak}",
+                f"{row.events}",
+                "unknown" if row.recordings is None else f"{row.recordings}",
+            )
+            for row in found.subsets
+        ),
+    )
+
+
+def _formats(found: Inspection) -> Iterable[str]:
+    yield "<h2>Formats</h2>"
+    yield _table(
+        ("codec", "rate (Hz)", "channels", "clips", "length"),
+        (
+            (
+                row.codec,
+                f"{row.sample_rate_hz}",
+                f"{row.channels}",
+                f"{row.clips}",
+                _hours(row.hours),
+            )
+            for row in found.formats
+        ),
+    )
+
+
+def _pictures(found: Inspection) -> Iterable[str]:
+    yield '<h2>Histograms</h2><div class="pictures">'
+    for name, (title, unit) in DRAWN.items():
+        if name in found.distributions:
+            source = histogram(found.distributions[name], name)
+            yield f'<img src="{source}" alt="{title} in {unit}: a histogram">'
+    yield "</div>"
+
+
+def _labels(labels: Sequence[LabelCount]) -> Iterable[str]:
+    yield "<h2>Labels</h2>"
+    if not labels:
+        yield "<p>Nothing is labelled.</p>"
+        return
+    by_label: dict[str, list[LabelCount]] = defaultdict(list)
+    for count in labels:
+        by_label[count.label].append(count)
+    most = max(sum(map(_clips, counts)) for counts in by_label.values())
+    rows = [row for counts in by_label.values() for row in _label_rows(counts, most)]
+    head = ("label", "subset", "clips", "", "events", "seconds", "median (s)")
+    names = list(by_label)[:SHOWN_LABELS]
+    first = sum(len(by_label[name]) for name in names)
+    yield _table(head, rows[:first], bars=3)
+    if len(by_label) > SHOWN_LABELS:
+        rest = len(by_label) - SHOWN_LABELS
+        yield f"<details><summary>{rest} rarer labels</summary>"
+        yield f"{_table(head, rows[first:], bars=3)}</details>"
+
+
+def _label_rows(counts: Sequence[LabelCount], most: int) -> Iterable[tuple[str, ...]]:
+    for number, count in enumerate(counts):
+        yield (
+            (count.label or "(empty)") if number == 0 else "",
+            count.subset,
+            f"{_clips(count)}",
+            f"{_clips(count) / most:.4f}",
+            f"{count.events}" if count.events else "",
+            f"{count.seconds:.1f}" if count.events else "",
+            "" if count.median_s is None else f"{count.median_s:.3f}",
+        )
+
+
+def _clips(count: LabelCount) -> int:
+    return max(count.strong_clips, count.weak_clips)
+
+
+def _polyphony(found: Inspection) -> Iterable[str]:
+    if not found.polyphony:
+        return
+    yield "<h2>Overlap</h2><p>Share of the labelled time with so many events at a time.</p>"
+    yield _table(
+        ("subset", "labelled (s)", "1 event", "2 events", "3 or more", "no event (s)"),
+        (
+            (
+                row.subset,
+                f"{sum(row.seconds[1:]):.1f}",
+                *(f"{row.share(events):.1%}" for events in (1, 2, 3)),
+                f"{row.seconds[0]:.1f}",
+            )
+            for row in found.polyphony
+        ),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], bars: int | None = None) -> str:
+    """A table of escaped cells; the column `bars` holds lengths from 0 to 1."""
+
+    def cell(number: int, text: str) -> str:
+        if number == bars:
+            width = 12 * float(text)
+            return f'<td class="bars"><span class="bar" style="width:{width:.2f}rem"></span></td>'
+        return f"<td>{escape(text)}</td>"
+
+    lines = [f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>"]
+    for row in rows:
+        lines.append(f"<tr>{''.join(cell(*numbered) for numbered in enumerate(row))}</tr>")
+    return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2f} h" if hours >= 1 else f"{hours * 60:.2f} min"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"

@@ -1,0 +1,239 @@
+"""reindex: new labels, selections and unions of datasets, and no byte of audio moves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cluster.storage import absolute
+from pipelines.derived import NewDataset, Recorded, write_derived
+from pipelines.ledger import Stage, run_stage
+from pipelines.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
+from shards.filters import compile_filter
+from shards.index import IndexRow
+from shards.manifest import Manifest
+from shards.merge import Part, merge
+from shards.places import refer
+from shards.relabel import (
+    RelabelError,
+    RelabelSettings,
+    by_clip,
+    class_list,
+    with_labels,
+    with_mapping,
+    with_subsets,
+)
+from shards.sources.tables import TABLE_SUFFIXES, Row, read_table, read_text
+
+Rows = list[IndexRow]
+# From the old rows to the new ones; what else to record goes to the second argument.
+Change = Callable[[Rows, dict[str, Any]], Rows]
+Classes = Callable[[Rows, Manifest], tuple[str, ...] | None]
+
+
+def reindex_labels(
+    dataset: str,
+    out: str,
+    rule: RelabelSettings,
+    settings: NewDataset,
+    *,
+    tables: Sequence[str] = (),
+    mapping: str | None = None,
+    subsets: str | None = None,
+    fresh: bool = False,
+) -> str:
+    """New labels, classes or subsets over the same audio; returns the URL of the new dataset.
+
+    Args:
+        dataset: the old dataset, which stays as it is.
+        out: the folder of the new one.
+        rule: what becomes of clips and labels that the tables do not list.
+        settings: name and form of the shards' URLs.
+        tables: label tables (filename, onset, offset, event_label or filename, event_labels).
+        mapping: a table `old, new` of labels.
+        subsets: a table `filename, subset` and, if wanted, `fold`.
+        fresh: start over.
+
+    Raises:
+        RelabelError: labels do not fit the dataset.
+    """
+    if not tables and not mapping and not subsets and not rule.classes:
+        raise RelabelError("nothing to change: give --table, --mapping, --subsets or --classes")
+
+    def change(rows: Rows, notes: dict[str, Any]) -> Rows:
+        if tables:
+            table = [row for url in tables for row in _table(url, ("filename",))]
+            listed, notes["missing"] = by_clip(rows, table)
+            notes["labelled"] = len(listed)
+            rows = with_labels(rows, listed, rule)
+        if mapping:
+            rows = with_mapping(rows, _table(mapping, ("old", "new")), rule)
+        if subsets:
+            listed, _ = by_clip(rows, _table(subsets, ("filename",)))
+            rows = with_subsets(rows, listed)
+        return rows
+
+    def classes(rows: Rows, manifest: Manifest) -> tuple[str, ...] | None:
+        return class_list(rows, rule.classes, None if tables or mapping else manifest.classes)
+
+    files = {
+        f"{kind} {number}": file_fingerprint(url)
+        for kind, urls in (("table", tables), ("mapping", [mapping]), ("subsets", [subsets]))
+        for number, url in enumerate(urls)
+        if url
+    }
+    return _derive("labels", dataset, out, rule, settings, change, classes, files, fresh)
+
+
+def reindex_filter(
+    dataset: str,
+    out: str,
+    settings: NewDataset,
+    *,
+    where: str | None = None,
+    listed: str | None = None,
+    fresh: bool = False,
+) -> str:
+    """Some of a dataset's clips; returns the URL of the new dataset.
+
+    Args:
+        dataset: the old dataset, which stays as it is.
+        out: the folder of the new one.
+        settings: name and form of the shards' URLs.
+        where: an expression, see `shards.filters`.
+        listed: a table with the column `filename`, or a text file with one clip id a line.
+        fresh: start over.
+
+    Raises:
+        FilterError: the expression is not understood.
+        RelabelError: no clip is left, or none is listed.
+    """
+    if (where is None) == (listed is None):
+        raise RelabelError("give either --where EXPRESSION or --list FILE")
+    test = compile_filter(where) if where is not None else None
+
+    def change(rows: Rows, notes: dict[str, Any]) -> Rows:
+        if test is not None:
+            kept = [row for row in rows if test(row)]
+        else:
+            found, notes["missing"] = by_clip(rows, _id_rows(str(listed)))
+            kept = [row for row in rows if row.source_id in found]
+        if not kept:
+            raise RelabelError(f"filter {where!r}: no clip of {len(rows)} is left; loosen it")
+        return kept
+
+    def classes(rows: Rows, manifest: Manifest) -> tuple[str, ...] | None:
+        return manifest.classes
+
+    files = {"list": file_fingerprint(listed)} if listed else {}
+    rule = {"where": where}
+    return _derive("filter", dataset, out, rule, settings, change, classes, files, fresh)
+
+
+def reindex_merge(
+    datasets: Sequence[str],
+    out: str,
+    settings: NewDataset,
+    *,
+    prefixes: Sequence[str] = (),
+    licence: str | None = None,
+    fresh: bool = False,
+) -> str:
+    """Several datasets as one; returns its URL.
+
+    Args:
+        datasets: what to merge; they stay as they are.
+        out: the folder of the new dataset.
+        settings: name and form of the shards' URLs.
+        prefixes: one per dataset, which go before its clips' ids and recordings.
+        licence: of all recordings; by default the licences of all datasets.
+        fresh: start over.
+
+    Raises:
+        DatasetError: a clip's id is in two of them.
+    """
+    out, urls = absolute(out), [absolute(url) for url in datasets]
+    if len(urls) < 2 or len(prefixes) not in (0, len(urls)):
+        raise RelabelError(
+            f"got {len(urls)} datasets and {len(prefixes)} prefixes; expected two datasets or "
+            "more, and no prefix or one for each"
+        )
+
+    def work(stage: Stage) -> dict[str, Any]:
+        opened = [open_dataset(url) for url in urls]
+        parts = [
+            Part(
+                name=url,
+                rows=dataset.rows,
+                shards=refer(dataset.manifest.shards, url, out, relative=settings.relative),
+                classes=dataset.manifest.classes,
+                prefix=prefixes[number] if prefixes else "",
+            )
+            for number, (url, dataset) in enumerate(zip(urls, opened, strict=True))
+        ]
+        merged = merge(parts)
+        names = dict.fromkeys(dataset.manifest.name for dataset in opened)
+        licences = dict.fromkeys(dataset.manifest.licence for dataset in opened)
+        result = write_derived(
+            stage,
+            merged.rows,
+            merged.shards,
+            name=settings.name or "+".join(names),
+            licence=licence or ", ".join(licences),
+            classes=merged.classes,
+        )
+        same = f"{merged.same_audio} clips have the same audio as another one"
+        return {**result, "notes": [same] if merged.same_audio else []}
+
+    rule = {"prefixes": list(prefixes), "licence": licence}
+    recorded = Recorded(rule=rule, dataset=settings)
+    inputs = {f"dataset {n} {url}": dataset_fingerprint(url) for n, url in enumerate(urls)}
+    run_stage("reindex-merge", out, work, settings=recorded, inputs=inputs, fresh=fresh)
+    return out
+
+
+def _derive(
+    what: str,
+    dataset_url: str,
+    out: str,
+    rule: Any,
+    settings: NewDataset,
+    change: Change,
+    classes: Classes,
+    files: Mapping[str, str],
+    fresh: bool,
+) -> str:
+    dataset_url, out = absolute(dataset_url), absolute(out)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        dataset = open_dataset(dataset_url)
+        manifest = dataset.manifest
+        notes: dict[str, Any] = {}
+        rows = change(dataset.rows, notes)
+        result = write_derived(
+            stage,
+            rows,
+            refer(manifest.shards, dataset_url, out, relative=settings.relative),
+            name=settings.name or manifest.name,
+            licence=manifest.licence,
+            classes=classes(rows, manifest),
+        )
+        left = f"{len(rows)} of {len(dataset.rows)} clips"
+        return {**result, **notes, "notes": [left] if len(rows) < len(dataset.rows) else []}
+
+    inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
+    recorded = Recorded(rule=rule, dataset=settings)
+    run_stage(f"reindex-{what}", out, work, settings=recorded, inputs=inputs, fresh=fresh)
+    return out
+
+
+def _table(url: str, columns: Sequence[str]) -> list[Row]:
+    parent, _, name = absolute(url).rpartition("/")
+    return read_table(store(parent or "/"), name, columns)
+
+
+def _id_rows(url: str) -> list[Row]:
+    """A list of clips as rows with `filename`."""
+    parent, _, name = absolute(url).rpartition("/")
+    if name.endswith(TABLE_SUFFIXES):
+        return _table(url, ("filename",))
+    lines = read_text(store(parent or "/"), name).splitlines()
+    return [{"filename": line.strip()} for line in lines if line.strip()]

@@ -1,0 +1,168 @@
+"""reindex foreign: an index over WebDataset tars of anybody's, where they are."""
+
+import gzip
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from cluster.storage import absolute
+from pipelines.derived import NewDataset, Recorded, write_derived
+from pipelines.jobs import Part, Plan, run_parts
+from pipelines.ledger import Stage, run_stage
+from pipelines.urls import store
+from shards.foreign import ForeignError, ForeignSettings, index_shard
+from shards.places import relative_url, shard_names
+from shards.relabel import class_list
+from shards.shard_urls import expand_braces
+from shards.tar_scan import GZIP_MAGIC
+from shards.writer import WrittenShard
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignDataset(NewDataset):
+    """What an index over foreign shards needs besides the rule for their members."""
+
+    # Of the recordings.
+    licence: str = "unknown"
+    # Write plain copies of gzipped tars into the new dataset: gzip has no byte ranges.
+    unpack: bool = False
+
+
+class _Indexer:
+    """Indexes one foreign tar, in one pass over its bytes."""
+
+    def __init__(self, out: str, rule: ForeignSettings, unpack: bool) -> None:
+        self.out, self.rule, self.unpack = store(out), rule, unpack
+
+    def __call__(self, plan: Plan) -> Part:
+        url, name = plan["url"], plan["name"]
+        parent, _, base = url.rpartition("/")
+        folder = store(parent or "/")
+        with folder.open(base) as file:
+            packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            file.seek(0)
+            if not packed:
+                found = index_shard(cast(BinaryIO, file), url, name, self.rule)
+                return {"outputs": [], "written": found.to_json(), "url": url}
+            if not self.unpack:
+                raise ForeignError(
+                    f"{url}: compressed with gzip, which has no byte ranges; give --unpack to "
+                    "write plain copies into the new dataset"
+                )
+            return self._unpacked(cast(BinaryIO, file), url, name)
+
+    def _unpacked(self, file: BinaryIO, url: str, name: str) -> Part:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "shard.tar"
+            try:
+                with gzip.open(file) as packed, path.open("wb") as plain:
+                    while block := packed.read(COPY_BYTES):
+                        plain.write(block)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise ForeignError(f"{url}: damaged gzip ({error}); copy it again") from error
+            with path.open("rb") as unpacked:
+                found = index_shard(unpacked, url, name, self.rule)
+            stored = self.out.publish(name, path)
+        written = found.stored_as(stored).to_json()
+        return {"outputs": [stored], "written": written, "url": None}
+
+
+def reindex_foreign(
+    shards: Sequence[str],
+    out: str,
+    rule: ForeignSettings,
+    settings: ForeignDataset,
+    *,
+    fresh: bool = False,
+) -> str:
+    """Index WebDataset tars of anybody's; returns the URL of the new dataset.
+
+    Args:
+        shards: tars, folders of tars, or lists with braces, local or at URLs.
+        out: the folder of the new dataset.
+        rule: how members become clips.
+        settings: name, licence, copies.
+        fresh: start over.
+
+    Raises:
+        ForeignError: no tar is there, or one cannot be indexed.
+    """
+    out = absolute(out)
+    urls = shard_list(shards)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        names = shard_names(urls)
+        plans = {
+            PurePosixPath(name).stem: {"url": url, "name": name}
+            for url, name in zip(urls, names, strict=True)
+        }
+        parts = run_parts(
+            stage,
+            plans,
+            _Indexer,
+            {"out": out, "rule": rule, "unpack": settings.unpack},
+            weights=dict.fromkeys(plans, 1),
+            unit="shards",
+        )
+        found = [(WrittenShard.from_json(part["written"]), part["url"]) for part in parts]
+        rows = [row for shard, _ in found for row in shard.rows]
+        skipped = [entry for shard, _ in found for entry in shard.skipped]
+        if not rows:
+            why = f", such as {skipped[0].source_id}: {skipped[0].reason}" if skipped else ""
+            raise ForeignError(f"{urls[0]}: no clip in {len(urls)} shards{why}")
+        # A plain copy in the dataset keeps its foreign members: it is named by URL too.
+        entries = [
+            replace(shard.entry, url=_address(url, out, settings) if url else shard.name)
+            for shard, url in found
+        ]
+        result = write_derived(
+            stage,
+            rows,
+            entries,
+            name=settings.name or "dataset",
+            licence=settings.licence,
+            classes=class_list(rows, rule.classes, None),
+        )
+        return {**result, "skipped": [list(entry) for entry in skipped]}
+
+    inputs = {url: _size_and_time(url) for url in urls}
+    recorded = Recorded(rule=rule, dataset=settings)
+    run_stage("reindex-foreign", out, work, settings=recorded, inputs=inputs, fresh=fresh)
+    return out
+
+
+def shard_list(shards: Sequence[str]) -> list[str]:
+    """Absolute URLs of all tars that some words name."""
+    urls: list[str] = []
+    for word in shards:
+        for url in map(absolute, expand_braces(word)):
+            if url.endswith(TAR_SUFFIXES):
+                urls.append(url)
+            else:
+                below = [n for n in store(url).names() if n.endswith(TAR_SUFFIXES)]
+                if not below:
+                    raise ForeignError(f"{url}: no tars there; expected .tar, .tar.gz or .tgz")
+                urls += [f"{url}/{name}" for name in below]
+    if doubled := [url for url, count in Counter(urls).items() if count > 1]:
+        raise ForeignError(f"{doubled[0]}: given twice; expected each shard once")
+    return urls
+
+
+def _address(url: str, out: str, settings: NewDataset) -> str:
+    return relative_url(url, out) if settings.relative else url
+
+
+def _size_and_time(url: str) -> str:
+    parent, _, name = url.rpartition("/")
+    folder = store(parent or "/")
+    if folder.size(name) is None:
+        raise ForeignError(f"{url}: no such file; check the path")
+    info = folder.filesystem.get_file_info(folder.path(name))
+    return f"{info.size} {info.mtime_ns}"

@@ -1,0 +1,63 @@
+"""What `pmam verify` does and prints: repairs, problems, and the status that tells."""
+
+import json
+from typing import Any
+
+from pipelines.ledger import PLAN
+from pipelines.progress import bar
+from pipelines.report import SHOWN, output
+from pipelines.urls import store
+from shards.manifest import read_manifest
+from shards.repair import repair
+from shards.store import Store
+from shards.verify import verify
+
+
+def verify_dataset(url: str, decode: float) -> None:
+    """Problems of a dataset, one a line; ends with status 1 where there are any."""
+    dataset = store(url)
+    shards = len(read_manifest(dataset).shards)
+    with bar("verify (shards)", shards) as advance:
+        report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""), resolve=store)
+    console = output()
+    for problem in report.problems:
+        console.print(str(problem), markup=False)
+    console.print(
+        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems",
+        markup=False,
+    )
+    if not report.ok:
+        raise SystemExit(1)
+
+
+def repair_dataset(url: str, *, drop: bool) -> None:
+    """Repair a dataset; prints what was done and what could not be."""
+    dataset = store(url)
+    planned = _pack_settings(dataset)
+    names = {name: planned[name] for name in ("name", "licence") if name in planned}
+    shards = len([name for name in dataset.names() if name.endswith(".tar")])
+    with bar("repair (shards)", shards) as advance:
+        found = repair(dataset, drop=drop, resolve=store, on_step=lambda _: advance(1), **names)
+    console = output()
+    for line in found.done or ("nothing to rebuild",):
+        console.print(f"repair: {line}", markup=False)
+    if not found.lost:
+        return
+    if found.dropped:
+        what = "left out of the new index"
+    else:
+        what = "copy their shard again or pack the source again, or give --drop-lost"
+    console.print(f"repair: {len(found.lost)} clips are lost; {what}", markup=False)
+    for source_id in found.lost[:SHOWN]:
+        console.print(f"  {source_id}", markup=False)
+    if len(found.lost) > SHOWN:
+        console.print("  ...", markup=False)
+
+
+def _pack_settings(dataset: Store) -> dict[str, Any]:
+    """What `pmam pack` was asked for there; the name and the licence are in no tar."""
+    try:
+        settings = json.loads(dataset.read(PLAN))["settings"]
+        return {name: value for name, value in settings.items() if isinstance(value, str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

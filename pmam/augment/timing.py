@@ -1,0 +1,46 @@
+"""What moves sounds in time, and their labels with them: circular shifts and silenced stretches."""
+
+import torch
+from torch import Tensor
+
+
+def draw_shifts(clips: int, deviation: float, unit: int, generator: torch.Generator) -> Tensor:
+    """Shifts `(clips,)` of normal length in input frames, multiples of `unit`."""
+    return (torch.randn(clips, generator=generator) * deviation / unit).trunc().long() * unit
+
+
+def pooled_shifts(shifts: Tensor, unit: int) -> Tensor:
+    """Shifts of a sequence that is `unit` times shorter, towards zero."""
+    return torch.div(shifts, unit, rounding_mode="trunc")
+
+
+def frame_shift(x: Tensor, shifts: Tensor, held: Tensor | None = None) -> Tensor:
+    """Turn each clip of `x (B, T, channels)` by `shifts (B,)` frames, to later times if positive.
+
+    What leaves at one end comes in at the other. `held (B,)` says how many frames hold audio: only
+    those turn, so that padding stays at the end.
+    """
+    batch, frames, channels = x.shape
+    length = torch.full((batch,), frames) if held is None else held
+    length = length.to(x.device).clamp_min(1)[:, None]
+    time = torch.arange(frames, device=x.device)[None]
+    source = torch.where(time < length, (time - shifts.to(x.device)[:, None]) % length, time)
+    return x.gather(1, source[..., None].expand(batch, frames, channels))
+
+
+def draw_spans(clips: int, size: int, most: int, generator: torch.Generator) -> Tensor:
+    """First and end `(clips, 2)` of spans of 0 to `most` of `size` places (arXiv 1904.08779)."""
+    width = torch.randint(min(most, size) + 1, (clips,), generator=generator)
+    first = (torch.rand(clips, generator=generator) * (size - width + 1)).long()
+    return torch.stack([first, first + width], dim=1)
+
+
+def inside(spans: Tensor, size: int) -> Tensor:
+    """`(B, size)`, true from the first place of each span to before its end."""
+    place = torch.arange(size, device=spans.device)[None]
+    return (place >= spans[:, :1]) & (place < spans[:, 1:])
+
+
+def time_mask(x: Tensor, spans: Tensor) -> Tensor:
+    """`x (B, T, channels)` with 0 in the frames of each clip's span `(B, 2)`."""
+    return x.masked_fill(inside(spans.to(x.device), x.shape[1])[..., None], 0.0)

@@ -1,0 +1,136 @@
+"""Events as boxes with one confidence each, found where scores change (arXiv 2406.04212).
+
+A threshold on frame scores decides both whether an event is reported and how long it is. A box has
+its length before any threshold is applied, and stands or falls as a whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pmam.postprocess import Scores
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxSettings:
+    """How boxes are found."""
+
+    # Scores are compared over half of this length on either side of a possible border.
+    step_s: float = 0.5
+    # Neighbours become one where the scores between them drop by less than this.
+    merge_drop: float = 0.15
+    # ... or where they are less than so many times the scores between them.
+    merge_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.step_s > 0 or self.merge_drop < 0 or self.merge_ratio < 1:
+            raise ValueError(
+                f"boxes with step {self.step_s} s, merge drop {self.merge_drop}, merge ratio "
+                f"{self.merge_ratio}: expected a positive step, a drop >= 0 and a ratio >= 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """One possible event of one class."""
+
+    first: int  # frame
+    end: int  # the frame after the last
+    confidence: float  # mean score inside
+
+
+def change(scores: Floats, reach: int) -> Floats:
+    """Mean of the `reach` frames after each border minus that of those before: `(frames + 1,)`.
+
+    Outside of the clip nothing sounds.
+    """
+    total = np.concatenate([[0.0], np.cumsum(np.pad(scores, reach))])
+    border = np.arange(len(scores) + 1) + reach
+    after = total[border + reach] - total[border]
+    before = total[border] - total[border - reach]
+    # Rounded: on a plateau the sums must not leave hills.
+    difference: Floats = np.round((after - before) / reach, 9)
+    return difference
+
+
+def turning_points(curve: Floats) -> list[tuple[int, bool]]:
+    """Local maxima (true) and minima (false) in turn; of a flat one the first place."""
+    slope = np.diff(curve)
+    moving = np.flatnonzero(slope)
+    if not len(moving):
+        return []
+    rising = slope[moving] > 0
+    turns = np.flatnonzero(rising[1:] != rising[:-1])
+    ends = [(0, not rising[0]), (int(moving[-1]) + 1, bool(rising[-1]))]
+    inner = [(int(moving[turn]) + 1, bool(rising[turn])) for turn in turns]
+    return [ends[0], *inner, ends[1]]
+
+
+def candidates(scores: Floats, reach: int) -> list[Box]:
+    """From the largest of some rises in a row to the largest of the falls that follow.
+
+    `scores (frames,)` are those of one class.
+    """
+    found: list[Box] = []
+    curve = change(scores, reach)
+    onset: int | None = None
+    offset: int | None = None
+    for border, is_rise in turning_points(curve):
+        if is_rise and curve[border] > 0:
+            if onset is not None and offset is not None:
+                found.append(_box(scores, onset, offset))
+                onset = offset = None
+            if onset is None or curve[border] > curve[onset]:
+                onset = border
+        elif onset is not None and curve[border] < min(0.0, curve[offset] if offset else 0.0):
+            offset = border
+    if onset is not None and offset is not None:
+        found.append(_box(scores, onset, offset))
+    return found
+
+
+def merge(scores: Floats, found: Sequence[Box], settings: BoxSettings) -> list[Box]:
+    """Join neighbours while the shallowest gap between two is shallower than the settings allow."""
+    total = np.concatenate([[0.0], np.cumsum(scores)])
+    first = np.array([box.first for box in found], dtype=np.int64)
+    end = np.array([box.end for box in found], dtype=np.int64)
+    while len(first) > 1:
+        inside = (total[end] - total[first]) / (end - first)
+        gap = (total[first[1:]] - total[end[:-1]]) / (first[1:] - end[:-1])
+        lower = np.minimum(inside[:-1], inside[1:])
+        is_shallow = (lower - gap < settings.merge_drop) | (lower < settings.merge_ratio * gap)
+        if not is_shallow.any():
+            break
+        at = int(np.where(is_shallow, lower - gap, np.inf).argmin())
+        first, end = np.delete(first, at + 1), np.delete(end, at)
+    return [_box(scores, int(a), int(b)) for a, b in zip(first, end, strict=True)]
+
+
+def find_boxes(scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings) -> list[list[Box]]:
+    """The boxes of each class, in time, from `scores (frames, classes)`."""
+    reach = max(1, round(settings.step_s / 2 / hop_s))
+    columns = np.asarray(scores, np.float64).T
+    return [merge(column, candidates(column, reach), settings) for column in columns]
+
+
+def box_scores(
+    scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings
+) -> npt.NDArray[Scores]:
+    """`scores (frames, classes)` with each box's confidence inside of it and 0 elsewhere.
+
+    Any threshold on these reports whole boxes, so that every metric of frame scores is one of
+    boxes.
+    """
+    flat = np.zeros_like(scores)
+    for column, boxes in enumerate(find_boxes(scores, hop_s, settings)):
+        for box in boxes:
+            flat[box.first : box.end, column] = box.confidence
+    return flat
+
+
+def _box(scores: Floats, first: int, end: int) -> Box:
+    return Box(first=first, end=end, confidence=float(scores[first:end].mean()))

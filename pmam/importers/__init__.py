@@ -1,0 +1,1 @@
+"""What others have published, in our terms: models, prototypes, pseudo labels."""

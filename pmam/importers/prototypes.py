@@ -1,0 +1,47 @@
+"""PMAM's published prototypes (`gmm_means.pt`)."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pmam.checkpoint import CheckpointError
+from pmam.prototypes import Prototypes
+
+
+def import_prototypes(means: Tensor, name: str) -> Prototypes:
+    """Means `(K, D)` alone, as published, which is all that pretraining needs of a mixture.
+
+    Without covariances there are no soft posteriors: those come from the published pseudo labels.
+    `name` stands in errors.
+
+    Raises:
+        CheckpointError: no finite matrix of floating point.
+    """
+    if means.ndim != 2 or not means.is_floating_point() or not bool(torch.isfinite(means).all()):
+        raise CheckpointError(
+            f"{name}: got {means.dtype} of shape {tuple(means.shape)}; expected finite means (K, D)"
+        )
+    means = means.double()
+    weights = torch.full((len(means),), 1 / max(len(means), 1), dtype=torch.double)
+    return Prototypes(kind="kmeans", weights=weights, means=means)
+
+
+def read_prototypes(path: Path) -> Prototypes:
+    """The prototypes of a file that holds a tensor of means, without running code in it.
+
+    Raises:
+        CheckpointError: the file is missing, or holds something else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; give the path of the published means")
+    try:
+        means = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is not its own
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{path}: cannot be read as a tensor ({reason})") from error
+    if not isinstance(means, Tensor):
+        raise CheckpointError(
+            f"{path}: got {type(means).__name__}; expected a tensor of means (K, D)"
+        )
+    return import_prototypes(means, str(path))

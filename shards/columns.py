@@ -1,0 +1,98 @@
+"""The index column by column: what reading needs of millions of clips, without an object each."""
+
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+Ints = npt.NDArray[np.int64]
+RANK_BITS = 512  # of a selection, per count that is kept
+
+
+def read_table(file: pa.NativeFile | BinaryIO) -> pa.Table:
+    """A Parquet file, each column in one piece.
+
+    Read column after column: a million clips take 0.27 GB, and 0.33 GB on the way there, with
+    the file's own bytes; all columns at once take 0.46 GB.
+    """
+    parquet = pq.ParquetFile(file, pre_buffer=False)
+    names = parquet.schema_arrow.names
+    columns = [parquet.read(columns=[name], use_threads=False).column(0) for name in names]
+    table = pa.table([_one_piece(column) for column in columns], schema=parquet.schema_arrow)
+    pa.default_memory_pool().release_unused()  # what decoding took
+    return table
+
+
+class Columns:
+    """Where each clip lies: arrays over the rows of the index, which Arrow's memory backs."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.offset = _numbers(table["offset"])
+        self.size = _numbers(table["size"])
+        self._checksum = _one_piece(table["checksum"])
+        shards = pc.run_end_encode(_one_piece(table["shard"]), run_end_type=pa.int64())
+        self._shards: list[str] = shards.values.to_pylist()
+        self._shard_stops = _numbers(shards.run_ends)
+
+    def shard(self, index: int) -> str:
+        """The name of the shard that a clip lies in."""
+        return self._shards[int(np.searchsorted(self._shard_stops, index, side="right"))]
+
+    def checksum(self, index: int) -> str:
+        """The sha256 of a clip's audio file."""
+        return str(self._checksum[index].as_py())
+
+    def chosen(self, subset: str) -> "Chosen":
+        """The clips of a subset."""
+        column = _one_piece(self.table["subset"])
+        return Chosen(_mask(pc.equal(column, subset)))
+
+
+class Chosen:
+    """Some of the numbers below `len(mask)`, in order, at 1.13 bits for each number there is.
+
+    `chosen[k]` is the k-th of them, for an array of any `k` at once.
+    """
+
+    def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
+        bits = np.packbits(mask)
+        blocks = -(-len(mask) // RANK_BITS)
+        self._bits = np.zeros((blocks, RANK_BITS // 8), np.uint8)
+        self._bits.reshape(-1)[: len(bits)] = bits
+        counts = np.bitwise_count(self._bits).sum(axis=1, dtype=np.int64)
+        self._before = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)  # (blocks + 1,)
+
+    def __len__(self) -> int:
+        return int(self._before[-1])
+
+    def __getitem__(self, ranks: Ints) -> Ints:
+        block = np.searchsorted(self._before, ranks, side="right") - 1
+        bits = np.unpackbits(self._bits[block], axis=1)  # (ranks, RANK_BITS)
+        seen = np.cumsum(bits, axis=1, dtype=np.int64)
+        inside = np.argmax(seen > (ranks - self._before[block])[:, None], axis=1)
+        return np.asarray(block * RANK_BITS + inside, np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return int(self._bits.nbytes + self._before.nbytes)
+
+
+def _one_piece(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _numbers(column: pa.ChunkedArray | pa.Array) -> Ints:
+    # Arrow's own `to_numpy` imports pandas: 45 MB and a second
+    return np.asarray(np.from_dlpack(_one_piece(column)), np.int64)
+
+
+def _mask(values: pa.BooleanArray) -> npt.NDArray[np.bool_]:
+    """Booleans as a byte each, again without pandas."""
+    return np.asarray(np.from_dlpack(values.cast(pa.uint8())), np.bool_)

@@ -1,0 +1,215 @@
+"""Which clips to take, in an expression: `subset == "weak" and duration_s > 5 and "Dog" in weak`.
+
+The grammar is a part of Python's: parsed with `ast`, checked node by node, and turned into
+closures over index rows. Nothing of it is run as Python.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from shards.index import IndexRow
+
+Getter = Callable[[IndexRow], Any]
+MAX_LENGTH = 10_000
+
+
+class FilterError(ValueError):
+    """An expression that cannot be understood or evaluated; the message is one line."""
+
+
+# What an expression may name. `labels` are those of `weak` and of `events`, each once.
+_COLUMNS = (
+    "key",
+    "source_id",
+    "shard",
+    "size",
+    "codec",
+    "sample_rate_hz",
+    "num_samples",
+    "channels",
+    "checksum",
+    "subset",
+    "recording",
+    "fold",
+    "weak",
+    "duration_s",
+    "meta",
+)
+NAMES: Mapping[str, Getter] = {
+    **{name: operator.attrgetter(name) for name in _COLUMNS},
+    "events": lambda row: None if row.events is None else tuple(e.label for e in row.events),
+    "labels": lambda row: tuple(
+        dict.fromkeys([*(row.weak or ()), *(event.label for event in row.events or ())])
+    ),
+}
+FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
+    "len": (1, lambda value: 0 if value is None else len(value)),
+    "lower": (1, lambda text: None if text is None else text.lower()),
+    "startswith": (2, lambda text, start: text is not None and text.startswith(start)),
+    "endswith": (2, lambda text, end: text is not None and text.endswith(end)),
+}
+_ORDERED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def compile_filter(text: str) -> Callable[[IndexRow], bool]:
+    """The expression as a test of index rows.
+
+    Names are the columns of the index, `duration_s`, `labels`, and `meta.x.y` for metadata;
+    `weak` and `events` are the labels in them. Operators: `and or not`, `== != < <= > >=`,
+    `in`, `not in`, `is None`, `+ - * /` of numbers; functions: `len lower startswith
+    endswith`. What a clip does not have is None: it is equal to None alone, nothing is in it,
+    and it is neither less nor greater than anything.
+
+    Raises:
+        FilterError: it is not of this grammar. The test raises it for values that cannot be
+            compared, and names the clip.
+    """
+    try:
+        if len(text) > MAX_LENGTH:
+            raise FilterError(f"got an expression of {len(text)} characters; give --list a file")
+        test = _compiled(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        what = getattr(error, "msg", None) or "nested too deep"
+        raise FilterError(f"filter {text!r}: {what}; expected such as 'subset == \"weak\"'") from (
+            error
+        )
+
+    def check(row: IndexRow) -> bool:
+        try:
+            return bool(test(row))
+        except (TypeError, AttributeError, ArithmeticError) as error:
+            raise FilterError(f"filter {text!r} at clip {row.source_id}: {error}") from error
+
+    return check
+
+
+def _compiled(node: ast.expr) -> Getter:
+    match node:
+        case ast.Constant(value=value) if isinstance(value, str | int | float | None):
+            return lambda row: value
+        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
+            getters = [_compiled(item) for item in items]
+            return lambda row: tuple(getter(row) for getter in getters)
+        case ast.Name(id=name):
+            return _named(name)
+        case ast.Attribute(value=inner, attr=attribute):
+            return _meta_field(_meta_path(inner), attribute)
+        case ast.BoolOp(op=ast.And(), values=parts):
+            tests = [_compiled(part) for part in parts]
+            return lambda row: all(test(row) for test in tests)
+        case ast.BoolOp(values=parts):
+            tests = [_compiled(part) for part in parts]
+            return lambda row: any(test(row) for test in tests)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            test = _compiled(operand)
+            return lambda row: not test(row)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            number = _compiled(operand)
+            return lambda row: _minus(number(row))
+        case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _ARITHMETIC:
+            return _arithmetic(_ARITHMETIC[type(operation)], _compiled(left), _compiled(right))
+        case ast.Compare(left=left, ops=operations, comparators=others):
+            values = [_compiled(value) for value in (left, *others)]
+            tests = [
+                _comparison(operation, values[n], values[n + 1])
+                for n, operation in enumerate(operations)
+            ]
+            return lambda row: all(test(row) for test in tests)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+            return _call(name, arguments)
+    raise FilterError(
+        f"filter: {ast.unparse(node)!r} is not allowed; expected columns, texts, numbers, "
+        "comparisons, and, or, not, in"
+    )
+
+
+def _named(name: str) -> Getter:
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(NAMES)}"
+        raise FilterError(f"filter: unknown name {name!r}; {hint}; texts need quotes")
+    return NAMES[name]
+
+
+def _meta_path(node: ast.expr) -> Getter:
+    match node:
+        case ast.Name(id="meta"):
+            return NAMES["meta"]
+        case ast.Attribute(value=inner, attr=attribute):
+            return _meta_field(_meta_path(inner), attribute)
+    raise FilterError(f"filter: {ast.unparse(node)!r} has no fields; expected such as meta.snr_db")
+
+
+def _meta_field(inner: Getter, name: str) -> Getter:
+    def get(row: IndexRow) -> Any:
+        values = inner(row)
+        return values.get(name) if isinstance(values, Mapping) else None
+
+    return get
+
+
+def _comparison(operation: ast.cmpop, left: Getter, right: Getter) -> Getter:
+    match operation:
+        case ast.Eq() | ast.Is():
+            return lambda row: left(row) == right(row)
+        case ast.NotEq() | ast.IsNot():
+            return lambda row: left(row) != right(row)
+        case ast.In():
+            return lambda row: _contains(right(row), left(row))
+        case ast.NotIn():
+            return lambda row: not _contains(right(row), left(row))
+    compare = _ORDERED[type(operation)]
+
+    def ordered(row: IndexRow) -> bool:
+        a, b = left(row), right(row)
+        return a is not None and b is not None and compare(a, b)
+
+    return ordered
+
+
+def _contains(values: Any, value: Any) -> bool:
+    return values is not None and value in values
+
+
+def _arithmetic(operation: Callable[[Any, Any], Any], left: Getter, right: Getter) -> Getter:
+    def compute(row: IndexRow) -> Any:
+        a, b = left(row), right(row)
+        if a is None or b is None:
+            return None
+        return operation(_number(a), _number(b))  # of numbers alone: "x" * 10**9 is no filter
+
+    return compute
+
+
+def _minus(value: Any) -> Any:
+    return None if value is None else -_number(value)
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, int | float):
+        return value
+    raise TypeError(f"cannot compute with {value!r}; expected a number")
+
+
+def _call(name: str, arguments: list[ast.expr]) -> Getter:
+    count, function = FUNCTIONS.get(name, (-1, None))
+    if function is None:
+        raise FilterError(f"filter: no function {name!r}; expected one of {', '.join(FUNCTIONS)}")
+    if len(arguments) != count:
+        raise FilterError(f"filter: {name} takes {count} values, got {len(arguments)}")
+    getters = [_compiled(argument) for argument in arguments]
+    return lambda row: function(*(getter(row) for getter in getters))

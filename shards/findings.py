@@ -1,0 +1,163 @@
+"""What is doubtful in a dataset, how much it matters, and what to do about it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shards.finding import SEVERITIES, Finding, Needs, finding_of
+from shards.index import IndexRow
+from shards.label_findings import event_findings, label_findings
+from shards.leakage import Group
+
+Columns = Mapping[str, npt.NDArray[Any]]  # of levels, in the order of the rows
+
+CLIPPED_RUN = 3  # samples at full scale in a row: a peak that was scaled to 1 has one or two
+SILENT_SHARE = 0.999
+MOSTLY_SILENT_SHARE = 0.5
+QUIET_DB = -60.0  # RMS
+OFFSET = 0.01  # -40 dBFS
+
+
+def find(
+    rows: Sequence[IndexRow],
+    levels: Columns,
+    classes: Sequence[str] | None,
+    needs: Needs,
+    copies: Sequence[Group],
+    shared: Sequence[Group],
+) -> list[Finding]:
+    """All findings, the most serious first; arguments as in `shards.inspection.inspect`."""
+    found = [
+        *_damaged(rows, levels),
+        *_leaks(copies, shared),
+        *_levels(rows, levels),
+        *event_findings(rows, needs),
+        *label_findings(rows, classes),
+        *_rates(rows, needs),
+    ]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _damaged(rows: Sequence[IndexRow], levels: Columns) -> Iterator[Finding]:
+    yield from finding_of(
+        "serious",
+        "damaged",
+        "Clips that cannot be read or decoded",
+        "Restore the shards, or pack again with --on-error skip; pmam verify tells more.",
+        (
+            f"{row.source_id}: {error}"
+            for row, error in zip(rows, levels["error"], strict=True)
+            if error is not None
+        ),
+    )
+
+
+def _leaks(copies: Sequence[Group], shared: Sequence[Group]) -> Iterator[Finding]:
+    def named(groups: Iterable[Group]) -> Iterator[str]:
+        for group in groups:
+            yield f"{', '.join(group.clips)} ({', '.join(group.subsets)})"
+
+    yield from finding_of(
+        "serious",
+        "duplicate_leak",
+        "The same audio, sample for sample, in subsets or folds that must differ",
+        "Keep each in one subset: what is trained on must not be tested on.",
+        named(group for group in copies if group.leaks),
+    )
+    yield from finding_of(
+        "serious",
+        "recording_leak",
+        "Source recordings with clips in subsets or folds that must differ",
+        "Split by recording: clips of one recording sound alike, and scores come out too high.",
+        (f"{group.of} ({', '.join(group.subsets)})" for group in shared if group.leaks),
+    )
+    yield from finding_of(
+        "warning",
+        "duplicate",
+        "The same audio more than once, sample for sample",
+        "Remove all but one, or be sure that training should see them more often.",
+        named(group for group in copies if not group.leaks),
+    )
+
+
+def _levels(rows: Sequence[IndexRow], levels: Columns) -> Iterator[Finding]:
+    silent = levels["silent_share"] >= SILENT_SHARE  # NaN, for damaged clips, is neither
+    labelled = np.array([bool(row.events or row.weak) for row in rows])
+
+    def clips(chosen: npt.NDArray[np.bool_], of: str, form: str) -> Iterator[str]:
+        for index in np.flatnonzero(chosen).tolist():
+            yield f"{rows[index].source_id}: {form.format(levels[of][index])}"
+
+    yield from finding_of(
+        "serious",
+        "silent_labelled",
+        "Labelled clips that are silent from start to end",
+        "Look for recordings that were replaced by silence; correct the labels or remove them.",
+        clips(silent & labelled, "rms_db", "{:.1f} dBFS"),
+    )
+    yield from finding_of(
+        "warning",
+        "silent",
+        "Unlabelled clips that are silent from start to end",
+        "Remove them if nobody meant them to be: they teach nothing.",
+        clips(silent & ~labelled, "rms_db", "{:.1f} dBFS"),
+    )
+    yield from finding_of(
+        "warning",
+        "quiet",
+        f"Clips whose level is below {QUIET_DB:g} dBFS, but not silent",
+        "Compare their gain with the others': models trained on louder clips may miss them.",
+        clips(~silent & (levels["rms_db"] < QUIET_DB), "rms_db", "{:.1f} dBFS"),
+    )
+    yield from finding_of(
+        "note",
+        "mostly_silent",
+        "Clips of which more than half is silent",
+        "Recordings that were padded to one length? Trim them if their labels have no times.",
+        clips(
+            ~silent & (levels["silent_share"] > MOSTLY_SILENT_SHARE),
+            "silent_share",
+            "{:.0%} silent",
+        ),
+    )
+    yield from finding_of(
+        "warning",
+        "clipped",
+        f"Clipped clips ({CLIPPED_RUN} or more samples in a row at full scale)",
+        "Record at a lower level next time; models cope, but amplitudes there are wrong.",
+        clips(levels["clipped_run"] >= CLIPPED_RUN, "clipped_run", "{:.0f} samples in a row"),
+    )
+    yield from finding_of(
+        "warning",
+        "offset",
+        f"Clips with a constant offset above {OFFSET:g} of full scale",
+        "Remove it with a high-pass filter at a few hertz before packing.",
+        clips(np.abs(levels["offset"]) > OFFSET, "offset", "{:+.4f}"),
+    )
+
+
+def _rates(rows: Sequence[IndexRow], needs: Needs) -> Iterator[Finding]:
+    by_rate: dict[int, list[str]] = defaultdict(list)
+    for row in rows:
+        by_rate[row.sample_rate_hz].append(row.source_id)
+    for rate_hz, clips in sorted(by_rate.items()):
+        what = f"Clips at {rate_hz} Hz, where {needs.encoder} works at {needs.sample_rate_hz} Hz"
+        if rate_hz < needs.sample_rate_hz:
+            yield from finding_of(
+                "warning",
+                "rate_low",
+                f"{what}: they hold nothing above {rate_hz // 2} Hz",
+                "Find the original recordings, or take an encoder of a lower rate.",
+                clips,
+            )
+        elif rate_hz > needs.sample_rate_hz:
+            yield from finding_of(
+                "warning",
+                "rate_high",
+                f"{what}: they are resampled at each reading",
+                f"Pack with --sample-rate-hz {needs.sample_rate_hz} --codec flac to do it once.",
+                clips,
+            )

@@ -1,0 +1,126 @@
+"""Files inside tars as a source's files: `shard.tar!member@offset+size` names a byte range.
+
+The name says all that a reader needs, so that a worker fetches one clip of a remote tar with one
+request, and no tar is unpacked or scanned twice.
+"""
+
+import io
+import re
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from shards.gzip_ranges import GzipRanges
+from shards.store import Store, StoreError
+from shards.tar_scan import Member
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+BUFFER_BYTES = 1 << 16
+_MEMBER = re.compile(
+    r"(?P<tar>.+?\.(tar|tar\.gz|tgz))!(?P<member>.+)@(?P<offset>\d+)\+(?P<size>\d+)", re.DOTALL
+)
+
+
+def member_name(tar: str, member: Member) -> str:
+    """What a `MemberStore` finds the member by."""
+    return f"{tar}!{member.name}@{member.offset}+{member.size}"
+
+
+def is_packed(tar: str) -> bool:
+    """Whether a tar's name says that it is packed by gzip."""
+    return not tar.endswith(".tar")
+
+
+class MemberStore(Store):
+    """A store whose files may also be members of its tars, by the names of `member_name`."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.filesystem, store.root)
+        self._packed: tuple[str, GzipRanges] | None = None  # the one read last: it knows its way
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file or member; None where there is no such file."""
+        found = _MEMBER.fullmatch(name)
+        return super().size(name) if found is None else int(found["size"])
+
+    def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
+        """The bytes `[offset, offset + size)` of a file or member."""
+        found = _MEMBER.fullmatch(name)
+        if found is None:
+            return super().read(name, offset, size)
+        start, length = int(found["offset"]) + offset, int(found["size"]) - offset
+        length = length if size is None else min(length, size)
+        if not is_packed(found["tar"]):
+            return super().read(found["tar"], start, length)
+        file = self._unpacking(found["tar"])
+        file.seek(start)
+        data = file.read(length)
+        if len(data) < length:
+            raise StoreError(f"{self.path(name)}: got {len(data)} of {length} bytes; copy it again")
+        return data
+
+    def open(self, name: str) -> Any:
+        """A file or member for random access."""
+        found = _MEMBER.fullmatch(name)
+        if found is None:
+            return super().open(name)
+        if is_packed(found["tar"]):
+            return pa.BufferReader(self.read(name))
+        return _Range(super().open(found["tar"]), int(found["offset"]), int(found["size"]))
+
+    def open_tar(self, tar: str) -> BinaryIO:
+        """A tar's own bytes, unpacked where it is packed, for one pass over its headers."""
+        if is_packed(tar):
+            return cast(BinaryIO, self._unpacking(tar))
+        file = super().open(tar)
+        return cast(BinaryIO, io.BufferedReader(_Range(file, 0, file.size()), BUFFER_BYTES))
+
+    def _unpacking(self, tar: str) -> GzipRanges:
+        if self._packed is None or self._packed[0] != tar:
+            self._packed = (tar, GzipRanges(cast(BinaryIO, super().open(tar)), self.path(tar)))
+        return self._packed[1]
+
+
+class _Range(io.RawIOBase):
+    """A byte range of a file as a file."""
+
+    def __init__(self, file: pa.NativeFile, offset: int, size: int) -> None:
+        super().__init__()
+        self._file, self._offset, self._size = file, offset, size
+        self._at = 0
+
+    def size(self) -> int:
+        """Its bytes."""
+        return self._size
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes before the next read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Choose the next byte to read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, or less of it at the end of the range."""
+        wanted = max(0, min(len(buffer), self._size - self._at))
+        data = self._file.read_at(wanted, self._offset + self._at) if wanted else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file behind."""
+        if not self.closed:
+            self._file.close()
+        super().close()

@@ -1,0 +1,150 @@
+"""What a dataset is, from its manifest and index, or where these are lost from its tars."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
+
+from shards.foreign import ForeignError, ForeignSettings, index_shard, split_name
+from shards.index import IndexRow, table_to_rows
+from shards.manifest import (
+    SHARD_FOLDER,
+    DatasetError,
+    Manifest,
+    ShardEntry,
+    read_index,
+    read_manifest,
+    totals,
+)
+from shards.relabel import labels_of
+from shards.store import Store
+from shards.tar_scan import TarError, scan_members
+from shards.verify_shard import one_line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """All that a manifest and an index hold, and what had to be done to know it."""
+
+    name: str
+    licence: str
+    classes: tuple[str, ...] | None
+    shards: tuple[ShardEntry, ...]
+    rows: tuple[IndexRow, ...]
+    rebuilt: tuple[str, ...] = ()  # empty = as manifest and index say
+
+
+def describe_dataset(
+    store: Store, name: str, licence: str, on_step: Callable[[str], object]
+) -> Description:
+    """The dataset as its manifest and index say, or as its tars say.
+
+    Args:
+        store: of the dataset.
+        name: where the manifest is lost.
+        licence: where the manifest is lost.
+        on_step: called with a word on what is looked at.
+
+    Raises:
+        DatasetError: the index is lost, and held more than the tars do; or no tar is readable.
+    """
+    manifest: Manifest | None = None
+    try:
+        manifest = read_manifest(store)
+        rows = table_to_rows(read_index(store, manifest.index))
+        if twice := [key for key, n in Counter(row.key for row in rows).items() if n > 1]:
+            raise DatasetError(f"the index has the key {twice[0]!r} twice")
+    except (DatasetError, OSError) as error:
+        return _from_tars(store, manifest, one_line(error), name, licence, on_step)
+    wrong = _inconsistent(manifest, rows)
+    return Description(
+        name=manifest.name,
+        licence=manifest.licence,
+        classes=_with(manifest.classes, rows),
+        shards=manifest.shards,
+        rows=tuple(rows),
+        rebuilt=(f"the manifest follows the index ({wrong})",) if wrong else (),
+    )
+
+
+def _inconsistent(manifest: Manifest, rows: list[IndexRow]) -> str | None:
+    if totals(rows) != manifest.totals:
+        return "other totals"
+    if Counter({s.name: s.clips for s in manifest.shards}) != Counter(row.shard for row in rows):
+        return "other numbers of clips in shards"
+    return "labels without a class" if labels_of(rows) - set(manifest.classes or ()) else None
+
+
+def _with(classes: tuple[str, ...] | None, rows: list[IndexRow]) -> tuple[str, ...] | None:
+    """The classes, and after them labels that are not among them."""
+    labelled = any(row.weak is not None or row.events is not None for row in rows)
+    if classes is None and not labelled:
+        return None
+    return tuple(dict.fromkeys([*(classes or ()), *sorted(labels_of(rows))]))
+
+
+def _from_tars(
+    store: Store,
+    manifest: Manifest | None,
+    reason: str,
+    name: str,
+    licence: str,
+    on_step: Callable[[str], object],
+) -> Description:
+    if manifest is not None and any(shard.url is not None for shard in manifest.shards):
+        raise DatasetError(
+            f"{store.root}: {reason}; the index alone held its labels: make the dataset again "
+            "with pmam reindex"
+        )
+    present = [tar for tar in store.names(SHARD_FOLDER) if tar.endswith(".tar")]
+    known = present if manifest is None else [shard.name for shard in manifest.shards]
+    rows: list[IndexRow] = []
+    shards: list[ShardEntry] = []
+    notes = [f"manifest and index rebuilt from the tars ({reason})"]
+    for tar in known:
+        on_step(tar)
+        if tar not in present:
+            notes.append(f"{tar}: missing, with all its clips")
+            continue
+        entry, of_tar, trouble = _packed_rows(store, tar)
+        notes += [f"{tar}: {what}" for what in trouble]
+        rows += of_tar
+        shards.append(entry)
+    if not rows:
+        raise DatasetError(
+            f"{store.root}: {reason}; and no tar in {SHARD_FOLDER}/ has clips as pmam pack writes "
+            "them: pack the source again, or index foreign tars with pmam reindex foreign"
+        )
+    return Description(
+        name=name if manifest is None else manifest.name,
+        licence=licence if manifest is None else manifest.licence,
+        classes=_with(None if manifest is None else manifest.classes, rows),
+        shards=tuple(shards),
+        rows=tuple(rows),
+        rebuilt=tuple(notes),
+    )
+
+
+def _packed_rows(store: Store, tar: str) -> tuple[ShardEntry, list[IndexRow], list[str]]:
+    """A tar's line in the manifest, its clips that have their JSON, and what is wrong with it."""
+    trouble: list[str] = []
+    described: set[str] = set()
+    with store.open(tar) as file:
+        try:
+            for member in scan_members(cast(BinaryIO, file), tar):
+                key, suffix = split_name(member.name)
+                described |= {key} if suffix == "json" else set()
+        except TarError:
+            pass  # told below, where the tar is read again
+    settings = ForeignSettings(on_error="skip")
+    with store.open(tar) as file:
+        try:
+            found = index_shard(
+                cast(BinaryIO, file), tar, tar, settings, lambda error: trouble.append(str(error))
+            )
+        except ForeignError as error:
+            return ShardEntry(name=tar, size=0, sha256="", clips=0), [], [str(error)]
+    trouble += [f"{entry.source_id}: {entry.reason}" for entry in found.skipped]
+    rows = [row for row in found.rows if row.key in described]
+    trouble += [f"{row.source_id}: no JSON" for row in found.rows if row.key not in described]
+    return replace(found.entry, clips=len(rows)), rows, trouble

@@ -1,0 +1,203 @@
+"""New labels, classes and subsets over the same audio: a new index, and no byte of audio moves."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Literal
+
+from shards.clip import Clip, Event, check_clip
+from shards.index import IndexRow
+from shards.sources.matching import Files, rows_by_file
+from shards.sources.tables import Row, SourceError, event, in_time, integer, split_labels
+
+STRONG, WEAK = ("onset", "offset", "event_label"), "event_labels"
+OLD, NEW = "old", "new"
+
+
+class RelabelError(ValueError):
+    """Labels that do not fit the dataset; the message is one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelabelSettings:
+    """How a new label set goes over a dataset."""
+
+    # Clips that the label table does not list: take their labels away, keep them, or leave the
+    # clips out.
+    others: Literal["unlabel", "keep", "drop"] = "unlabel"
+    # Labels that the mapping does not list: fail, keep them, or take them away.
+    unmapped: Literal["fail", "keep", "drop"] = "fail"
+    # Of the clips that the label table lists; by default as before.
+    subset: str | None = None
+    # The class list; by default all labels that there are, or as before where none changed.
+    classes: tuple[str, ...] | None = None
+
+
+def by_clip(
+    rows: Sequence[IndexRow], table: Iterable[Row]
+) -> tuple[dict[str, list[Row]], list[str]]:
+    """A table's rows by clip id, and the names in it that no clip has.
+
+    The column `filename` is a clip's id, with or without folders and suffix.
+
+    Raises:
+        RelabelError: it names no clip at all.
+    """
+    ids = [row.source_id for row in rows]
+    found, missing = rows_by_file(table, Files(ids, ""))
+    if not found:
+        raise RelabelError(
+            f"the table names no clip of the dataset: got such as {(missing or ['nothing'])[0]!r}, "
+            f"expected such as {ids[0]!r}"
+        )
+    return found, missing
+
+
+def with_labels(
+    rows: Sequence[IndexRow], table: Mapping[str, Sequence[Row]], settings: RelabelSettings
+) -> list[IndexRow]:
+    """Rows with the labels of a table: strong where it has onsets, else weak.
+
+    Raises:
+        SourceError: the table has neither `onset, offset, event_label` nor `event_labels`.
+        ClipError: an event is not inside its clip.
+    """
+    labelled = []
+    for row in rows:
+        cells = table.get(row.source_id)
+        if cells is not None:
+            labelled.append(_labelled(row, cells, settings.subset))
+        elif settings.others == "unlabel":
+            labelled.append(replace(row, weak=None, events=None))
+        elif settings.others == "keep":
+            labelled.append(row)
+    return labelled
+
+
+def _labelled(row: IndexRow, cells: Sequence[Row], subset: str | None) -> IndexRow:
+    weak: tuple[str, ...] | None = None
+    events: tuple[Event, ...] | None = None
+    if all(column in cells[0] for column in STRONG):
+        where = f"label table, clip {row.source_id}"
+        filled = [cell for cell in cells if any(cell[column] for column in STRONG)]
+        events = in_time(
+            event(cell["onset"], cell["offset"], cell["event_label"], where) for cell in filled
+        )
+    elif WEAK in cells[0]:
+        weak = tuple(dict.fromkeys(label for cell in cells for label in split_labels(cell[WEAK])))
+    else:
+        raise SourceError(
+            f"label table: got the columns {', '.join(cells[0])}; expected filename, "
+            f"{', '.join(STRONG)} (strong) or filename, {WEAK} (weak)"
+        )
+    clip = Clip(
+        source_id=row.source_id,
+        audio=row.shard,
+        subset=subset or row.subset,
+        weak=weak,
+        events=events,
+    )
+    clip = check_clip(clip, row.duration_s)
+    return replace(row, subset=clip.subset, weak=clip.weak, events=clip.events)
+
+
+def with_mapping(
+    rows: Sequence[IndexRow], table: Sequence[Row], settings: RelabelSettings
+) -> list[IndexRow]:
+    """Rows with each old label as the new ones that a table with `old` and `new` names.
+
+    Several rows with the same `old` give several labels, an empty `new` takes the label away.
+    What overlaps or touches under one new label stays as events of their own.
+
+    Raises:
+        RelabelError: with `unmapped='fail'`, the dataset has labels that the table does not.
+    """
+    mapping: dict[str, list[str]] = {}
+    for cell in table:
+        news = mapping.setdefault(cell[OLD], [])
+        news += [cell[NEW]] if cell[NEW] and cell[NEW] not in news else []
+    unknown = sorted(labels_of(rows) - mapping.keys())
+    if unknown and settings.unmapped == "fail":
+        raise RelabelError(
+            f"the mapping lacks {len(unknown)} labels of the dataset, the first "
+            f"{_nearest(unknown[0], mapping)}; add them, or give --unmapped keep or drop"
+        )
+    if settings.unmapped == "keep":
+        mapping |= {label: [label] for label in unknown}
+    return [
+        replace(
+            row,
+            weak=None
+            if row.weak is None
+            else tuple(dict.fromkeys(new for old in row.weak for new in mapping.get(old, ()))),
+            events=None
+            if row.events is None
+            else in_time(
+                dict.fromkeys(
+                    replace(found, label=new)
+                    for found in row.events
+                    for new in mapping.get(found.label, ())
+                )
+            ),
+        )
+        for row in rows
+    ]
+
+
+def with_subsets(rows: Sequence[IndexRow], table: Mapping[str, Sequence[Row]]) -> list[IndexRow]:
+    """Rows with the `subset` and the `fold` of a table, where it names the clip and has them."""
+    changed = []
+    for row in rows:
+        cell = table.get(row.source_id, [{}])[0]
+        fold = cell.get("fold")
+        changed.append(
+            replace(
+                row,
+                subset=cell.get("subset") or row.subset,
+                fold=integer(fold, f"subset table, clip {row.source_id}") if fold else row.fold,
+            )
+        )
+    return changed
+
+
+def labels_of(rows: Iterable[IndexRow]) -> set[str]:
+    """Every label of some clips."""
+    return {
+        label
+        for row in rows
+        for label in (*(row.weak or ()), *(found.label for found in row.events or ()))
+    }
+
+
+def class_list(
+    rows: Sequence[IndexRow], given: Sequence[str] | None, known: Sequence[str] | None
+) -> tuple[str, ...] | None:
+    """The classes: those given, else those known if they are enough, else all labels, sorted.
+
+    Raises:
+        RelabelError: a clip has a label that is not among those given, or one is given twice.
+    """
+    labels = labels_of(rows)
+    if given is None:
+        if known is not None and labels <= set(known):
+            return tuple(known)
+        labelled = any(row.weak is not None or row.events is not None for row in rows)
+        return tuple(sorted(labels)) if labelled else None
+    if doubled := [name for name, count in Counter(given).items() if count > 1]:
+        raise RelabelError(f"the class {doubled[0]!r} is given twice; expected each once")
+    if unknown := sorted(labels - set(given)):
+        counts = Counter(label for row in rows for label in labels_of([row]))
+        raise RelabelError(
+            f"{len(unknown)} labels are not among the {len(given)} classes, the first "
+            f"{_nearest(unknown[0], given)} ({counts[unknown[0]]} clips); add it to --classes, or "
+            "map it with --mapping"
+        )
+    return tuple(given)
+
+
+def _nearest(label: str, known: Iterable[str]) -> str:
+    names = list(known)
+    exact = [name for name in names if name.casefold() == label.casefold()]
+    near = exact or get_close_matches(label, names, n=3)
+    return f"{label!r}" + (f" (nearest: {', '.join(map(repr, near))})" if near else "")

@@ -1,0 +1,144 @@
+"""RealDESED (arXiv 2607.16736): recordings from 652 homes, 15 classes, events with their times.
+
+    ROOT/{train,validation,test}/audio/NAME.wav
+    ROOT/{train,validation,test}/metadata.csv      filename, device, room, scene ...: kept in meta
+    ROOT/{train,validation,test}/annotations.csv   filename, onset, offset, class
+
+The recordings that each `annotations.csv` does not name have no labels: those of `train` are
+packed as unlabelled, those of the other two are left out, as the published benchmark does.
+(`annotations_raw.csv`, what each annotator wrote, is not read.)
+"""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from shards.clip import Clip
+from shards.sources.matching import Files, rows_by_file
+from shards.sources.tables import (
+    Options,
+    Row,
+    SourceError,
+    SourceListing,
+    audio_names,
+    check_options,
+    event,
+    in_time,
+    read_table,
+    share_note,
+    stem,
+)
+from shards.store import Store
+
+SUBSETS = {"train": "strong", "validation": "validation", "test": "test"}
+PUBLISHED = 5710  # recordings, as its paper and its README count them
+LISTS = ("target_classes", "non_target_classes", "recording_environment")  # with semicolons
+
+
+class _Found(NamedTuple):
+    clips: list[Clip]
+    present: int  # recordings, those without labels too
+    missing: list[str]
+    extra: list[str]
+    unlabelled: list[str]
+    labels: set[str]
+    notes: list[str]
+
+
+def realdesed(store: Store, options: Options) -> SourceListing:
+    """List the recordings of the splits that are there."""
+    check_options(options, (), "realdesed")
+    audio = audio_names(store)
+    tables = set(store.names())
+    splits = [split for split in SUBSETS if f"{split}/metadata.csv" in tables]
+    if not splits:
+        raise SourceError(
+            f"{store.root}: got no train/metadata.csv, validation/metadata.csv or "
+            "test/metadata.csv; expected the layout of RealDESED: give the folder of its splits"
+        )
+    found = [_split(store, split, audio) for split in splits]
+    clips = [clip for each in found for clip in each.clips]
+    if not clips:
+        raise SourceError(
+            f"{store.root}: got none of the listed recordings, such as {found[0].missing[:1]}; "
+            f"expected them in {splits[0]}/audio: restore that folder"
+        )
+    inside = tuple(f"{split}/audio/" for split in splits)
+    elsewhere = [name for name in audio if not name.startswith(inside)]
+    present = sum(each.present for each in found)
+    total = max(PUBLISHED, present + sum(len(each.missing) for each in found))
+    notes = [note for each in found for note in each.notes]
+    return SourceListing(
+        clips=tuple(clips),
+        classes=tuple(sorted({label for each in found for label in each.labels})) or None,
+        missing=tuple(name for each in found for name in each.missing),
+        extra=tuple(sorted([*elsewhere, *(name for each in found for name in each.extra)])),
+        unlabelled=tuple(name for each in found for name in each.unlabelled),
+        notes=(*notes, f"together: {share_note(present, total, 'published recordings')}"),
+    )
+
+
+def _split(store: Store, split: str, audio: Sequence[str]) -> _Found:
+    table = f"{split}/annotations.csv"
+    if store.size(table) is None:
+        raise SourceError(
+            f"{store.path(split)}: got metadata.csv and no annotations.csv; expected both: restore "
+            "it (annotations_raw.csv has no agreed events)"
+        )
+    folder = f"{split}/audio"
+    inside = [name for name in audio if name.startswith(f"{folder}/")]
+    files = Files(inside, folder)
+    about, missing = rows_by_file(read_table(store, f"{split}/metadata.csv", ("filename",)), files)
+    rows = read_table(store, table, ("filename", "onset", "offset", "class"))
+    events, without_audio = rows_by_file(rows, files)
+    missing = list(dict.fromkeys([*missing, *without_audio]))
+    present = sorted({*about, *events})
+    unlabelled = [file for file in present if file not in events]
+    where = store.path(table)
+    clips = [_clip(split, file, about.get(file, []), events[file], where) for file in events]
+    if split == "train":
+        clips += [_clip(split, file, about[file], None, where) for file in unlabelled]
+    notes = [f"{split}: {share_note(len(present), len(present) + len(missing), 'recordings')}"]
+    if unlabelled:
+        fate = "unlabelled" if split == "train" else "left out"
+        notes.append(f"{split}: {len(unlabelled)} recordings without annotations are {fate}")
+    return _Found(
+        clips=clips,
+        present=len(present),
+        missing=[f"{split}/{name}" for name in missing],
+        extra=sorted(set(inside) - set(present)),
+        unlabelled=unlabelled,
+        labels={row["class"] for row in rows},
+        notes=notes,
+    )
+
+
+def _clip(
+    split: str, file: str, about: Sequence[Row], rows: Sequence[Row] | None, where: str
+) -> Clip:
+    name = PurePosixPath(stem(file)).name
+    events = None
+    if rows is not None:
+        # the published tables hold some rows twice
+        events = in_time(
+            {event(row["onset"], row["offset"], row["class"], f"{where}: {file}") for row in rows}
+        )
+    return Clip(
+        source_id=f"{split}/{name}",
+        audio=file,
+        subset="unlabeled" if events is None else SUBSETS[split],
+        recording=name,
+        events=events,
+        meta=_meta(about[0]) if about else {},
+    )
+
+
+def _meta(row: Row) -> dict[str, Any]:
+    """What the table tells of the recording; empty cells are left out."""
+    values: dict[str, Any] = {
+        name: cell for name, cell in row.items() if cell and name != "filename"
+    }
+    for name in LISTS:
+        if name in values:
+            values[name] = [part.strip() for part in values[name].split(";") if part.strip()]
+    return values

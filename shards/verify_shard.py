@@ -1,0 +1,167 @@
+"""Compare one tar with its line in the manifest and its rows in the index, in one pass."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from shards import audio
+from shards.audio import AudioError
+from shards.forward import ForwardFile
+from shards.index import IndexRow
+from shards.manifest import ShardEntry
+from shards.store import Store
+from shards.tar_scan import Member, TarError, scan_members
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: of what kind, where, and what was found."""
+
+    kind: str  # manifest | index | missing | foreign | size | checksum | tar | range | audio | json
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.what}"
+
+
+def verify_shard(
+    store: Store,
+    shard: ShardEntry,
+    rows: Sequence[IndexRow],
+    share: float = 1.0,
+    name: str | None = None,
+) -> list[Problem]:
+    """Every problem of one tar.
+
+    A tar that `pmam pack` wrote holds the audio and the JSON of its rows and nothing else. Of
+    one that the manifest gives a URL for, an index may use a part, under any names: there the
+    byte ranges count.
+
+    Args:
+        store: where the tar lies.
+        shard: its line in the manifest.
+        rows: its rows in the index.
+        share: of the clips whose audio is decoded too.
+        name: of the tar in the store, where it is not the manifest's.
+    """
+    name = shard.name if name is None else name
+    try:
+        if store.size(name) is None:
+            what = f"the manifest names it, but there is no such file ({store.path(name)})"
+            return [Problem("missing", shard.name, what)]
+        with store.open(name) as file:
+            return _Check(shard, rows, share).run(cast(BinaryIO, file))
+    except OSError as error:
+        return [Problem("missing", shard.name, f"cannot be read: {one_line(error)}")]
+
+
+class _Check:
+    """One pass over one tar."""
+
+    def __init__(self, shard: ShardEntry, rows: Sequence[IndexRow], share: float) -> None:
+        self.shard, self.share = shard, share
+        self.packed = shard.url is None
+        self.problems: list[Problem] = []
+        self.seen: set[str] = set()
+        # what is still to be found: by member name, or by where its data begins
+        self.left: dict[str | int, IndexRow] = {}
+        for row in rows:
+            if self.packed:
+                self.left |= {f"{row.key}.{row.codec}": row, f"{row.key}.json": row}
+            else:
+                self.left[row.offset] = row
+
+    def run(self, raw: BinaryIO) -> list[Problem]:
+        file = ForwardFile(raw)
+        try:
+            for member in scan_members(cast(BinaryIO, file), self.shard.name, self.skipped):
+                self.member(member, file)
+        except TarError as error:
+            self.add("tar", "", str(error).removeprefix(f"{self.shard.name}: "))
+        file.drain()
+        for place in self.left:
+            where = place if isinstance(place, str) else self.left[place].key
+            what = "the index names it, but the tar has none"
+            self.add("missing", where, what if self.packed else f"{what} at byte {place}")
+        if file.size != self.shard.size:
+            self.add("size", "", f"got {file.size} bytes, the manifest says {self.shard.size}")
+        if file.sha256.hexdigest() != self.shard.sha256:
+            self.add("checksum", "", "its sha256 differs from the manifest's")
+        return self.problems
+
+    def skipped(self, name: str, reason: str) -> None:
+        """A link, a device, a name that leads out of the tar: `pmam pack` writes none."""
+        if self.packed:
+            self.add("foreign", name, f"the index has no such member ({reason})")
+
+    def member(self, member: Member, file: ForwardFile) -> None:
+        twice = member.name in self.seen
+        self.seen.add(member.name)
+        row = self.left.pop(member.name if self.packed else member.offset, None)
+        if twice or (row is None and self.packed):
+            self.add("foreign", member.name, "the index has no such member, or it comes twice")
+        if row is None:
+            return
+        data = file.read(member.size)
+        where = f"{self.shard.name}/{member.name}"
+        if self.packed and member.name.endswith(".json"):
+            self.problems += _json_problems(where, data, row)
+        else:
+            self.problems += _audio_member_problems(where, member, data, row, self.share)
+
+    def add(self, kind: str, member: str, what: str) -> None:
+        where = f"{self.shard.name}/{member}" if member else self.shard.name
+        self.problems.append(Problem(kind, where, what))
+
+
+def _audio_member_problems(
+    where: str, member: Member, data: bytes, row: IndexRow, share: float
+) -> Iterator[Problem]:
+    if (member.offset, member.size) != (row.offset, row.size):
+        what = (
+            f"lies at {member.offset} with {member.size} bytes, the index says "
+            f"{row.offset} with {row.size}"
+        )
+        yield Problem("range", where, what)
+    if hashlib.sha256(data).hexdigest() != row.checksum:
+        yield Problem("checksum", where, "its sha256 differs from the index's")
+    if is_sampled(row.key, share):
+        yield from _audio_problems(where, data, row)
+
+
+def _audio_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:
+    try:
+        info = audio.probe(data, where)
+        num_samples = len(audio.decode(data, where))
+    except AudioError as error:
+        yield Problem("audio", where, str(error))
+        return
+    found = (info.codec, info.sample_rate_hz, info.channels, num_samples)
+    expected = (row.codec, row.sample_rate_hz, row.channels, row.num_samples)
+    if found != expected:
+        what = f"codec, rate, channels and samples are {found}, the index says {expected}"
+        yield Problem("audio", where, what)
+
+
+def _json_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:
+    try:
+        source_id = json.loads(data)["id"]
+    except (ValueError, KeyError, TypeError) as error:
+        yield Problem("json", where, f"no clip description: {one_line(error)}")
+        return
+    if source_id != row.source_id:
+        yield Problem("json", where, f"got the id {source_id!r}, the index says {row.source_id!r}")
+
+
+def is_sampled(key: str, share: float) -> bool:
+    """Whether a clip is in a share of all clips: a function of its key."""
+    digest = hashlib.sha256(key.encode()).digest()
+    return int.from_bytes(digest[:6], "big") < share * (1 << 48)
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,94 @@
+"""Addresses of clusters: what cannot be joined is one line, and soon."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.session import SessionError, session
+from pipelines.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a session, which other tests may have begun, nothing is joined."""
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def test_nothing_answers(free_port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    with pytest.raises(SystemExit) as ended:
+        main(["pack", "source", "out", "--address", f"127.0.0.1:{free_port}"])
+    assert ended.value.code == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"pmam: error: Ray at 127.0.0.1:{free_port}: Connection refused; check")
+    assert err.count("\n") == 1
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("form", ["ray://127.0.0.1:{}", "127.0.0.1:x{}", "127.0.0.1:"])
+def test_what_is_no_address(form: str, free_port: int) -> None:
+    with (
+        pytest.raises(SessionError, match=r"^Ray at .*; check the address") as refused,
+        session(form.format(free_port)),
+    ):
+        pass
+    assert "\n" not in str(refused.value)
+
+
+def test_the_address_of_a_job_that_ray_runs(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port}")
+    with pytest.raises(SessionError, match="refused"), session():
+        pass
+
+
+@pytest.fixture
+def web_server() -> Iterator[int]:
+    """Something else that answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield int(server.getsockname()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "nonsense"])
+def test_what_only_ray_itself_refuses(form: str, web_server: int) -> None:
+    command = ["pack", "source", "out", "--address", form.format(web_server)]
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from pipelines.cli import main; main({command})"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("pmam: error: Ray at ")
+    assert ended.stderr.count("\n") == 1, ended.stderr

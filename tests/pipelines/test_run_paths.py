@@ -1,0 +1,121 @@
+"""What a run does in the cases that the presets leave out."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_input_cases import write_source
+from tiny_run import tiny_settings, write_config
+
+from pipelines import run as run_module
+from pipelines.cli import main
+from pipelines.finetune import FinetuneSettings, labels_alone
+from pipelines.presets import RunSettings
+from pipelines.train_job import TrainSettings
+
+
+def test_labels_alone_differ_in_unlabelled_clips_and_the_teacher_only() -> None:
+    training = TrainSettings(batch={"strong": 3, "weak": 2, "unlabeled": 7}, seed=4)
+    full = FinetuneSettings(training=training, ema_limit=0.9)
+    alone = labels_alone(full)
+    assert alone.training.batch == {"strong": 3, "weak": 2}
+    assert alone.losses.consistency_weight == 0.0
+    restored = replace(
+        alone,
+        losses=replace(alone.losses, consistency_weight=full.losses.consistency_weight),
+        training=replace(alone.training, batch=training.batch),
+    )
+    assert restored == full
+
+
+class Stages:
+    """Stands for all stages of a run; keeps what each was called with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: dict[str, dict[str, Any]] = {}
+        for name in ("pack", "embed", "fit", "label", "pretrain", "finetune", "score", "evaluate"):
+            monkeypatch.setattr(run_module, name, self.stage)
+        monkeypatch.setattr(run_module, "prepare", lambda settings, at: ("source", {}))
+        monkeypatch.setattr(run_module, "has_truth", lambda dataset, settings: False)
+
+    def stage(self, *arguments: Any, name: str = "pack", **named: Any) -> str:
+        self.calls[name] = named
+        return f"/{name}"
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize(
+    ("later_start", "second"),
+    [("continue", "/pretrain-1/pretrained"), ("anew", "/embed-1/encoder")],
+)
+def test_what_a_later_iteration_starts_from(
+    later_start: Any, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = Stages(monkeypatch)
+    run_module.run(RunSettings(iterations=2, later_start=later_start), "/out")
+    calls = stages.calls
+    assert calls["pretrain-1"]["start"] == "/embed-1/encoder"
+    assert calls["pretrain-2"]["start"] == second
+    assert calls["embed-2"]["model"] == "/pretrain-1/pretrained"
+    assert calls["label-2"]["checkpoint"] == "/pretrain-1/pretrained"
+    assert calls["finetune"]["start"] == "/pretrain-2/pretrained"
+    assert calls["finetune-supervised"]["start"] == "/embed-1/encoder"
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_without_test_clips_a_run_ends_with_the_detector(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny = tiny_settings(steps=2)
+    training = replace(tiny.finetune.training, crop_s=0.5, batch={"strong": 1, "weak": 2})
+    settings = replace(
+        tiny,
+        data=str(write_source(tmp_path / "source")),
+        soundscapes=None,
+        iterations=0,
+        finetune=replace(tiny.finetune, training=training),
+    )
+    config, out = write_config(tmp_path / "run.json", settings), tmp_path / "out"
+    with caplog.at_level(logging.WARNING, "pmam"):
+        main(["run", "--config", str(config), "--out", str(out)])
+    assert "no strongly labelled clips in subset 'test': nothing to evaluate on" in caplog.text
+    assert f"{out}/finetune/detector.safetensors" in capsys.readouterr().out.replace("\n", "")
+    assert not (out / "score").exists()
+
+
+def tones(folder: Path, classes: dict[str, int]) -> None:
+    import numpy as np
+    import soundfile as sf
+
+    for label, frequency_hz in classes.items():
+        (folder / label).mkdir(parents=True)
+        for take in range(3):
+            time_s = np.arange(8000) / 16000
+            tone = 0.3 * np.sin(2 * np.pi * (frequency_hz + take) * time_s)
+            sf.write(folder / label / f"{label}{take}.wav", tone, 16000)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_soundscapes_as_shards_are_those_as_files(tmp_path: Path) -> None:
+    tones(tmp_path / "events", {"high": 2000, "low": 300})
+    tones(tmp_path / "rooms", {"hum": 60})
+    common = ["--background", str(tmp_path / "rooms")]
+    for subset, count in {"strong": 3, "weak": 0, "unlabeled": 0, "validation": 0}.items():
+        common += [f"--counts.{subset}", str(count)]
+    common += ["--counts.test", "2", "--scene.duration-s", "1.0", "--scene.event-max-s", "0.5"]
+    common += ["--scene.texture-min-s", "0.3"]
+    common += ["--scene.sample-rate-hz", "16000", "--clips-per-part", "2"]
+    main(["soundscapes", str(tmp_path / "events"), str(tmp_path / "files"), *common])
+    main(["soundscapes", str(tmp_path / "events"), str(tmp_path / "packed"), *common, "--shards"])
+    main(["verify", str(tmp_path / "packed")])
+    from pipelines.urls import open_dataset
+
+    packed = open_dataset(str(tmp_path / "packed"))
+    assert packed.manifest.totals.subsets == {"strong": 3, "test": 2}
+    assert len(packed.manifest.shards) == 3
+    assert packed.manifest.classes == ("high", "low")
+    for row in packed.rows:
+        assert packed.read(row) == (tmp_path / "files" / f"{row.source_id}.flac").read_bytes()
+        assert row.events is not None

@@ -1,0 +1,103 @@
+"""Trainings that cannot go on: one line, the last checkpoint stays, nothing is tried in vain."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import packing
+import pytest
+import tiny_models
+from ray.exceptions import RayActorError
+from ray.train import WorkerGroupError
+
+from pipelines import train_job
+from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
+from pipelines.train_job import TrainSettings
+from pipelines.urls import store, write_checkpoint
+from pmam.checkpoint import pack_encoder
+from pmam.training import OptimizerSettings, TrainingError
+from shards.clip import Clip
+
+# After one step the weights are so large that activations overflow.
+DIVERGING = OptimizerSettings(steps=8, warm_up_steps=0, body_lr=1e30, head_lr=1e30)
+SETTINGS = FinetuneSettings(
+    context=tiny_models.CONTEXT,
+    training=TrainSettings(
+        optimizer=DIVERGING, crop_s=0.6, batch={"weak": 2, "unlabeled": 2}, checkpoint_every=1
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[str, str]:
+    """A dataset of eight clips and the checkpoint of an encoder."""
+    folder = tmp_path_factory.mktemp("errors")
+    clips = []
+    for number in range(8):
+        name = f"{number}.wav"
+        packing.write_noise(folder / name, seed=number, seconds=0.6, rate=16000)
+        subset = ("weak", "unlabeled")[number % 2]
+        weak = ("dog",) if subset == "weak" else None
+        clips.append(Clip(source_id=name, audio=name, subset=subset, weak=weak))
+    packing.pack(folder, clips, folder / "dataset")
+    encoder = pack_encoder(tiny_models.backbone().encoder)
+    write_checkpoint(store(str(folder)), "encoder", encoder)
+    return str(folder / "dataset"), str(folder / "encoder")
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_loss_that_is_no_number(
+    prepared: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    dataset, start = prepared
+    out = tmp_path / "out"
+    settings = replace(SETTINGS, training=replace(SETTINGS.training, workers=workers))
+    with caplog.at_level(logging.WARNING, "pmam"), pytest.raises(TrainingError) as failed:
+        finetune(dataset, str(out), settings, start=start)
+    message = str(failed.value)
+    assert "\n" not in message
+    latest = json.loads((out / "state" / "latest.json").read_text())
+    step = latest["step"]
+    assert 1 <= step < 8
+    assert message.startswith(f"step {step}: loss ")
+    assert "nan" in message
+    task = FinetuneTask(dataset, start, None, settings)
+    keys = [row.key for row in task.batches.rows(step)]
+    assert len(keys) == 4
+    assert message.endswith(f"those of the batch: {', '.join(keys)}")
+    assert (out / latest["name"]).is_file()
+    assert not (out / "stage.json").exists()
+    assert "started again" not in caplog.text
+
+
+class Fit:
+    """Fails as often as asked, as a worker group does."""
+
+    def __init__(self, failure: Exception, times: int) -> None:
+        self.failure, self.times, self.calls = failure, times, 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise WorkerGroupError("1 of 2 workers failed", {1: self.failure})
+
+
+@pytest.mark.parametrize("make", [TrainingError, ValueError, OSError])
+def test_what_a_worker_refuses_is_not_tried_again(make: Callable[[str], Exception]) -> None:
+    cause = make("a reason")
+    fit = Fit(cause, times=9)
+    with pytest.raises(type(cause), match="a reason"):
+        train_job._restarted(fit)
+    assert fit.calls == 1
+
+
+def test_workers_that_died_are_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    fit = Fit(RayActorError(), times=2)
+    train_job._restarted(fit)
+    assert fit.calls == 3
+    fit = Fit(RayActorError(), times=3)
+    with pytest.raises(WorkerGroupError):
+        train_job._restarted(fit)
+    assert fit.calls == 3

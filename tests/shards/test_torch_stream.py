@@ -1,0 +1,69 @@
+"""The torch dataset: the same batches with any number of workers; torch is loaded nowhere else."""
+
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from packing import noise_clips, pack
+from torch.utils.data import DataLoader
+
+from shards.loader import Loader, Loading
+from shards.reader import Dataset
+from shards.store import Store
+from shards.torch_stream import TorchStream
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = Loading(per_batch={"weak": 4}, crop_s=0.25, seed=2)
+
+
+def opened(folder: str) -> Dataset:
+    return Dataset.open(Store.local(folder))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("torch")
+    pack(path / "in", noise_clips(path / "in", 13), path / "out")
+    return str(path / "out")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_and_go_on_from_a_state(folder: str, workers: int) -> None:
+    plain = list(Loader(opened(folder), SETTINGS).batches(7))
+    stream = TorchStream(functools.partial(opened, folder), SETTINGS, stop=5)
+    batches = list(DataLoader(stream, batch_size=None, num_workers=workers))
+    rest = TorchStream(
+        functools.partial(opened, folder), SETTINGS, state=batches[-1]["state"], stop=2
+    )
+    batches += list(DataLoader(rest, batch_size=None, num_workers=workers))
+    assert [b["state"] for b in batches] == [b.state for b in plain]
+    for batch, expected in zip(batches, plain, strict=True):
+        examples = expected.groups["weak"]
+        assert batch["group"] == ["weak"] * 4
+        assert batch["rows"] == [e.row for e in examples]
+        assert batch["samples"].shape == (4, 2000)
+        assert torch.equal(
+            batch["samples"], torch.stack([torch.from_numpy(e.samples) for e in examples])
+        )
+        assert batch["held"].tolist() == [e.held for e in examples]
+        assert batch["weight"].tolist() == [1.0] * 4
+
+
+def test_whole_clips_are_padded_to_the_longest(folder: str) -> None:
+    stream = TorchStream(functools.partial(opened, folder), Loading(per_batch={"weak": 13}), stop=1)
+    (batch,) = stream
+    assert batch["samples"].shape == (13, 2800)
+    for samples, held, row in zip(batch["samples"], batch["held"], batch["rows"], strict=True):
+        assert held == row.num_samples
+        assert not samples[held:].any()
+
+
+def test_no_other_module_loads_torch() -> None:
+    modules = sorted(p.stem for p in (ROOT / "shards").glob("*.py"))
+    names = [f"shards.{name}" for name in modules if name not in ("__init__", "torch_stream")]
+    script = f"import sys, importlib; [importlib.import_module(n) for n in {names}]"
+    script += "; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
