@@ -29,11 +29,11 @@ core can be faster than the last column of the bare reads says.
 """
 
 import argparse
-import hashlib
 import io
 import os
 import statistics
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def bare(dataset: Dataset, verify: bool) -> int:
             if row.shard == shard.name:
                 part = os.pread(number, row.size, row.offset)
                 total += len(part)
-                if verify and hashlib.sha256(part).hexdigest() != row.checksum:
+                if verify and zlib.crc32(part) != row.crc32:
                     raise SystemExit("a checksum differs")
         os.close(number)
     return total

@@ -33,6 +33,7 @@ class Columns:
         self.table = table
         self.offset = _numbers(table["offset"])
         self.size = _numbers(table["size"])
+        self.crc32 = _numbers(table["crc32"])
         self._checksum = _one_piece(table["checksum"])
         shards = pc.run_end_encode(_one_piece(table["shard"]), run_end_type=pa.int64())
         self._shards: list[str] = shards.values.to_pylist()

@@ -6,6 +6,7 @@ key; members of one key are one sample. Of each sample the audio member becomes 
 """
 
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ class _Audio(NamedTuple):
     member: Member
     info: AudioInfo | str  # or why it cannot be used
     sha256: str
+    crc32: int
 
 
 @dataclass
@@ -164,7 +166,8 @@ def _take(
             info: AudioInfo | str = _probed(data, f"{where}/{member.name}")
         except AudioError as error:
             info = str(error)
-        sample.audio[suffix] = _Audio(member, info, hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(data).hexdigest()
+        sample.audio[suffix] = _Audio(member, info, digest, zlib.crc32(data))
     elif suffix in TEXTS and member.size <= TEXT_BYTES:
         sample.texts[suffix] = file.read(member.size)
 
@@ -190,7 +193,7 @@ def _row(key: str, sample: _Sample, where: str, shard: str, settings: ForeignSet
             f"{where}: the key {key!r} has several audio members ({names}); choose one with "
             "--audio SUFFIX, or, where dots belong to the keys, give --keys last_dot"
         )
-    [(member, info, checksum)] = sample.audio.values()
+    [(member, info, checksum, crc32)] = sample.audio.values()
     if isinstance(info, str):
         raise AudioError(info)
     described = describe(
@@ -213,6 +216,7 @@ def _row(key: str, sample: _Sample, where: str, shard: str, settings: ForeignSet
         num_samples=info.num_samples,
         channels=info.channels,
         checksum=checksum,
+        crc32=crc32,
         subset=clip.subset,
         recording=clip.recording,
         fold=clip.fold,

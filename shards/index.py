@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         pa.field("num_samples", pa.int64(), nullable=False),
         pa.field("channels", pa.int32(), nullable=False),
         pa.field("checksum", pa.string(), nullable=False),
+        pa.field("crc32", pa.uint32(), nullable=False),
         pa.field("subset", pa.string(), nullable=False),
         pa.field("recording", pa.string()),
         pa.field("fold", pa.int32()),
@@ -43,7 +44,8 @@ class IndexRow:
     """One clip of a dataset: where its audio lies, what it is, and its labels.
 
     `offset` and `size` are the byte range of the audio inside the tar `shard`, `checksum` is
-    the sha256 of these bytes, `num_samples` counts per channel.
+    the sha256 of these bytes, which says what they are; `crc32`, which takes a third of the time,
+    is compared at every read. `num_samples` counts per channel.
     """
 
     key: str
@@ -56,6 +58,7 @@ class IndexRow:
     num_samples: int
     channels: int
     checksum: str
+    crc32: int
     subset: str
     recording: str | None
     fold: int | None

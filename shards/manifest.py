@@ -16,7 +16,7 @@ from shards.columns import read_table
 from shards.index import SCHEMA, IndexRow, rows_to_table
 from shards.store import Store
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "dataset.json"
 INDEX_FOLDER = "index"
 SHARD_FOLDER = "shards"

@@ -22,9 +22,10 @@ DAMAGED_FOLDER = "damaged"  # where replaced tars go, under names that no reader
 def is_whole(store: Store, name: str, row: IndexRow) -> bool:
     """Whether the bytes of a clip are there and match the index, whatever is around them."""
     try:
-        return hashlib.sha256(store.read(name, row.offset, row.size)).hexdigest() == row.checksum
+        data = store.read(name, row.offset, row.size)
     except OSError:
         return False
+    return hashlib.sha256(data).hexdigest() == row.checksum
 
 
 def rewrite_shard(

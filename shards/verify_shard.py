@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -128,6 +129,8 @@ def _audio_member_problems(
         yield Problem("range", where, what)
     if hashlib.sha256(data).hexdigest() != row.checksum:
         yield Problem("checksum", where, "its sha256 differs from the index's")
+    elif zlib.crc32(data) != row.crc32:
+        yield Problem("checksum", where, "its crc32 differs from the index's")
     if is_sampled(row.key, share):
         yield from _audio_problems(where, data, row)
 

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -167,15 +168,17 @@ def _size(file: BinaryIO, clip: Clip) -> int:
 
 
 class _Hashed:
-    """A file read from start to end, with the sha256 of what went by."""
+    """A file read from start to end, with the checksums of what went by."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.sha256 = hashlib.sha256()
+        self.crc32 = 0
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         self.sha256.update(data)
+        self.crc32 = zlib.crc32(data, self.crc32)
         return data
 
 
@@ -202,6 +205,7 @@ def _add(tar: tarfile.TarFile, file: BinaryIO, shard: str, clip: Clip, member: _
         num_samples=member.info.num_samples,
         channels=member.info.channels,
         checksum=checksum,
+        crc32=stored.crc32,
         subset=clip.subset,
         recording=clip.recording,
         fold=clip.fold,

@@ -20,6 +20,7 @@ def index_row(source_id: str, **values: Any) -> IndexRow:
             "num_samples": 8000,
             "channels": 1,
             "checksum": "0" * 64,
+            "crc32": 0,
             "subset": "weak",
             "recording": None,
             "fold": None,

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 import soundfile as sf
 from bad_input_cases import flip
-from shards.finding import Needs
 
 from pipelines.cli import main
 from pipelines.inspect_page import page
 from shards.clip import Event
+from shards.finding import Needs
 from shards.index import IndexRow
 from shards.inspection import Inspection, inspect
 from shards.levels import SCHEMA
@@ -127,6 +127,7 @@ def hostile(labels: list[str]) -> Inspection:
         num_samples=8000,
         channels=1,
         checksum="c",
+        crc32=0,
         subset=f"strong{HOSTILE}",
         recording=HOSTILE,
         fold=None,

@@ -41,7 +41,7 @@ def clip(kind: str, subtype: str, channels: int, samples: int = 5000) -> tuple[b
     data = file.getvalue()
     info = audio.probe(data, "x")
     values = {"key": "k", "source_id": "k", "shard": "s", "offset": 0, "size": len(data)}
-    values |= {"checksum": "", "subset": "weak", "recording": None, "fold": None}
+    values |= {"checksum": "", "crc32": 0, "subset": "weak", "recording": None, "fold": None}
     row = IndexRow(**values, **vars(info), weak=None, events=None, meta={})
     return data, row
 

@@ -17,6 +17,7 @@ ROW = IndexRow(
     num_samples=48000,
     channels=1,
     checksum="0" * 64,
+    crc32=0,
     subset="weak",
     recording=None,
     fold=3,

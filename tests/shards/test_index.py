@@ -24,6 +24,7 @@ rows = st.builds(
     num_samples=counts,
     channels=st.integers(1, 8),
     checksum=text,
+    crc32=st.integers(0, 2**32 - 1),
     subset=text,
     recording=st.none() | text,
     fold=st.none() | st.integers(-5, 50),
@@ -50,7 +51,7 @@ def test_rows_survive_json_values(row: IndexRow) -> None:
 def test_columns_are_the_contract() -> None:
     columns = (
         "key source_id shard offset size codec sample_rate_hz num_samples channels checksum "
-        "subset recording fold weak events meta"
+        "crc32 subset recording fold weak events meta"
     )
     assert " ".join(SCHEMA.names) == columns
     assert " ".join(field.name for field in fields(IndexRow)) == columns

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shards.finding import Finding, Needs
 
 from shards.clip import Event
+from shards.finding import Finding, Needs
 from shards.index import IndexRow
 from shards.inspection import Inspection, inspect
 from shards.label_counts import concurrent_s, count_labels, polyphony
@@ -43,6 +43,7 @@ def row(key: str, subset: str = "strong", **changes: Any) -> IndexRow:
         num_samples=160000,
         channels=1,
         checksum=f"sum-{key}",
+        crc32=0,
         subset=subset,
         recording=f"recording-{key}",
         fold=None,

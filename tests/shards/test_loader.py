@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from packing import pack, write_noise
 
@@ -136,9 +137,10 @@ def test_evaluation_sees_each_clip_once_and_fills_with_weight_0(
 
 def broken(dataset: Dataset, key: str) -> Dataset:
     """The dataset with a checksum that the clip does not have."""
-    column = ["0" * 64 if row.key == key else row.checksum for row in dataset.rows]
-    place = dataset.table.schema.get_field_index("checksum")
-    table = dataset.table.set_column(place, dataset.table.schema.field(place), [column])
+    sums = [row.crc32 ^ (row.key == key) for row in dataset.rows]
+    place = dataset.table.schema.get_field_index("crc32")
+    column = pa.array(sums, pa.uint32())
+    table = dataset.table.set_column(place, dataset.table.schema.field(place), column)
     return Dataset(dataset.store, dataset.manifest, table)
 
 

@@ -61,11 +61,11 @@ def test_a_missing_manifest(tmp_path: Path) -> None:
 def test_another_format_version(dataset: Dataset) -> None:
     values = json.loads(dataset.store.read(MANIFEST))
     dataset.store.write(MANIFEST, json.dumps({**values, "format_version": 99}).encode())
-    with pytest.raises(DatasetError, match=r"version 99, expected 1; pack"):
+    with pytest.raises(DatasetError, match=r"version 99, expected 2; pack"):
         read_manifest(dataset.store)
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b'{"format_version": 1}', b'{"a": \xff'])
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"format_version": 2}', b'{"a": \xff'])
 def test_a_damaged_manifest(dataset: Dataset, damage: bytes) -> None:
     dataset.store.write(MANIFEST, damage)
     with pytest.raises(DatasetError, match=r"dataset\.json: .*run pmam pack again"):
