@@ -33,12 +33,12 @@ import io
 import os
 import statistics
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from isal import isal_zlib
 from reading import data, jobs, memory
 
 from shards.reader import Dataset
@@ -90,7 +90,7 @@ def compare_raw(codec: str, dataset: Dataset, rounds: int) -> None:
             "sequential, verified": ours(rows, True),
             "random, verified": ours(mixed, True),
             "(os.pread alone)": lambda: bare(dataset, False),
-            "(os.pread and sha256 alone)": lambda: bare(dataset, True),
+            "(os.pread and crc32 alone)": lambda: bare(dataset, True),
         },
         expected,
         rounds,
@@ -167,7 +167,7 @@ def bare(dataset: Dataset, verify: bool) -> int:
             if row.shard == shard.name:
                 part = os.pread(number, row.size, row.offset)
                 total += len(part)
-                if verify and zlib.crc32(part) != row.crc32:
+                if verify and isal_zlib.crc32(part) != row.crc32:
                     raise SystemExit("a checksum differs")
         os.close(number)
     return total

@@ -6,11 +6,12 @@ key; members of one key are one sample. Of each sample the audio member becomes 
 """
 
 import hashlib
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Literal, NamedTuple, cast
+
+from isal import isal_zlib
 
 from shards import audio
 from shards.audio import AUDIO_SUFFIXES, AudioError, AudioInfo
@@ -167,7 +168,7 @@ def _take(
         except AudioError as error:
             info = str(error)
         digest = hashlib.sha256(data).hexdigest()
-        sample.audio[suffix] = _Audio(member, info, digest, zlib.crc32(data))
+        sample.audio[suffix] = _Audio(member, info, digest, isal_zlib.crc32(data))
     elif suffix in TEXTS and member.size <= TEXT_BYTES:
         sample.texts[suffix] = file.read(member.size)
 

@@ -1,11 +1,12 @@
 """Clips in a given order, read by byte ranges of neighbours ahead of their use."""
 
-import zlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+
+from isal import isal_zlib
 
 from shards.byte_reads import Request, Wanted, coalesce
 from shards.cache import ClipCache
@@ -124,7 +125,7 @@ class ClipReader:
     def _checked(self, data: Data, index: int) -> Data | ReadError:
         if not self.settings.verify:
             return data
-        if zlib.crc32(data) != self.dataset.columns.crc32[index]:
+        if isal_zlib.crc32(data) != self.dataset.columns.crc32[index]:
             return self._alone(index)
         if self.cache is not None:
             self.cache.put(self.dataset.columns.checksum(index), data)

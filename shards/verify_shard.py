@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
+
+from isal import isal_zlib
 
 from shards import audio
 from shards.audio import AudioError
@@ -129,7 +130,7 @@ def _audio_member_problems(
         yield Problem("range", where, what)
     if hashlib.sha256(data).hexdigest() != row.checksum:
         yield Problem("checksum", where, "its sha256 differs from the index's")
-    elif zlib.crc32(data) != row.crc32:
+    elif isal_zlib.crc32(data) != row.crc32:
         yield Problem("checksum", where, "its crc32 differs from the index's")
     if is_sampled(row.key, share):
         yield from _audio_problems(where, data, row)

@@ -6,13 +6,13 @@ import io
 import json
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import numpy as np
+from isal import isal_zlib
 
 from shards import audio, byte_range
 from shards.audio import AudioError, AudioInfo
@@ -178,7 +178,7 @@ class _Hashed:
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         self.sha256.update(data)
-        self.crc32 = zlib.crc32(data, self.crc32)
+        self.crc32 = isal_zlib.crc32(data, self.crc32)
         return data
 
 
