@@ -70,7 +70,10 @@ def _join(address: str) -> None:
     """Connect to a running cluster. Ray alone would try a wrong address for many minutes."""
     import ray
 
-    advice = "check the address (host:6379, ray://host:10001 or auto), and that the cluster runs"
+    advice = (
+        "check the address (host:6379, ray://host:10001 or auto), that the cluster runs, and that "
+        "RAY_AUTH_TOKEN is its token where it asks for one"
+    )
     if ":" in address:
         server = urlsplit(address if "://" in address else f"//{address}")
         try:
