@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from shards.finding import Finding
-
 from pipelines.inspect_pictures import DRAWN, histogram
+from shards.finding import Finding
 from shards.inspection import Inspection
 from shards.label_counts import LabelCount
 
