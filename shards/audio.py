@@ -48,6 +48,12 @@ def probe(data: bytes | BinaryIO, name: str) -> AudioInfo:
         return info
 
 
+def fits_16_bits(file: BinaryIO, name: str) -> bool:
+    """Whether the header alone says that 16 bits hold every sample of the mono mix."""
+    with _opened(file, name) as (opened, info):
+        return info.channels == 1 and opened.subtype in ("PCM_U8", "PCM_S8", "PCM_16")
+
+
 def decode(data: bytes, name: str, *, sample_rate_hz: int | None = None) -> Samples:
     """A whole file as float32 mono `(samples,)`, channels averaged, at the asked rate if any.
 
@@ -97,17 +103,16 @@ def encode_to(
         ) as written:
             for part in parts:
                 if not np.isfinite(part).all():
-                    raise AudioError(
-                        f"{name}: got samples that are NaN or infinite; expected finite ones"
-                    )
+                    what = f"{name}: got samples that are NaN or infinite; expected finite ones"
+                    raise AudioError(what)
                 count += len(part)
                 if codec == "wav" and count * bits // 8 > WAV_MAX_BYTES:
                     raise AudioError(
                         f"{name}: got more samples than a WAV file can hold (4 GiB); "
                         "use the codec flac, or split the recording"
                     )
-                steps = np.rint(part.astype(np.float64) * full_scale)
-                steps = np.clip(steps, -full_scale, full_scale - 1)
+                steps = part * part.dtype.type(full_scale)  # exact: a power of two
+                np.clip(np.rint(steps, out=steps), -full_scale, full_scale - 1, out=steps)
                 # libsndfile takes 24-bit samples as the upper bits of 32
                 written.write(steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8)
     except AudioError:

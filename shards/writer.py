@@ -130,7 +130,8 @@ def _member(
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         is_exact = rate == info.sample_rate_hz and info.codec in ("flac", "wav")
-        bits = _bits(_decoded(file, clip, rate)) if is_exact else 16
+        scanned = is_exact and not audio.fits_16_bits(file, clip.audio)
+        bits = _bits(_decoded(file, clip, rate)) if scanned else 16
         with tempfile.TemporaryFile(dir=folder, buffering=0) as opened:
             encoded = cast(BinaryIO, opened)
             form = cast(Literal["flac", "wav"], stored_codec)

@@ -22,7 +22,7 @@ def datasets(recordings: Path, folder: Path, clips: int) -> dict[str, Dataset]:
     made = folder / f"clips-{clips}"
     if not (made / "wav" / "dataset.json").exists():
         source = made / "source"
-        _write_clips(recordings, source, clips)
+        write_clips(recordings, source, clips)
         for codec in ("flac", "wav"):
             _pack(source, made / codec, codec)
         for path in source.iterdir():
@@ -30,8 +30,8 @@ def datasets(recordings: Path, folder: Path, clips: int) -> dict[str, Dataset]:
     return {codec: Dataset.open(Store.local(made / codec)) for codec in ("flac", "wav")}
 
 
-def _write_clips(recordings: Path, to: Path, clips: int) -> None:
-    """All recordings joined; clip n begins n hops after the start, around the end to the start."""
+def write_clips(recordings: Path, to: Path, clips: int) -> None:
+    """All recordings joined, cut to WAV files: clip n begins n hops after the start, in a ring."""
     to.mkdir(parents=True, exist_ok=True)
     files = sorted(p for p in recordings.rglob("*") if p.suffix in (".ogg", ".wav", ".flac"))
     if not files:
