@@ -77,11 +77,11 @@ def demo() -> RunSettings:
         textures=TEXTURES,
         snr_max_db=20.0,
     )
-    counts = {"strong": 60, "weak": 120, "unlabeled": 400, "validation": 60, "test": 100}
+    counts = {"strong": 60, "weak": 100, "unlabeled": 280, "validation": 50, "test": 80}
     crop = TrainSettings(crop_s=4.0)
     return RunSettings(
         soundscapes=SoundscapesSettings(
-            folds=ESC10_FOLDS, counts=counts, scene=scene, clips_per_part=124
+            folds=ESC10_FOLDS, counts=counts, scene=scene, clips_per_part=95
         ),
         pack=PackSettings(name="demo", licence="CC0-1.0", shard_mb=12.0),
         encoder=EncoderSettings(name="small_cnn"),
@@ -95,7 +95,7 @@ def demo() -> RunSettings:
             training=replace(
                 crop,
                 batch={"strong": 2, "weak": 4, "unlabeled": 10},
-                optimizer=OptimizerSettings(steps=100, body_lr=1e-3, head_lr=1e-3),
+                optimizer=OptimizerSettings(steps=80, body_lr=1e-3, head_lr=1e-3),
             ),
         ),
         finetune=FinetuneSettings(
@@ -104,7 +104,7 @@ def demo() -> RunSettings:
             training=replace(
                 crop,
                 batch={"strong": 6, "weak": 6, "unlabeled": 4},
-                optimizer=OptimizerSettings(steps=150, body_lr=1e-3, head_lr=5e-3),
+                optimizer=OptimizerSettings(steps=120, body_lr=1e-3, head_lr=5e-3),
             ),
         ),
     )
