@@ -1,11 +1,11 @@
-"""Audio bytes to float32 mono waveforms and back; a doubtful file is an error, never a guess."""
+"""Audio bytes to float32 mono waveforms; a doubtful file is an error, never a guess."""
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ AUDIO_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 CODECS = {"FLAC": "flac", "MP3": "mp3", "OGG": "ogg", "RF64": "wav", "WAV": "wav", "WAVEX": "wav"}
 MIN_RATE_HZ, MAX_RATE_HZ = 100, 1_000_000  # from infrasound to the fastest bat recorders
 MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a header is damaged, or holds no length
-WAV_MAX_BYTES = (1 << 32) - 1 - 36  # of samples: the whole, less 8 bytes, is counted in 32 bits
 READ_SAMPLES = 1 << 16  # samples of all channels that are decoded at a time
 
 
@@ -54,6 +53,13 @@ def fits_16_bits(file: BinaryIO, name: str) -> bool:
         return info.channels == 1 and opened.subtype in ("PCM_U8", "PCM_S8", "PCM_16")
 
 
+def steps_16_bits(file: BinaryIO, name: str) -> Iterator[npt.NDArray[np.int16]]:
+    """The samples of a file that `fits_16_bits`, as integers; raises what `decode` raises."""
+    with _opened(file, name) as (opened, info):
+        for part in _raw_parts(opened, info, name, "int16"):
+            yield part[:, 0]
+
+
 def decode(data: bytes, name: str, *, sample_rate_hz: int | None = None) -> Samples:
     """A whole file as float32 mono `(samples,)`, channels averaged, at the asked rate if any.
 
@@ -62,85 +68,6 @@ def decode(data: bytes, name: str, *, sample_rate_hz: int | None = None) -> Samp
     """
     with _opened(io.BytesIO(data), name) as (file, info):
         return np.concatenate(list(_parts(file, info, name, sample_rate_hz)))
-
-
-def encode(
-    samples: npt.NDArray[np.floating],
-    sample_rate_hz: int,
-    codec: Literal["flac", "wav"],
-    bits: Literal[16, 24] = 16,
-) -> bytes:
-    """A mono waveform `(samples,)` as FLAC or WAV bytes, the same bytes for the same input.
-
-    Samples are rounded to steps of `2^(1 - bits)`; what exceeds [-1, 1) is clipped.
-    """
-    if samples.ndim != 1 or not len(samples):
-        raise AudioError(f"encode: got shape {samples.shape}; expected (samples,), one or more")
-    buffer = io.BytesIO()
-    encode_to(buffer, [samples], sample_rate_hz, codec, bits)
-    return buffer.getvalue()
-
-
-def encode_to(
-    file: BinaryIO,
-    parts: Iterable[npt.NDArray[np.floating]],
-    sample_rate_hz: int,
-    codec: Literal["flac", "wav"],
-    bits: Literal[16, 24] = 16,
-    name: str = "encode",
-) -> int:
-    """Write what `encode` returns for the joined parts, each `(samples,)`; returns their number.
-
-    `name` opens the line of an `AudioError`: samples that are not finite, a rate that the codec
-    cannot hold, or more than fit into a WAV file (4 GiB).
-    """
-    full_scale = 1 << (bits - 1)
-    count = 0
-    sink = _Sink(file)
-    try:
-        with sf.SoundFile(
-            sink, "w", sample_rate_hz, 1, f"PCM_{bits}", format=codec.upper()
-        ) as written:
-            for part in parts:
-                if not np.isfinite(part).all():
-                    what = f"{name}: got samples that are NaN or infinite; expected finite ones"
-                    raise AudioError(what)
-                count += len(part)
-                if codec == "wav" and count * bits // 8 > WAV_MAX_BYTES:
-                    raise AudioError(
-                        f"{name}: got more samples than a WAV file can hold (4 GiB); "
-                        "use the codec flac, or split the recording"
-                    )
-                steps = part * part.dtype.type(full_scale)  # exact: a power of two
-                np.clip(np.rint(steps, out=steps), -full_scale, full_scale - 1, out=steps)
-                # libsndfile takes 24-bit samples as the upper bits of 32
-                written.write(steps.astype(np.int16) if bits == 16 else steps.astype(np.int32) << 8)
-    except AudioError:
-        raise
-    except (sf.SoundFileError, ValueError, AssertionError) as error:
-        if sink.failure is not None:
-            raise sink.failure from error
-        raise AudioError(
-            f"{name}: {codec} cannot hold {bits} bits at {sample_rate_hz} Hz: {_one_line(error)}"
-        ) from error
-    if sink.failure is not None:
-        raise sink.failure
-    return count
-
-
-class _Sink:
-    """A file for the sound-file library, which cannot pass on why a write failed (a full disk)."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.seek, self.tell, self._write = file.seek, file.tell, file.write
-        self.failure: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self._write(data)
-        except OSError as error:
-            self.failure = error
-            return 0
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -185,7 +112,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[tuple[sf.SoundFile, AudioInfo
         opened = sf.SoundFile(file)
     except (sf.SoundFileError, TypeError) as error:
         raise AudioError(
-            f"{name}: cannot be read as audio ({_one_line(error)}); expected one of "
+            f"{name}: cannot be read as audio ({one_line(error)}); expected one of "
             f"{', '.join(sorted(set(CODECS.values())))}: convert it, or remove it"
         ) from error
     with opened:
@@ -247,21 +174,9 @@ def _parts(
 
 
 def _mono_parts(opened: sf.SoundFile, info: AudioInfo, name: str) -> Iterator[Samples]:
-    """Decode part by part (a header's length is never trusted with memory), then compare."""
-    size = max(1, READ_SAMPLES // info.channels)
+    """The channels averaged; samples that are not finite are an error."""
     done = 0
-    while done < info.num_samples:
-        try:
-            part = opened.read(
-                min(size, info.num_samples - done), dtype="float32", always_2d=True
-            )  # (samples, channels)
-        except sf.SoundFileError as error:
-            raise AudioError(
-                f"{name}: broken after {done / info.sample_rate_hz:.3f} s "
-                f"({_one_line(error)}); copy it again or remove it"
-            ) from error
-        if not len(part):
-            break
+    for part in _raw_parts(opened, info, name, "float32"):
         if not np.isfinite(part).all():
             raise AudioError(
                 f"{name}: got NaN or infinite samples after {done / info.sample_rate_hz:.3f} s; "
@@ -269,6 +184,29 @@ def _mono_parts(opened: sf.SoundFile, info: AudioInfo, name: str) -> Iterator[Sa
             )
         done += len(part)
         yield part[:, 0] if info.channels == 1 else part.mean(axis=1, dtype=np.float32)
+
+
+def _raw_parts(
+    opened: sf.SoundFile, info: AudioInfo, name: str, dtype: str
+) -> Iterator[npt.NDArray[Any]]:
+    """Decode part by part (a header's length is never trusted with memory), then compare.
+
+    Parts are `(samples, channels)`.
+    """
+    size = max(1, READ_SAMPLES // info.channels)
+    done = 0
+    while done < info.num_samples:
+        try:
+            part = opened.read(min(size, info.num_samples - done), dtype=dtype, always_2d=True)
+        except sf.SoundFileError as error:
+            raise AudioError(
+                f"{name}: broken after {done / info.sample_rate_hz:.3f} s "
+                f"({one_line(error)}); copy it again or remove it"
+            ) from error
+        if not len(part):
+            break
+        done += len(part)
+        yield part
     # the file's position may only be moved now, after the decoder's last read
     if done < info.num_samples - audio_headers.slack_samples(opened.name, info.codec):
         raise AudioError(
@@ -295,6 +233,6 @@ def _regrouped(parts: Iterator[Samples], size: int) -> Iterator[Samples]:
         yield np.concatenate(waiting)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """The library's reason, without the Python object that it names."""
     return " ".join(str(error).split()).split(">: ")[-1]

@@ -9,19 +9,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Ints = npt.NDArray[np.int64]
+LARGEST = ("checksum", "key", "source_id", "shard")  # what is copied while little is held
 RANK_BITS = 512  # of a selection, per count that is kept
 
 
 def read_table(file: pa.NativeFile | BinaryIO) -> pa.Table:
     """A Parquet file, each column in one piece.
 
-    Read column after column: a million clips take 0.27 GB, and 0.33 GB on the way there, with
-    the file's own bytes; all columns at once take 0.46 GB.
+    Read column after column, the largest first: a million clips take 0.28 GB, and no more on
+    the way there; all columns at once take 0.46 GB.
     """
     parquet = pq.ParquetFile(file, pre_buffer=False)
     names = parquet.schema_arrow.names
-    columns = [parquet.read(columns=[name], use_threads=False).column(0) for name in names]
-    table = pa.table([_one_piece(column) for column in columns], schema=parquet.schema_arrow)
+    columns = {
+        name: _one_piece(parquet.read(columns=[name], use_threads=False).column(0))
+        for name in sorted(names, key=lambda name: name not in LARGEST)
+    }
+    table = pa.table([columns[name] for name in names], schema=parquet.schema_arrow)
     pa.default_memory_pool().release_unused()  # what decoding took
     return table
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from shards.audio import Samples, encode
+from shards.audio import Samples
+from shards.encode import encode
 from shards.store import Store
 from shards.synthesis import (
     Wave,

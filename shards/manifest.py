@@ -20,6 +20,7 @@ FORMAT_VERSION = 2
 MANIFEST = "dataset.json"
 INDEX_FOLDER = "index"
 SHARD_FOLDER = "shards"
+HASHED_BYTES = 1 << 20  # at a time
 
 
 class DatasetError(ValueError):
@@ -164,14 +165,22 @@ def read_manifest(store: Store) -> Manifest:
 
 def read_index(store: Store, entry: IndexEntry) -> pa.Table:
     """The index file's table, its bytes checked against the manifest."""
-    data = store.read(entry.name)
-    digest = hashlib.sha256(data).hexdigest()
-    if len(data) != entry.size or digest != entry.sha256:
-        raise DatasetError(
-            f"{store.path(entry.name)}: got {len(data)} bytes with sha256 {digest[:12]}, the "
-            f"manifest says {entry.size} with {entry.sha256[:12]}; run pmam pack again"
-        )
-    table = read_table(pa.BufferReader(data))
+    # A local file is read column by column; a remote one comes in one request.
+    with (
+        store.open(entry.name)
+        if store.is_local
+        else pa.BufferReader(store.read(entry.name)) as file
+    ):
+        digest = hashlib.sha256()
+        while block := file.read(HASHED_BYTES):
+            digest.update(block)
+        if (size := file.tell()) != entry.size or digest.hexdigest() != entry.sha256:
+            raise DatasetError(
+                f"{store.path(entry.name)}: got {size} bytes with sha256 "
+                f"{digest.hexdigest()[:12]}, the manifest says {entry.size} with "
+                f"{entry.sha256[:12]}; run pmam pack again"
+            )
+        table = read_table(file)
     if table.schema.names != SCHEMA.names:
         raise DatasetError(
             f"{store.path(entry.name)}: got the columns {', '.join(table.schema.names)}; expected "

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from shards.audio import AudioError, Samples, decode, encode
+from shards.audio import AudioError, Samples, decode
+from shards.encode import encode
 from shards.soundscape_types import Background, Event, Soundscape
 from shards.store import Store
 

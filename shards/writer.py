@@ -17,12 +17,14 @@ from isal import isal_zlib
 from shards import audio, byte_range
 from shards.audio import AudioError, AudioInfo
 from shards.clip import Clip
+from shards.encode import encode_to
 from shards.index import IndexRow
 from shards.manifest import ShardEntry
 from shards.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
 from shards.store import Store
 
 BLOCK_S = 4.0  # of a recording in memory, decoded
+COPY_BYTES = 1 << 17  # at a time, into the tar
 MEMBER_MAX_BYTES = 8**11 - 1  # a USTAR header has eleven octal digits for the size
 
 
@@ -82,6 +84,7 @@ def write_shard(
             to.open("wb") as file,
             tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
+            tar.copybufsize = COPY_BYTES  # type: ignore[attr-defined]  # typeshed lacks it
             for clip in plan.clips:
                 try:
                     with _member(source, clip, codec, sample_rate_hz, to.parent) as member:
@@ -129,19 +132,28 @@ def _member(
             return
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        is_exact = rate == info.sample_rate_hz and info.codec in ("flac", "wav")
-        scanned = is_exact and not audio.fits_16_bits(file, clip.audio)
-        bits = _bits(_decoded(file, clip, rate)) if scanned else 16
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as opened:
-            encoded = cast(BinaryIO, opened)
+        is_lossless = info.codec in ("flac", "wav") and rate == info.sample_rate_hz
+        is_short = is_lossless and audio.fits_16_bits(file, clip.audio)
+        bits = _bits(_decoded(file, clip, rate)) if is_lossless and not is_short else 16
+        with _scratch(info, rate, folder) as encoded:
             form = cast(Literal["flac", "wav"], stored_codec)
             name = f"{clip.audio}: encode"
-            samples = _decoded(file, clip, rate)
-            count = audio.encode_to(encoded, samples, rate, form, bits, name)
+            samples: Iterable[Any] = (
+                audio.steps_16_bits(file, clip.audio) if is_short else _decoded(file, clip, rate)
+            )
+            count = encode_to(encoded, samples, rate, form, bits, name)
             stored = AudioInfo(codec=form, sample_rate_hz=rate, num_samples=count, channels=1)
             size = _size(encoded, clip)
             encoded.seek(0)
             yield _Member(encoded, size, stored, info, sha256)
+
+
+def _scratch(info: AudioInfo, rate: int, folder: Path) -> BinaryIO:
+    """Room for what is encoded: memory, or a file for a long recording."""
+    largest = 4 * info.num_samples * rate // info.sample_rate_hz  # bytes; no codec needs as many
+    if largest <= byte_range.WHOLE_BYTES:
+        return io.BytesIO()
+    return cast(BinaryIO, tempfile.TemporaryFile(dir=folder, buffering=0))
 
 
 def _decoded(file: BinaryIO, clip: Clip, rate: int) -> Iterator[audio.Samples]:

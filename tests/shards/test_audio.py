@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from shards.audio import AudioError, blocks, decode, encode, encode_to, probe, resample
+from shards.audio import (
+    AudioError,
+    blocks,
+    decode,
+    fits_16_bits,
+    probe,
+    resample,
+    steps_16_bits,
+)
+from shards.encode import encode, encode_to
 
 RATE_HZ = 16_000
 
@@ -212,8 +221,23 @@ def test_encoding_in_parts_gives_the_same_bytes(codec):
         assert buffer.getvalue() == encode(samples, RATE_HZ, codec, bits)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16"])
+def test_integers_are_encoded_as_the_floats_they_stand_for(subtype):
+    file = io.BytesIO()
+    sf.write(file, sound(3.0)[:, 0], RATE_HZ, subtype, format="WAV")
+    assert fits_16_bits(file, "short")
+    steps = np.concatenate(list(steps_16_bits(file, "short")))
+    np.testing.assert_array_equal(steps / np.float32(1 << 15), decode(file.getvalue(), "short"))
+    for bits in (16, 24):
+        out = io.BytesIO()
+        encode_to(out, [steps], RATE_HZ, "flac", bits)
+        assert out.getvalue() == encode(decode(file.getvalue(), "short"), RATE_HZ, "flac", bits)
+    with pytest.raises(AudioError, match="truncated"):
+        list(steps_16_bits(io.BytesIO(file.getvalue()[:-9000]), "short"))
+
+
 def test_a_wav_that_would_exceed_4_gib_is_an_error(monkeypatch):
-    monkeypatch.setattr("shards.audio.WAV_MAX_BYTES", 20_000)
+    monkeypatch.setattr("shards.encode.WAV_MAX_BYTES", 20_000)
     encode_to(io.BytesIO(), [np.zeros(10_000)], RATE_HZ, "wav")
     with pytest.raises(AudioError, match="long: got more samples than a WAV file can hold"):
         encode_to(io.BytesIO(), [np.zeros(10_000), np.zeros(1)], RATE_HZ, "wav", name="long")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shards.audio import encode
+from shards.encode import encode
 from shards.recordings import (
     Recording,
     RecordingError,
