@@ -8,9 +8,10 @@ memory; packing reads the files, checks every sample, finds how many bits they n
 hashes, and writes the tar. A ratio is the median over the rounds of the encoder's processor time
 by packing's; 0.87 would be within 15 %.
 
-Result of 2026-11-21, 200 clips, 5 rounds, beside a test run on the other core: packed as FLAC
-0.49 (0.47 to 0.57), so the aim is missed: decoding, two sha256, the checks and the conversion to
-integers take as long again as the encoder. Packed as they are 1.34 (1.30 to 1.56).
+Result of 2026-11-21, 200 clips, 5 rounds, beside other work on the second core: packed as FLAC 0.63
+(0.62 to 0.65), so the aim is missed: two sha256 (of the recording, and of the member on its way
+into the tar) and a third of the whole tar take a quarter of the encoder's time, writing the tar an
+eighth. Packed as they are 1.28 (1.19 to 1.35).
 """
 
 import argparse

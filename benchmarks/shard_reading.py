@@ -7,25 +7,24 @@ bits); both readers read the same tars, which lie in the page cache. Reading run
 (`sched_setaffinity`), the Ray Data job on two. Both sides take turns; a ratio is the median over
 the rounds of webdataset's CPU time by ours, so that other work on the machine counts less.
 
-Result of 2026-11-21 on 2 cores that other work shared (load 1 to 5); 600 clips, 330 kB FLAC and
-640 kB WAV each, 5 rounds; the Ray job 3 rounds by the clock:
+Result of 2026-11-21 on 2 cores, other work beginning towards the end; 2000 clips, 330 kB FLAC and
+640 kB WAV each, 5 rounds; the Ray job 3 rounds by the clock, with other work on the machine:
 
                                       FLAC    WAV     wanted
-    raw, unverified, sequential       2.94    3.57    4      missed; os.pread alone is 3.45, 4.03
-    raw, unverified, random           2.98    3.36    4      missed
-    raw, verified, sequential         2.73    3.25    1.7
-    raw, verified, random             2.64    3.18    1.7
-    decoded, verified, sequential     1.88    5.12    1.6, 5
-    decoded, verified, random         1.82    4.93    1.6, 5 WAV in random order just missed
-    decoded, unverified               0.92    5.03    FLAC by libsndfile there, as webdataset's
-    Ray Data job                      1.30    2.40    1.8, 3 missed with so few clips: starting the
-                                                      job takes most of the time on both sides
-                                                      (FLAC: one round of 2000 clips)
-    memory of one reader              137 MB with 2000 WAV clips, 130 MB with 600; wanted 150 MB
-    index of a million clips          0.67 s of CPU, 269 MB held, 328 MB at the peak; wanted 2 s
-                                      and 300 MB (the last two rows: before the CRC-32 column)
+    raw, unverified, sequential       3.28    3.56    4      missed; os.pread alone is 3.95, 3.81
+    raw, unverified, random           3.08    3.36    4      missed
+    raw, verified, sequential         3.13    3.27    1.7
+    raw, verified, random             2.84    3.21    1.7
+    decoded, verified, sequential     1.92    5.15    1.6, 5
+    decoded, verified, random         1.91    4.98    1.6, 5 WAV in random order just missed
+    decoded, unverified               0.96    5.26    FLAC by libsndfile there, as webdataset's
+    Ray Data job                      4.31    7.33    1.8, 3
+    memory of one reader              141 MB with 2000 WAV clips, 136 MB with 600; wanted 150 MB
+    index of a million clips          0.55 s of CPU, 285 MB held, 289 MB at the peak; wanted 2 s
+                                      and 300 MB
 
-The bare `os.pread` of the same ranges is the ceiling: ours reaches 85 to 89 % of it.
+The bare `os.pread` of the same ranges is the ceiling on this machine: ours reaches 80 to 90 % of
+it, verified or not.
 """
 
 import argparse
