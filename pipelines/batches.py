@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
+from pipelines.clip_stream import ClipStream
 from pipelines.examples import Example, ExampleReader
 from pipelines.frame_jobs import open_frames
 from pmam.encoders import FrameEncoder
+from shards.block_order import BlockOrder
 from shards.index import IndexRow
 from shards.reader import Dataset
-from shards.stream import BatchOrder, Group
+from shards.stream import Group
 
 
 class Batches:
@@ -21,6 +23,7 @@ class Batches:
         crop_s: length of an example.
         seed: of the order of clips and of the crops.
         cached_inputs: URL of a stage with the encoder's inputs, to be read instead of audio.
+        cache_gb: size of a local cache of clips; 0: none.
         published_borders: place events in frames as PMAM's code does.
 
     Raises:
@@ -37,6 +40,7 @@ class Batches:
         crop_s: float,
         seed: int,
         cached_inputs: str | None,
+        cache_gb: float = 0.0,
         published_borders: bool = False,
     ) -> None:
         self.groups: dict[str, list[IndexRow]] = {subset: [] for subset in batch}
@@ -47,11 +51,13 @@ class Batches:
             name: Group(size=len(members), per_batch=batch[name])
             for name, members in self.groups.items()
         }
-        self.order = BatchOrder(sizes, seed)
+        self.order = BlockOrder(sizes, seed)
+        self._numbers = {row.key: number for number, row in enumerate(dataset.rows)}
         cached = None if cached_inputs is None else open_frames(cached_inputs)
         self.reader = ExampleReader(
             dataset, encoder, crop_s, cached, seed, published_borders=published_borders
         )
+        self._stream = None if cached else ClipStream(dataset, self._needed, cache_gb)
 
     def rows(self, step: int, rank: int = 0, world: int = 1) -> list[IndexRow]:
         """The clips that a worker takes at a step; by default, those of all workers."""
@@ -59,5 +65,12 @@ class Batches:
         return [self.groups[name][index] for name in chosen for index in chosen[name]]
 
     def read(self, step: int, rank: int, world: int) -> list[Example]:
-        """Their crops."""
-        return [self.reader.read(row, step) for row in self.rows(step, rank, world)]
+        """Their crops. Steps that follow each other are read ahead."""
+        rows = self.rows(step, rank, world)
+        if self._stream is None:
+            return [self.reader.read(row, step) for row in rows]
+        files = self._stream.read(step, rank, world)
+        return [self.reader.read(row, step, data) for row, data in zip(rows, files, strict=True)]
+
+    def _needed(self, step: int, rank: int, world: int) -> list[int]:
+        return [self._numbers[row.key] for row in self.rows(step, rank, world)]

@@ -14,6 +14,7 @@ from pmam.encoders import FrameEncoder
 from pmam.events import Event, encode, encode_published
 from shards.frames import FrameSet
 from shards.index import IndexRow
+from shards.read_ahead import Data
 from shards.reader import Dataset
 
 Floats = npt.NDArray[np.float32]
@@ -71,12 +72,18 @@ class ExampleReader:
             else round(encoder.hop_s * encoder.sample_rate_hz)
         )
 
-    def read(self, row: IndexRow, step: int) -> Example:
-        """The crop of a clip at a step: a pure function of the seed, the clip and the step."""
+    def read(self, row: IndexRow, step: int, data: Data | None = None) -> Example:
+        """The crop of a clip at a step: a pure function of the seed, the clip and the step.
+
+        `data` is its checked audio file, where it was read already.
+        """
+        rate_hz = self.encoder.sample_rate_hz
         if self.cached is not None:
             units = self.cached.read(row.key)
+        elif data is not None:
+            units = self.dataset.decoded(row, data, rate_hz)
         else:
-            units = self.dataset.audio(row, self.encoder.sample_rate_hz)
+            units = self.dataset.audio(row, rate_hz)
         available = -(-len(units) // self.units_per_frame)
         first = 0
         if available > self.frames:

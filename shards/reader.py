@@ -101,10 +101,17 @@ class Dataset:
 
         With `verify=False` FLAC is decoded by libsndfile: dr_flac says nothing of damage.
         """
-        name = f"{self.where(row)} ({row.codec})"
         data = self.read(row, verify=verify)
         if row.codec == "flac" and not verify:
+            name = f"{self.where(row)} ({row.codec})"
             return audio.decode(data, name, sample_rate_hz=sample_rate_hz)
+        return self.decoded(row, data, sample_rate_hz)
+
+    def decoded(
+        self, row: IndexRow, data: bytes | memoryview, sample_rate_hz: int | None = None
+    ) -> Samples:
+        """What `audio` returns, of bytes that were read and compared with the checksum before."""
+        name = f"{self.where(row)} ({row.codec})"
         return decode_fast.decode(data, row, name, sample_rate_hz)
 
     def audio_blocks(self, row: IndexRow, sample_rate_hz: int, block_s: float) -> Iterator[Samples]:

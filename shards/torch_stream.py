@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from shards.audio import Samples
+from shards.cache import ClipCache
 from shards.loader import Batch, Loader, Loading, State
 from shards.reader import Dataset
 
@@ -28,6 +29,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         world: number of processes.
         state: the `state` of the last batch that was trained on.
         stop: number of batches; None = no end.
+        cache: makes a local cache of clips in each worker, which all of them may share.
     """
 
     def __init__(
@@ -39,9 +41,11 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         world: int = 1,
         state: State | None = None,
         stop: int | None = None,
+        cache: Callable[[], ClipCache] | None = None,
     ) -> None:
         self.open_dataset, self.settings = open_dataset, settings
         self.rank, self.world, self.state, self.stop = rank, world, state, stop
+        self.cache = cache
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
@@ -51,6 +55,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             rank=self.rank,
             world=self.world,
             state=self.state,
+            cache=None if self.cache is None else self.cache(),
         )
         first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
         for batch in loader.batches(self.stop, first=first, every=every):

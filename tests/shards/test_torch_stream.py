@@ -10,6 +10,7 @@ import torch
 from packing import noise_clips, pack
 from torch.utils.data import DataLoader
 
+from shards.cache import ClipCache
 from shards.loader import Loader, Loading
 from shards.reader import Dataset
 from shards.store import Store
@@ -50,6 +51,24 @@ def test_batches_come_in_order_and_go_on_from_a_state(folder: str, workers: int)
         )
         assert batch["held"].tolist() == [e.held for e in examples]
         assert batch["weight"].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_share_a_local_cache(folder: str, tmp_path: Path, workers: int) -> None:
+    stream = TorchStream(
+        functools.partial(opened, folder),
+        SETTINGS,
+        stop=4,
+        cache=functools.partial(ClipCache, tmp_path / "cache", 1 << 20),
+    )
+    first = list(DataLoader(stream, batch_size=None, num_workers=workers))
+    dataset = opened(folder)
+    cache = ClipCache(tmp_path / "cache", 1 << 20)
+    seen = {row.key: row for batch in first for row in batch["rows"]}
+    assert all(cache.get(row.checksum) == dataset.read(row) for row in seen.values())
+    again = list(DataLoader(stream, batch_size=None, num_workers=workers))
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one["samples"], other["samples"])
 
 
 def test_whole_clips_are_padded_to_the_longest(folder: str) -> None:
