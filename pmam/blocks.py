@@ -15,12 +15,16 @@ Device: TypeAlias = torch.device | str | None
 # and are large enough to fill a GPU.
 ROWS_ON_CPU = 4096
 ROWS_ON_GPU = 65536
+SHUFFLED_ROWS = 32768
 
 
-def steps_of(frames: Frames, device: Device = None) -> Iterator[torch.Tensor]:
+def steps_of(
+    frames: Frames, device: Device = None, rows_on_cpu: int | None = None
+) -> Iterator[torch.Tensor]:
     """One pass over the frames in pieces `(n, D)`, n bounded, float32 or float64, in order.
 
-    `device` None leaves the pieces where they are. float16 and bfloat16 become float32.
+    `device` None leaves the pieces where they are. float16 and bfloat16 become float32. A piece
+    has `ROWS_ON_CPU` rows at most (or `rows_on_cpu`), or `ROWS_ON_GPU`.
     Raises `ValueError` for blocks that are not `(n, D)` floating point, whose D differs, or
     that hold NaN or infinity.
     """
@@ -36,7 +40,8 @@ def steps_of(frames: Frames, device: Device = None) -> Iterator[torch.Tensor]:
             )
         width = int(block.shape[1])
         at_home = block.device if isinstance(block, torch.Tensor) else "cpu"
-        rows = ROWS_ON_CPU if torch.device(device or at_home).type == "cpu" else ROWS_ON_GPU
+        on_cpu = rows_on_cpu or ROWS_ON_CPU
+        rows = on_cpu if torch.device(device or at_home).type == "cpu" else ROWS_ON_GPU
         for start in range(0, block.shape[0], rows):
             piece = _as_tensor(block[start : start + rows]).to(device)
             if not bool(torch.isfinite(piece).all()):
@@ -44,6 +49,13 @@ def steps_of(frames: Frames, device: Device = None) -> Iterator[torch.Tensor]:
                 raise ValueError(f"frames: row {bad} holds NaN or infinity; expected finite values")
             yield piece
         row += block.shape[0]
+
+
+def first_piece(frames: Frames) -> torch.Tensor:
+    """The first rows `(n, D)` of the frames; `ValueError` where there are none."""
+    for x in steps_of(frames):
+        return x
+    raise ValueError("frames: got none; expected at least one block of (n, D)")
 
 
 def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> torch.Tensor:
@@ -68,6 +80,34 @@ def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> 
     if kept is None:
         raise ValueError("frames: got none; expected at least one block of (n, D)")
     return kept
+
+
+def shuffled_batches(
+    frames: Frames, size: int, seed: int, device: Device = None
+) -> Iterator[torch.Tensor]:
+    """One pass in batches `(size, D)` of mixed rows; the last batch may be smaller.
+
+    Rows change places within `SHUFFLED_ROWS` that follow each other: neighbours in a stream are of
+    one clip, and a batch should hold many.
+    """
+    generator = np.random.default_rng(seed)
+    held: list[torch.Tensor] = []
+    count = 0
+    for piece in steps_of(frames, device):
+        held.append(piece)
+        count += len(piece)
+        if count >= SHUFFLED_ROWS:
+            rows = _shuffled(held, generator)
+            whole = count // size * size
+            yield from torch.split(rows[:whole], size)
+            held, count = [rows[whole:]], count - whole
+    if count:
+        yield from torch.split(_shuffled(held, generator), size)
+
+
+def _shuffled(pieces: list[torch.Tensor], generator: np.random.Generator) -> torch.Tensor:
+    rows = torch.cat(pieces)
+    return rows[torch.as_tensor(generator.permutation(len(rows)), device=rows.device)]
 
 
 def _blocks_of(frames: Frames) -> Iterable[Array]:

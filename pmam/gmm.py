@@ -1,67 +1,18 @@
 """A Gaussian mixture fitted by EM in one pass over the frames per iteration."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
-from pmam.blocks import Array, Device, Frames, steps_of
-from pmam.gmm_stats import (
-    CovarianceType,
-    MixtureParameters,
-    SufficientStatistics,
-    m_step,
-    responsibilities,
-    statistics,
-)
-from pmam.kmeans import assign, kmeans
+from pmam.blocks import Array, Device, Frames
+from pmam.gmm_state import FitState, cluster_moments, initial_state
+from pmam.gmm_stats import evaluate, log_likelihood, statistics
+from pmam.mixture import CovarianceType, MixtureParameters, covariance_shape
+from pmam.mixture_information import aic, bic
+from pmam.sufficient_statistics import SufficientStatistics
 
-
-@dataclass(frozen=True, kw_only=True)
-class FitState:
-    """Where a fit stands after an iteration: enough to continue it elsewhere to the same bits.
-
-    `log_likelihoods[i]` is the mean per frame under the parameters that iteration i + 1 began with.
-    """
-
-    parameters: MixtureParameters
-    log_likelihoods: tuple[float, ...] = ()
-    reseeded: int = 0
-    converged: bool = False
-
-    @property
-    def iteration(self) -> int:
-        """How many EM iterations are done."""
-        return len(self.log_likelihoods)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The state as float64 tensors by name, for a checkpoint."""
-        return {
-            "weights": self.parameters.weights,
-            "means": self.parameters.means,
-            "covariances": self.parameters.covariances,
-            "log_likelihoods": torch.tensor(self.log_likelihoods, dtype=torch.float64),
-            "progress": torch.tensor([self.reseeded, self.converged], dtype=torch.float64),
-        }
-
-    @classmethod
-    def from_tensors(
-        cls, tensors: dict[str, torch.Tensor], covariance_type: CovarianceType
-    ) -> "FitState":
-        """The state that `tensors` gave."""
-        reseeded, converged = tensors["progress"].tolist()
-        return cls(
-            parameters=MixtureParameters(
-                covariance_type=covariance_type,
-                weights=tensors["weights"],
-                means=tensors["means"],
-                covariances=tensors["covariances"],
-            ),
-            log_likelihoods=tuple(tensors["log_likelihoods"].tolist()),
-            reseeded=int(reseeded),
-            converged=bool(converged),
-        )
+__all__ = ["FitState", "GaussianMixture", "cluster_moments"]
 
 
 class GaussianMixture:
@@ -70,8 +21,13 @@ class GaussianMixture:
     `covariance_type` is full, tied, diag or spherical. EM stops when the log-likelihood per frame
     changes by less than `tol`, or after `max_iter` iterations. It begins with the clusters of
     k-means (`seed`), or those around `means_init (K, D)`; `weights_init (K,)` and `precisions_init`
-    (shaped as the covariances) replace the clusters' own. `device` None computes where the frames
-    are. Frames in float32 are multiplied in float32 and summed in float64.
+    (shaped as the covariances) replace the clusters' own. Of `n_init` runs, with seeds `seed`,
+    `seed + 1` and so on, the one of highest likelihood stays; with `warm_start`, a second `fit`
+    begins where the first ended. `device` None computes where the frames are. Frames in float32 are
+    multiplied in float32 and summed in float64.
+
+    Frames that many workers hold are fitted by hand: each calls `partial_statistics` on its own,
+    the sum goes to `maximise`, and so on until `converged_`.
     """
 
     def __init__(
@@ -82,26 +38,31 @@ class GaussianMixture:
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
+        n_init: int = 1,
         seed: int = 0,
         weights_init: Array | None = None,
         means_init: Array | None = None,
         precisions_init: Array | None = None,
+        warm_start: bool = False,
         device: Device = None,
     ) -> None:
-        if n_components < 1 or max_iter < 1 or tol < 0 or reg_covar < 0:
+        if n_components < 1 or max_iter < 1 or n_init < 1 or tol < 0 or reg_covar < 0:
             raise ValueError(
-                f"mixture: got n_components = {n_components}, max_iter = {max_iter}, tol = {tol}, "
-                f"reg_covar = {reg_covar}; expected at least 1, 1, 0 and 0"
+                f"mixture: got n_components = {n_components}, max_iter = {max_iter}, n_init = "
+                f"{n_init}, tol = {tol}, reg_covar = {reg_covar}; expected at least 1, 1, 1, 0, 0"
             )
+        covariance_shape(covariance_type, n_components, 1)  # refuses an unknown type
         self.n_components = n_components
         self.covariance_type: CovarianceType = covariance_type
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
+        self.n_init = n_init
         self.seed = seed
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.warm_start = warm_start
         self.device = device
         self._state: FitState | None = None
 
@@ -109,30 +70,86 @@ class GaussianMixture:
         self,
         frames: Frames,
         *,
-        start: FitState | None = None,
+        start: FitState | MixtureParameters | None = None,
         on_iteration: Callable[[int, float], None] | None = None,
     ) -> "GaussianMixture":
         """Fit to an array `(N, D)`, or to a function that returns an iterator of blocks `(n, D)`.
 
         `on_iteration(i, log_likelihood_per_frame)` is called after each iteration, when `state_`
-        already holds its result; a fit that was killed continues from such a state as `start`.
+        already holds its result; a fit that was killed continues from such a state as `start`,
+        and parameters as `start` begin a new one. Either is a single run, whatever `n_init`.
         Raises `ValueError` for fewer frames than components, frames that are not finite or differ
         in width, and covariances that no regularisation holds up.
         """
-        self._state = start or self._initial(frames)
-        while not self.state_.converged and self.state_.iteration < self.max_iter:
-            self._state = self._iterate(frames, self.state_)
-            if on_iteration is not None:
-                on_iteration(self.n_iter_, self.lower_bound_)
+        if start is None and self.warm_start and self._state is not None:
+            start = self.parameters_
+        if isinstance(start, MixtureParameters):
+            start = FitState(parameters=start)
+        if start is not None:
+            self._check_start(start.parameters)
+        best: FitState | None = None
+        for run in range(self.n_init if start is None else 1):
+            self._state = self._initial(frames, run) if start is None else start
+            while not self.converged_ and self.n_iter_ < self.max_iter:
+                self.maximise(self.partial_statistics(frames))
+                if on_iteration is not None:
+                    on_iteration(self.n_iter_, self.lower_bound_)
+            if best is None or self.lower_bound_ > best.log_likelihoods[-1]:
+                best = self.state_
+        self._state = best
         return self
+
+    def fit_predict(self, x: Array) -> torch.Tensor:
+        """`fit` to frames `(N, D)`, and the most probable component of each `(N,)`."""
+        return self.fit(x).predict(x)
+
+    def initialise(self, frames: Frames) -> "GaussianMixture":
+        """Take the parameters that the first iteration of `fit` would begin with."""
+        self._state = self._initial(frames, 0)
+        return self
+
+    def partial_statistics(self, frames: Frames) -> SufficientStatistics:
+        """The E-step of some of the frames: an array `(n, D)`, or a function as in `fit`.
+
+        The statistics of two parts add up (`+`) to those of both.
+        """
+        return statistics(frames, self.parameters_)
+
+    def maximise(self, total: SufficientStatistics) -> "GaussianMixture":
+        """The M-step of the statistics of all frames: ends one iteration of EM."""
+        self._state = self.state_.after(total, reg_covar=self.reg_covar, tol=self.tol)
+        return self
+
+    def predict(self, x: Array) -> torch.Tensor:
+        """The most probable component `(N,)` of frames `(N, D)`."""
+        return self.predict_proba(x).argmax(dim=1)
 
     def predict_proba(self, x: Array) -> torch.Tensor:
         """Posteriors `(N, K)` in float64 of frames `(N, D)`; rows sum to 1."""
-        return torch.cat([responsibilities(*pair)[0] for pair in self._pairs(x)])
+        return evaluate(x, self.parameters_)[0]
 
     def score_samples(self, x: Array) -> torch.Tensor:
         """Log-likelihoods `(N,)` in float64, in nats, of frames `(N, D)`."""
-        return torch.cat([responsibilities(*pair)[1] for pair in self._pairs(x)])
+        return evaluate(x, self.parameters_)[1]
+
+    def score(self, frames: Frames) -> float:
+        """The mean log-likelihood per frame, in nats."""
+        total, count = log_likelihood(frames, self.parameters_)
+        return total / count
+
+    def aic(self, frames: Frames) -> float:
+        """Akaike's information criterion on the frames: lower is better."""
+        total, _ = log_likelihood(frames, self.parameters_)
+        return aic(total, self.parameters_.free_parameters)
+
+    def bic(self, frames: Frames) -> float:
+        """The Bayesian information criterion on the frames: lower is better."""
+        total, count = log_likelihood(frames, self.parameters_)
+        return bic(total, self.parameters_.free_parameters, count)
+
+    def sample(self, n_samples: int = 1, *, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw frames `(n_samples, D)` in float64 and their components `(n_samples,)`."""
+        return self.parameters_.sample(n_samples, seed)
 
     @property
     def state_(self) -> FitState:
@@ -147,6 +164,26 @@ class GaussianMixture:
     def parameters_(self) -> MixtureParameters:
         """The fitted weights, means and covariances."""
         return self.state_.parameters
+
+    @property
+    def weights_(self) -> torch.Tensor:
+        """`(K,)`, sum to 1."""
+        return self.parameters_.weights
+
+    @property
+    def means_(self) -> torch.Tensor:
+        """`(K, D)`."""
+        return self.parameters_.means
+
+    @property
+    def covariances_(self) -> torch.Tensor:
+        """`(K, D, D)` for full, `(D, D)` tied, `(K, D)` diag, `(K,)` spherical."""
+        return self.parameters_.covariances
+
+    @property
+    def precisions_(self) -> torch.Tensor:
+        """The inverse covariances, in the same shape."""
+        return self.parameters_.precisions
 
     @property
     def converged_(self) -> bool:
@@ -165,80 +202,30 @@ class GaussianMixture:
 
     @property
     def lower_bound_(self) -> float:
-        """The last of `log_likelihoods_`."""
-        return self.state_.log_likelihoods[-1]
+        """The last of `log_likelihoods_`; minus infinity before the first iteration."""
+        return (self.log_likelihoods_ or (-math.inf,))[-1]
 
     @property
     def reseeded_(self) -> int:
         """How many times an empty or collapsed component was re-seeded."""
         return self.state_.reseeded
 
-    def _iterate(self, frames: Frames, state: FitState) -> FitState:
-        total = statistics(frames, state.parameters)
-        if total.frames < self.n_components:
+    def _check_start(self, start: MixtureParameters) -> None:
+        if (len(start.weights), start.covariance_type) != (self.n_components, self.covariance_type):
             raise ValueError(
-                f"frames: got {total.frames} for {self.n_components} components; expected at least "
-                "as many frames: embed more clips or ask for fewer components"
+                f"start: got {len(start.weights)} components, {start.covariance_type}; expected "
+                f"{self.n_components}, {self.covariance_type}, those of the mixture"
             )
-        log_likelihood = total.log_likelihood / total.frames
-        parameters, reseeded = m_step(total, self.covariance_type, self.reg_covar)
-        change = log_likelihood - (state.log_likelihoods or (-np.inf,))[-1]
-        return replace(
-            state,
-            parameters=parameters,
-            log_likelihoods=(*state.log_likelihoods, log_likelihood),
-            reseeded=state.reseeded + reseeded,
-            converged=reseeded == 0 and abs(change) < self.tol,
+
+    def _initial(self, frames: Frames, run: int) -> FitState:
+        return initial_state(
+            frames,
+            self.n_components,
+            self.covariance_type,
+            reg_covar=self.reg_covar,
+            seed=self.seed + run,
+            weights=self.weights_init,
+            means=self.means_init,
+            precisions=self.precisions_init,
+            device=self.device,
         )
-
-    def _initial(self, frames: Frames) -> FitState:
-        first = _first_piece(frames)
-        device = self.device or first.device
-        weights, means, precisions = (
-            None if value is None else torch.as_tensor(value, dtype=torch.float64, device=device)
-            for value in (self.weights_init, self.means_init, self.precisions_init)
-        )
-        expected = (self.n_components, first.shape[1])
-        if means is not None and means.shape != expected:
-            raise ValueError(f"means_init: got {tuple(means.shape)}; expected {expected}")
-        covariances, reseeded = None, 0
-        if precisions is not None and self.covariance_type in ("diag", "spherical"):
-            covariances = precisions.reciprocal()
-        elif precisions is not None:
-            covariances = torch.linalg.inv_ex(precisions).inverse
-        if weights is None or means is None or covariances is None:
-            if means is None:
-                centers = kmeans(frames, self.n_components, seed=self.seed, device=device).centers
-            else:
-                centers = means
-            clusters, reseeded = self._from_clusters(frames, centers)
-            weights = clusters.weights if weights is None else weights
-            means = clusters.means if means is None else means
-            covariances = clusters.covariances if covariances is None else covariances
-        parameters = MixtureParameters(
-            covariance_type=self.covariance_type,
-            weights=weights,
-            means=means,
-            covariances=covariances,
-        )
-        return FitState(parameters=parameters, reseeded=reseeded)
-
-    def _from_clusters(
-        self, frames: Frames, centers: torch.Tensor
-    ) -> tuple[MixtureParameters, int]:
-        """The M-step of frames assigned to the nearest centre, and how many it re-seeded."""
-        total = SufficientStatistics.zeros(centers, self.covariance_type)
-        for x in steps_of(frames, centers.device):
-            labels = assign(x, centers)
-            total.absorb(x, torch.nn.functional.one_hot(labels, len(centers)), 0.0)
-        return m_step(total, self.covariance_type, self.reg_covar)
-
-    def _pairs(self, x: Array) -> list[tuple[torch.Tensor, MixtureParameters]]:
-        parameters = self.parameters_
-        return [(piece, parameters) for piece in steps_of(x, parameters.means.device)]
-
-
-def _first_piece(frames: Frames) -> torch.Tensor:
-    for x in steps_of(frames):
-        return x
-    raise ValueError("frames: got none; expected at least as many frames as components")

@@ -1,24 +1,29 @@
 """Squared Mahalanobis distances of frames to many components, without the hopeless ones.
 
-With P upper triangular, column j of (x - mean) P needs dimensions up to j alone. So the distance
-grows panel by panel of columns: half the products of a full matrix, and after each panel it is a
-lower bound. A component whose bound already says that it is `MARGIN` nats behind the best one has a
-responsibility below exp(-MARGIN), which float64 cannot tell from 0 beside 1: its frame is left out
-of the panels that remain.
+Each frame's distance to the component that seems to lead is computed first. A component whose lower
+bound (`pmam.screening`) says that it is `MARGIN` nats behind has a responsibility below
+exp(-MARGIN), which float64 cannot tell from 0 beside 1: it is left out. What remains is computed in
+full, with half the products of a full matrix: P is upper triangular, and column j of (x - mean) P
+needs dimensions up to j alone.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 
+from pmam.screening import ROWS, Screen
+
 MARGIN = 40.0  # nats; exp(-40) = 4e-18
-FIRST_PANEL, PANEL = 48, 96  # columns; the first one is paid for by every component
+PANEL = 128  # columns of P at a time
 FEWEST = 96  # dimensions below which leaving out costs more than it saves
 
 
 def squared_distances(
-    x: torch.Tensor, means: torch.Tensor, factors: torch.Tensor, offsets: torch.Tensor
+    x: torch.Tensor,
+    means: torch.Tensor,
+    factors: torch.Tensor,
+    offsets: torch.Tensor,
+    screen: Screen | None = None,
 ) -> torch.Tensor:
     """|(x - mean_k) P_k|^2 `(n, K)`, infinite where component k cannot matter for a frame.
 
@@ -28,54 +33,50 @@ def squared_distances(
         factors: upper triangular P_k `(K, D, D)`, with P_k P_k^T the inverse covariance.
         offsets: `(K,)`, what is added to half the negative distance to give the log joint
             probability: log weight + log |P_k| + the constant.
+        screen: the mixture's; without it every distance is computed.
     """
-    width = x.shape[1]
-    if width < FEWEST:
-        whitened = [_panel(x - mean, factor, 0, width) for mean, factor in _pairs(means, factors)]
-        return torch.stack(whitened, dim=1)
-    edges = [0, *range(FIRST_PANEL, width, PANEL), width]
-    first, panels = edges[1], list(pairwise(edges[1:]))
-    squares = torch.stack(
-        [
-            _panel(x[:, :first] - mean[:first], factor, 0, first)
-            for mean, factor in _pairs(means, factors)
-        ],
-        dim=1,
-    )  # (n, K), of the first panel
-    offsets = offsets.to(x.dtype)
-    leading = (offsets - 0.5 * squares).argmax(dim=1)  # (n,)
-    best = torch.empty_like(squares[:, 0])
-    for k, (mean, factor) in enumerate(_pairs(means, factors)):
+    pairs = list(zip(means, factors, strict=True))
+    if screen is None:
+        return torch.stack([_squares(x - mean, factor) for mean, factor in pairs], dim=1)
+    near = (x - screen.origin.to(x)).float()
+    leading = screen.leading(near)
+    squares = x.new_full((len(x), len(means)), torch.inf)
+    for k, pair in enumerate(pairs):
         rows = (leading == k).nonzero().squeeze(1)
-        if len(rows):
-            difference = x[rows] - mean
-            for start, stop in panels:
-                squares[rows, k] += _panel(difference, factor, start, stop)
-            best[rows] = offsets[k] - 0.5 * squares[rows, k]
-    for k, (mean, factor) in enumerate(_pairs(means, factors)):
-        bound = best - MARGIN - offsets[k]
-        possible = (leading != k) & (-0.5 * squares[:, k] >= bound)
-        squares[(leading != k) & ~possible, k] = torch.inf
-        rows = possible.nonzero().squeeze(1)
-        difference = x[rows] - mean
-        for start, stop in panels:
-            if not len(rows):
-                break
-            squares[rows, k] += _panel(difference, factor, start, stop)
-            possible = -0.5 * squares[rows, k] >= bound[rows]
-            if int(possible.sum()) < 0.75 * len(rows):  # a copy pays when many go
-                squares[rows[~possible], k] = torch.inf
-                rows, difference = rows[possible], difference[possible]
+        squares[rows, k] = _in_full(x, rows, *pair)
+    best = (offsets - 0.5 * squares.double()).amax(dim=1, keepdim=True)  # (n, 1)
+    limits = (2 * (offsets - best + MARGIN)).float()  # (n, K): farther is hopeless
+    rounding = screen.rounding(near)
+    bounds = screen.first_squares(near)
+    possible = _within(bounds, rounding * screen.first_norms, limits)
+    possible.scatter_(1, leading[:, None], False)
+    for k, pair in enumerate(pairs):
+        rows = possible[:, k].nonzero().squeeze(1)
+        bound = bounds[rows, k] + screen.second_squares(near, rows, k)
+        error = rounding[rows, k] * screen.norms[k]
+        rows = rows[_within(bound, error, limits[rows, k])]
+        squares[rows, k] = _in_full(x, rows, *pair)
     return squares
 
 
-def _pairs(
-    means: torch.Tensor, factors: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    return zip(means, factors, strict=True)
+def _within(squares: torch.Tensor, error: torch.Tensor, limits: torch.Tensor) -> torch.Tensor:
+    """Whether a squared distance may be within its limit; what is not a number may be."""
+    return ~((squares.sqrt() - error).clamp_min(0).square() > limits)
 
 
-def _panel(difference: torch.Tensor, factor: torch.Tensor, start: int, stop: int) -> torch.Tensor:
-    """The part of the squared distances `(n,)` that columns `start:stop` of P add."""
-    part = difference[:, :stop] @ factor[:stop, start:stop]
-    return part.square_().sum(dim=1)
+def _in_full(
+    x: torch.Tensor, rows: torch.Tensor, mean: torch.Tensor, factor: torch.Tensor
+) -> torch.Tensor:
+    """|(x - mean) P|^2 `(m,)` of some rows of `(n, D)`."""
+    pieces = torch.split(rows, ROWS)
+    return torch.cat([_squares(x[piece].sub_(mean), factor) for piece in pieces])
+
+
+def _squares(difference: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """|difference P|^2 `(n,)` of `(n, D)` and upper triangular `(D, D)`."""
+    width = difference.shape[1]
+    total = difference.new_zeros(len(difference))
+    for start, stop in pairwise([*range(0, width, PANEL), width]):
+        part = difference[:, :stop] @ factor[:stop, start:stop]
+        total += part.square_().sum(dim=1)
+    return total

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import uuid
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
 from pmam.blocks import Frames, steps_of
+from pmam.diagnostics import Diagnostics, diagnostics_of, posterior_sums
 from pmam.gmm_stats import CovarianceType, MixtureParameters, responsibilities
 from pmam.kmeans import assign
 from pmam.pca import Projection
@@ -25,24 +25,6 @@ TENSORS = "prototypes.safetensors"
 DESCRIPTION = "prototypes.json"
 
 Kind = Literal["gmm", "kmeans"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Diagnostics:
-    """How prototypes behave on frames that they were not fitted to.
-
-    `log_likelihood` is the mean per frame in nats (None for k-means, which has no density);
-    `components_in_use` counts those whose mean posterior is at least 1 / (10 K);
-    `mean_max_posterior` is in (0, 1], `mean_entropy` in nats.
-    """
-
-    frames: int
-    dimensions: int
-    components: int
-    log_likelihood: float | None
-    components_in_use: int
-    mean_max_posterior: float
-    mean_entropy: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,63 +175,8 @@ class Prototypes:
 
 def diagnose(prototypes: Prototypes, held_out: Frames) -> Diagnostics:
     """How the prototypes behave on features `(N, D)` that were kept out of the fit."""
-    components, dimensions = prototypes.means.shape
-    mass = torch.zeros_like(prototypes.weights)
-    frames, likelihood, maxima, entropy = 0, 0.0, 0.0, 0.0
-    for x in steps_of(held_out, prototypes.means.device):
-        posteriors, log_likelihoods = prototypes.evaluate(x)
-        frames += len(x)
-        mass += posteriors.sum(dim=0)
-        maxima += float(posteriors.amax(dim=1).sum())
-        entropy -= float(torch.special.xlogy(posteriors, posteriors).sum())
-        likelihood += 0.0 if log_likelihoods is None else float(log_likelihoods.sum())
-    if frames == 0:
-        raise ValueError("held-out frames: got none; expected some: keep more frames aside")
-    return Diagnostics(
-        frames=frames,
-        dimensions=dimensions,
-        components=components,
-        log_likelihood=likelihood / frames if prototypes.kind == "gmm" else None,
-        components_in_use=int((mass / frames >= 0.1 / components).sum()),
-        mean_max_posterior=maxima / frames,
-        mean_entropy=entropy / frames,
-    )
-
-
-def complaints(diagnostics: Diagnostics, train_log_likelihood: float | None) -> list[str]:
-    """What is wrong with a fit, one line each; empty for a good one.
-
-    The thresholds are rules of thumb: a held-out log-likelihood 0.3 nats per dimension below that
-    of training (on real recordings diag generalised better than full from about there on), half
-    of the components unused, and for a mixture posteriors that are one-hot (mean maximum above
-    0.99) or near uniform (entropy above 0.9 log K).
-    """
-    d = diagnostics
-    found = []
-    if d.log_likelihood is not None and train_log_likelihood is not None:
-        gap = train_log_likelihood - d.log_likelihood
-        if not gap <= 0.3 * d.dimensions:  # NaN complains too
-            found.append(
-                f"over-fitted: held-out log-likelihood {d.log_likelihood:.1f} per frame against "
-                f"{train_log_likelihood:.1f} in training: reduce by PCA, use diag, or more frames"
-            )
-    if d.components_in_use < 0.5 * d.components:
-        found.append(
-            f"unused: held-out frames use {d.components_in_use} of {d.components} components: "
-            "ask for fewer, or reduce by PCA"
-        )
-    if d.log_likelihood is not None and d.components > 1:
-        if d.mean_max_posterior > 0.99:
-            found.append(
-                f"one-hot: mean maximal posterior {d.mean_max_posterior:.3f} (mean entropy "
-                f"{d.mean_entropy:.3f} nats), no softer than k-means: reduce by PCA, or use diag"
-            )
-        if d.mean_entropy > 0.9 * math.log(d.components):
-            found.append(
-                f"uniform: mean entropy {d.mean_entropy:.2f} of at most "
-                f"{math.log(d.components):.2f} nats: the components do not differ; ask for fewer"
-            )
-    return found
+    sums = posterior_sums(prototypes, held_out)
+    return diagnostics_of(sums, prototypes.means.shape[1], density=prototypes.kind == "gmm")
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture as Reference
 
+from pmam.diagnostics import Diagnostics, complaints
 from pmam.gmm import GaussianMixture
 from pmam.pca import fit_projection, moments
-from pmam.prototypes import DESCRIPTION, TENSORS, Diagnostics, Prototypes, complaints, diagnose
+from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes, diagnose
 
 
 def embeddings(count=900, width=6, components=3, seed=0, spread=3.0):

@@ -1,0 +1,98 @@
+"""One EM iteration of a Gaussian mixture, full covariance, against scikit-learn on one core.
+
+    python benchmarks/gmm_em.py --data DIR --weights FILE --cache DIR [--width 768 384 64]
+
+`--data` holds ESC-10 (`esc10.csv` and its recordings), `--weights` is EfficientAT's `mn04_as`.
+100 000 real frames of 80 ms: soundscapes of ESC-10 recordings through mn04 (block features averaged
+over frequency, and log-mel of both halves of a frame), standardised, cut to D evenly spaced
+columns; K = 30. Both sides start an iteration from the same parameters: those before each of the
+first five iterations from k-means, and those near convergence. Rounds alternate and processor time
+counts, because other work may run. scikit-learn's time does not depend on the parameters, so it
+runs the first and the fifth of five iterations. `--agree D` fits both from one start, ours in
+float32 and scikit-learn's in float64.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import numpy as np
+import torch
+from mixture.frames import cut, real_frames
+from mixture.iterations import FIRST, REG_COVAR, K, active, ours, reference, states, theirs
+from mixture.memory import MIB, peak_in_child
+
+from pmam.gmm_stats import MixtureParameters, m_step
+from pmam.gmm_stats import statistics as e_step
+
+
+def compare(frames: torch.Tensor, starts: list[MixtureParameters], rounds: int) -> str:
+    """A line: seconds of both, and the median of the rounds' ratios."""
+    array = frames.numpy()
+    seconds: list[tuple[float, float]] = []
+    worst = 0.0
+    for _ in range(rounds):
+        mine = [ours(frames, start) for start in starts]
+        ends = [0] if len(starts) == 1 else [0, len(starts) - 1]
+        other = [theirs(reference(starts[end], array.dtype), array) for end in ends]
+        worst = max(abs(mine[e][1] - o[1]) for e, o in zip(ends, other, strict=True))
+        seconds.append((statistics.mean(t for t, _ in mine), statistics.mean(t for t, _ in other)))
+    ratio = statistics.median(b / a for a, b in seconds)
+    a, b = (statistics.median(column) for column in zip(*seconds, strict=True))
+    return (
+        f"ours {a:7.2f} s   scikit-learn {b:7.2f} s   ratio {ratio:5.2f}   difference {worst:.0e}"
+    )
+
+
+def agreement(frames: torch.Tensor, start: MixtureParameters, iterations: int) -> str:
+    """Log-likelihoods per frame after some iterations, each in its precision, from one start."""
+    parameters = start
+    for _ in range(iterations):
+        total = e_step(frames, parameters)
+        parameters = m_step(total, "full", REG_COVAR)[0]
+    array = frames.double().numpy()
+    mixture = reference(start, np.dtype(np.float64))
+    for _ in range(iterations):
+        theirs(mixture, array)
+    found = e_step(frames, parameters)
+    final = found.log_likelihood / found.frames
+    expected = float(mixture._e_step(array)[0])
+    return f"ours {final:.6f}   scikit-learn {expected:.6f}   difference {final - expected:.1e}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--width", type=int, nargs="*", default=[768, 384, 64])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--agree", type=int, nargs="*", default=[])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    frames = real_frames(options.data, options.weights, options.cache, options.frames)
+    for width in options.width:
+        some = cut(frames, width)
+        found = states(some, options.cache, options.iterations)
+        for name, starts in (("first five", found[:FIRST]), ("converged", found[FIRST:])):
+            on_average = statistics.mean(active(some, start) for start in starts)
+            for dtype in (torch.float32, torch.float64):
+                line = compare(some.to(dtype), starts, options.rounds)
+                print(
+                    f"D {width:3}  {str(dtype)[6:]}  {name:10}  active {on_average:4.2f}   {line}",
+                    flush=True,
+                )
+        for count in (3 * options.frames // 10, options.frames):
+            above = peak_in_child(count, width, K) / MIB
+            print(f"D {width:3}  peak memory of an E-step of {count} frames: {above:.0f} MiB")
+    for width in options.agree:
+        some = cut(frames, width)
+        start = states(some, options.cache, options.iterations)[0]
+        print(f"D {width:3}  {agreement(some, start, options.iterations)}")
+
+
+if __name__ == "__main__":
+    main()

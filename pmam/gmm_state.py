@@ -1,0 +1,143 @@
+"""Where an EM fit stands, and how it begins and goes on from statistics."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pmam.blocks import Array, Device, Frames, first_piece, steps_of
+from pmam.kmeans import assign, kmeans
+from pmam.m_step import m_step
+from pmam.mixture import CovarianceType, MixtureParameters
+from pmam.sufficient_statistics import SufficientStatistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitState:
+    """Where a fit stands after an iteration: enough to continue it elsewhere to the same bits.
+
+    `log_likelihoods[i]` is the mean per frame under the parameters that iteration i + 1 began with.
+    """
+
+    parameters: MixtureParameters
+    log_likelihoods: tuple[float, ...] = ()
+    reseeded: int = 0
+    converged: bool = False
+
+    @property
+    def iteration(self) -> int:
+        """How many EM iterations are done."""
+        return len(self.log_likelihoods)
+
+    def after(self, total: SufficientStatistics, *, reg_covar: float, tol: float) -> "FitState":
+        """The state after the M-step of `total`, the statistics of all frames.
+
+        Converged when the log-likelihood per frame changed by less than `tol` and no component had
+        to be re-seeded. Raises `ValueError` for fewer frames than components, and covariances that
+        no regularisation holds up.
+        """
+        components = len(self.parameters.weights)
+        if total.frames < components:
+            raise ValueError(
+                f"frames: got {total.frames} for {components} components; expected at least "
+                "as many frames: embed more clips or ask for fewer components"
+            )
+        log_likelihood = total.log_likelihood / total.frames
+        parameters, reseeded = m_step(total, self.parameters.covariance_type, reg_covar)
+        change = log_likelihood - (self.log_likelihoods or (-np.inf,))[-1]
+        return replace(
+            self,
+            parameters=parameters,
+            log_likelihoods=(*self.log_likelihoods, log_likelihood),
+            reseeded=self.reseeded + reseeded,
+            converged=reseeded == 0 and abs(change) < tol,
+        )
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The state as float64 tensors by name, for a checkpoint."""
+        return {
+            "weights": self.parameters.weights,
+            "means": self.parameters.means,
+            "covariances": self.parameters.covariances,
+            "log_likelihoods": torch.tensor(self.log_likelihoods, dtype=torch.float64),
+            "progress": torch.tensor([self.reseeded, self.converged], dtype=torch.float64),
+        }
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: dict[str, torch.Tensor], covariance_type: CovarianceType
+    ) -> "FitState":
+        """The state that `tensors` gave."""
+        reseeded, converged = tensors["progress"].tolist()
+        return cls(
+            parameters=MixtureParameters(
+                covariance_type=covariance_type,
+                weights=tensors["weights"],
+                means=tensors["means"],
+                covariances=tensors["covariances"],
+            ),
+            log_likelihoods=tuple(tensors["log_likelihoods"].tolist()),
+            reseeded=int(reseeded),
+            converged=bool(converged),
+        )
+
+
+def cluster_moments(
+    frames: Frames, centers: torch.Tensor, covariance_type: CovarianceType
+) -> SufficientStatistics:
+    """The statistics of frames that belong wholly to their nearest centre of `(K, D)` (float64).
+
+    They add up like those of an E-step; the M-step of their sum is where EM begins.
+    """
+    total = SufficientStatistics.zeros(centers, covariance_type)
+    for x in steps_of(frames, centers.device):
+        labels = assign(x, centers)
+        total.absorb(x, torch.nn.functional.one_hot(labels, len(centers)), 0.0)
+    return total
+
+
+def initial_state(
+    frames: Frames,
+    components: int,
+    covariance_type: CovarianceType,
+    *,
+    reg_covar: float,
+    seed: int = 0,
+    weights: Array | None = None,
+    means: Array | None = None,
+    precisions: Array | None = None,
+    device: Device = None,
+) -> FitState:
+    """The clusters of k-means (or those around `means`), where nothing else is given.
+
+    `weights (K,)`, `means (K, D)` and `precisions` (shaped as the covariances) replace the
+    clusters' own; all three given, no frame is looked at but the first.
+    """
+    first = first_piece(frames)
+    device = device or first.device
+    given = (
+        None if value is None else torch.as_tensor(value, dtype=torch.float64, device=device)
+        for value in (weights, means, precisions)
+    )
+    weights_, means_, precisions_ = given
+    expected = (components, first.shape[1])
+    if means_ is not None and means_.shape != expected:
+        raise ValueError(f"means_init: got {tuple(means_.shape)}; expected {expected}")
+    covariances, reseeded = None, 0
+    if precisions_ is not None and covariance_type in ("diag", "spherical"):
+        covariances = precisions_.reciprocal()
+    elif precisions_ is not None:
+        covariances = torch.linalg.inv_ex(precisions_).inverse
+    if weights_ is None or means_ is None or covariances is None:
+        centers = means_
+        if centers is None:
+            centers = kmeans(frames, components, seed=seed, device=device).centers
+        total = cluster_moments(frames, centers, covariance_type)
+        clusters, reseeded = m_step(total, covariance_type, reg_covar)
+        weights_ = clusters.weights if weights_ is None else weights_
+        means_ = clusters.means if means_ is None else means_
+        covariances = clusters.covariances if covariances is None else covariances
+    parameters = MixtureParameters(
+        covariance_type=covariance_type, weights=weights_, means=means_, covariances=covariances
+    )
+    return FitState(parameters=parameters, reseeded=reseeded)

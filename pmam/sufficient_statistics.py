@@ -1,0 +1,86 @@
+"""What EM keeps of frames: moments that add up across blocks and workers.
+
+Moments are taken around the current means, not around zero, so that no digits are lost to
+cancellation; products run in the frames' own precision, sums in float64.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from pmam.mixture import CovarianceType
+
+PANEL = 192  # columns of a product at a time
+NEGLIGIBLE = 1e-12  # a responsibility below this adds nothing to a component's moments
+
+
+@dataclass(kw_only=True)
+class SufficientStatistics:
+    """All that the M-step needs of any number of frames, in float64.
+
+    `counts (K,)` are sums of responsibilities, `first (K, D)` sums of responsibility times
+    (frame - origin), `second` of their outer products `(K, D, D)` or squares `(K, D)`; `origin
+    (K, D)` are the means of the E-step; `log_likelihood` is the sum over `frames` frames.
+    """
+
+    frames: int
+    log_likelihood: float
+    counts: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+    origin: torch.Tensor
+
+    @classmethod
+    def zeros(cls, origin: torch.Tensor, covariance_type: CovarianceType) -> "SufficientStatistics":
+        """The statistics of no frame, around `origin (K, D)` (float64)."""
+        components, width = origin.shape
+        outer = covariance_type in ("full", "tied")
+        return cls(
+            frames=0,
+            log_likelihood=0.0,
+            counts=origin.new_zeros(components),
+            first=torch.zeros_like(origin),
+            second=origin.new_zeros((components, width, width) if outer else (components, width)),
+            origin=origin,
+        )
+
+    def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        """The statistics of both sets of frames; both must come from the same E-step."""
+        if not torch.equal(self.origin, other.origin):
+            raise ValueError("statistics: got two origins; expected those of one EM iteration")
+        return SufficientStatistics(
+            frames=self.frames + other.frames,
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            counts=self.counts + other.counts,
+            first=self.first + other.first,
+            second=self.second + other.second,
+            origin=self.origin,
+        )
+
+    def absorb(self, x: torch.Tensor, weights: torch.Tensor, log_likelihood: float) -> None:
+        """Add, in place, frames `(n, D)` with responsibilities `(n, K)`."""
+        self.frames += len(x)
+        self.log_likelihood += log_likelihood
+        self.counts += weights.sum(dim=0, dtype=torch.float64)
+        origin, weights = self.origin.to(x.dtype), weights.to(x.dtype)
+        for k in range(len(origin)):
+            # most frames belong to few components: leave out the others' rows
+            rows = (weights[:, k] > NEGLIGIBLE).nonzero().squeeze(1)
+            weight = weights[rows, k]  # (m,)
+            difference = x[rows].sub_(origin[k])  # (m, D)
+            self.first[k] += weight @ difference
+            if self.second.ndim == 3:
+                self.second[k] += _symmetric_product(difference.mul_(weight.sqrt()[:, None]))
+            else:
+                self.second[k] += weight @ difference.square_()
+
+
+def _symmetric_product(x: torch.Tensor) -> torch.Tensor:
+    """X^T X `(D, D)` of `(m, D)`, without the products below the diagonal panels."""
+    width = x.shape[1]
+    product = x.new_empty(width, width)
+    for start, stop in pairwise([*range(0, width, PANEL), width]):
+        torch.mm(x[:, :stop].T, x[:, start:stop], out=product[:stop, start:stop])
+        product[start:stop, :start] = product[:start, start:stop].T
+    return product
