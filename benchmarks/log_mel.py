@@ -1,18 +1,26 @@
-"""Our log-mel against torchaudio's MelSpectrogram and a logarithm, on one core.
+"""Our log-mel against torchaudio's MelSpectrogram and a logarithm.
 
-    python benchmarks/log_mel.py [--batch 16] [--rounds 7]
+    python benchmarks/log_mel.py [--batch 16] [--rounds 7] [--threads 1]
 
-Ten seconds a clip at 32 kHz, the same window, hop and mel bands; both run in turn, and the medians
-of processor time count.
+Ten seconds a clip at 32 kHz, the same window, hop and mel bands; both run in turn, and what is
+printed are medians, of processor time and of time on the wall. Threads wait asleep, as in `pmam`.
 
-Result of 2026-11-21, a busy core: ours 89 to 112 ms, torchaudio 202 to 236 ms, ratio 2.01 to 2.45
-in five runs.
+Result of 2026-11-21, two cores busy with other work (load 10 to 17), three runs each:
+
+    threads  clock      ours ms     torchaudio ms  ratio
+    1        processor   60 to 68    206 to 217    3.3 to 3.5
+    1        wall       127 to 143   434 to 443    3.1 to 4.3
+    2        processor   67 to 79    206 to 220    2.8 to 3.3
+    2        wall       101 to 255   377 to 631    2.4 to 3.7
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads
 
 import torch
 import torchaudio
@@ -21,11 +29,11 @@ from torch import Tensor
 from pmam.frontend import LogMel, LogMelSettings
 
 
-def seconds(work: Callable[[], Tensor]) -> float:
-    """Processor time of one call."""
-    start = time.process_time()
+def seconds(work: Callable[[], Tensor]) -> tuple[float, float]:
+    """Time of one call, of the processor and on the wall."""
+    processor, wall = time.process_time(), time.perf_counter()
     work()
-    return time.process_time() - start
+    return time.process_time() - processor, time.perf_counter() - wall
 
 
 @torch.inference_mode()
@@ -34,8 +42,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     settings = LogMelSettings(peak_normalise=True)
     ours = LogMel(settings)
     theirs = torchaudio.transforms.MelSpectrogram(
@@ -54,9 +63,13 @@ def main() -> None:
         )
         for _ in range(options.rounds + 1)
     ][1:]
-    ratio = statistics.median(b / a for a, b in rounds)
-    mine, other = (statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"ours {1e3 * mine:.0f} ms, torchaudio {1e3 * other:.0f} ms, ratio {ratio:.2f}")
+    for clock, name in enumerate(("processor", "wall")):
+        mine, other = (statistics.median(r[who][clock] for r in rounds) for who in (0, 1))
+        ratio = statistics.median(b[clock] / a[clock] for a, b in rounds)
+        print(
+            f"{options.threads} threads, {name}: ours {1e3 * mine:.0f} ms, "
+            f"torchaudio {1e3 * other:.0f} ms, ratio {ratio:.2f}"
+        )
 
 
 if __name__ == "__main__":

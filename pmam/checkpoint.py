@@ -155,21 +155,39 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], name: str) -> N
         raise CheckpointError(f"{name}: {error}") from error
 
 
-def read_published(path: Path) -> dict[str, Tensor]:
-    """A state dict from a published file, without running any code in it.
+def read_foreign(path: Path) -> object:
+    """What `torch.save` wrote, without running any code in it.
 
     Raises:
-        CheckpointError: the file is missing, or is no state dict of tensors.
+        CheckpointError: the file is missing, or holds more than tensors and plain values.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; give the path of the published weights")
+        raise CheckpointError(f"{path}: no such file; give the path of a published file")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is not its own
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{path}: cannot be read as weights ({reason})") from error
+    return loaded
+
+
+def read_published(path: Path) -> dict[str, Tensor]:
+    """A state dict from a published file.
+
+    Raises:
+        CheckpointError: as `read_foreign`, or it is no state dict of tensors.
+    """
+    return state_dict_of(read_foreign(path), str(path))
+
+
+def state_dict_of(loaded: object, name: str) -> dict[str, Tensor]:
+    """What a file holds, if that is a state dict of tensors; `name` stands in errors.
+
+    Raises:
+        CheckpointError: it is none.
+    """
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise CheckpointError(f"{path}: expected a state dict of tensors")
+        raise CheckpointError(f"{name}: expected a state dict of tensors")
     return loaded
 
 
@@ -207,3 +225,20 @@ def start_backbone(
             "give the same settings of the context network to both stages"
         )
     return model.backbone
+
+
+def start_detector(
+    model: FrameEncoder | MaskedAudioModel | Detector,
+    context: ContextSettings,
+    classes: tuple[str, ...],
+    reading: DetectorSettings,
+    name: str,
+) -> Detector:
+    """The detector to train on: as `start_backbone`, with the heads of a detector that goes on.
+
+    A detector of other classes, or of the same in another order, gets new heads.
+    """
+    detector = Detector(start_backbone(model, context, name), classes, reading)
+    if isinstance(model, Detector) and model.classes == classes:
+        detector.load_state_dict(model.state_dict())
+    return detector

@@ -92,9 +92,11 @@ class Backbone(nn.Module):
         depth = self.depth_of(layer)
         if depth is None:
             return self.encoder.pooled_inputs(inputs)
+        if layer in self.encoder.parts:
+            return self.encoder.part(inputs, layer)
         frames: Tensor = self.encoder(inputs)
         if depth == 0:
-            return frames[..., self.encoder.parts.get(layer, slice(None))]
+            return frames
         context: Tensor = self.context(self.projector(frames), layers=depth)
         return context
 
@@ -140,7 +142,7 @@ def clip_head(backbone: Backbone, classes: int) -> nn.Linear | None:
 
 def branch_probabilities(head: nn.Linear | None, clip: Tensor | None) -> Tensor | None:
     """Clips `(B, token width)` to probabilities `(B, classes)`; None without a clip branch."""
-    return None if head is None or clip is None else torch.sigmoid(head(clip))
+    return None if head is None or clip is None else torch.sigmoid(head(clip).float())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,8 @@ class Detector(nn.Module):
         if not classes:
             raise ValueError("a detector needs at least one class: label some training clips")
         self.classes = classes
+        for sliding in (settings.sliding, settings.teacher_sliding):
+            backbone.encoder.check_sliding(sliding)
         self.settings = settings
         self.teaches = False
         self.backbone = backbone
@@ -216,6 +220,7 @@ class Detector(nn.Module):
     def classify(self, context: Tensor, clip: Tensor | None, padding: Tensor | None) -> Detection:
         """Context frames `(B, T, width)` and clips `(B, token width)` to probabilities."""
         temperature = 1.0 if self.training else self.settings.temperature
-        frames = torch.sigmoid(self.classifier(context) / temperature)
+        # In single precision: near 0 and 1, half of its digits leave too few probabilities.
+        frames = torch.sigmoid(self.classifier(context).float() / temperature)
         branch = branch_probabilities(self.branch, clip)
         return Detection(frames=frames, clips=linear_softmax(frames, padding), branch=branch)

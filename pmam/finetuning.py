@@ -1,5 +1,6 @@
 """Mean-teacher fine-tuning on strong, weak and unlabelled clips (arXiv 1703.01780, 2409.17656)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings, Examples, InputScale, augment
 from pmam.detector import Detection, Detector
+from pmam.micro_batches import mean_over, split
 from pmam.parameter_groups import group_of
-from pmam.pretext.prototype_bce import mean_over
 from pmam.schedules import RAMPS
 from pmam.teacher import make_teacher
 
@@ -65,40 +66,68 @@ def bce(probabilities: Tensor, targets: Tensor) -> Tensor:
     return torch.where(broken, probabilities, losses)  # its gradient is NaN too: all workers stop
 
 
-def supervised_losses(said: Detection, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
-    """Mean frame loss of strongly labelled clips and mean clip loss of weakly labelled ones."""
+@dataclass(frozen=True, kw_only=True)
+class TaughtBatch:
+    """What student and teacher hear in a step."""
+
+    batch: LabelledBatch
+    teacher_inputs: Tensor  # (B, input frames, channels)
+    step: int
+
+    def split(self, parts: int) -> "list[TaughtBatch]":
+        """In parts of some clips each."""
+        batches = split(self.batch, parts)
+        return [
+            TaughtBatch(batch=batch, teacher_inputs=self.teacher_inputs[n::parts], step=self.step)
+            for n, batch in enumerate(batches)
+        ]
+
+
+def counts(batch: LabelledBatch) -> dict[str, Tensor]:
+    """What the mean losses are over: frames with events, clips with tags, all frames and clips."""
+    held = ~batch.padding
+    return {
+        "strong": (held & batch.has_events[:, None]).sum(),
+        "weak": batch.has_tags.sum(),
+        "frames": held.sum(),
+        "clips": torch.full_like(batch.has_tags, True).sum(),
+    }
+
+
+def strong_loss(frames: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
+    """Mean loss of frame probabilities `(B, T, classes)` of strongly labelled clips."""
     paying = batch.has_events[:, None] & ~batch.padding  # (B, T)
-    strong = mean_over(bce(said.frames, batch.events).mean(dim=-1), paying)
-    return strong, clip_loss(said.clips, batch)
+    return mean_over(bce(frames, batch.events).mean(dim=-1), paying, total)
 
 
-def clip_loss(clips: Tensor, batch: LabelledBatch) -> Tensor:
+def clip_loss(clips: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
     """Mean loss of clip probabilities `(B, classes)` of weakly labelled clips."""
-    return mean_over(bce(clips, batch.tags).mean(dim=-1)[None], batch.has_tags[None])
-
-
-def consistency_losses(
-    said: Detection, taught: Detection, padding: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mean squared distance between student and teacher, of frames and of clips."""
-    frames = (said.frames - taught.frames).square().mean(dim=-1)
-    return mean_over(frames, ~padding), (said.clips - taught.clips).square().mean()
+    return mean_over(bce(clips, batch.tags).mean(dim=-1), batch.has_tags, total)
 
 
 def consistency(
-    said: Detection, taught: Detection, padding: Tensor, settings: FinetuneLossSettings
+    said: Detection,
+    taught: Detection,
+    padding: Tensor,
+    settings: FinetuneLossSettings,
+    totals: Mapping[str, Tensor],
 ) -> tuple[Tensor, Tensor]:
     """The whole consistency loss without its weight, and the part of frames."""
+
+    def of_clips(student: Tensor, teacher: Tensor) -> Tensor:
+        return (student - teacher).square().mean(dim=-1).sum() / totals["clips"]
+
     both = said.branch is not None and taught.branch is not None
+    followed = taught.clips
     if settings.consistency_clips_from == "branch" and both:
         assert taught.branch is not None
-        frames, clips = consistency_losses(said, replace(taught, clips=taught.branch), padding)
-    else:
-        frames, clips = consistency_losses(said, taught, padding)
-    loss = frames + settings.consistency_weak_weight * clips
+        followed = taught.branch
+    distances = (said.frames - taught.frames).square().mean(dim=-1)
+    frames = mean_over(distances, ~padding, totals["frames"])
+    loss = frames + settings.consistency_weak_weight * of_clips(said.clips, followed)
     if said.branch is not None and taught.branch is not None:
-        distance = (said.branch - taught.branch).square().mean()
-        loss = loss + settings.consistency_branch_weight * distance
+        branch = of_clips(said.branch, taught.branch)
+        loss = loss + settings.consistency_branch_weight * branch
     return loss, frames
 
 
@@ -165,25 +194,46 @@ class Finetuning(nn.Module):
     def forward(
         self, batch: LabelledBatch, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, and scalars to log."""
-        settings = self.settings
+        """The loss, and means to log."""
+        taught = self.prepare(batch, step, generator)
+        return self.share(taught, self.totals(taught))
+
+    @torch.no_grad()
+    def prepare(self, batch: LabelledBatch, step: int, generator: torch.Generator) -> TaughtBatch:
+        """Augment a batch, differently for student and teacher."""
         teacher_inputs = batch.inputs
         if self.augmentation != NO_AUGMENTATION:
             scale = self.student.backbone.encoder.input_scale()
             batch, teacher_inputs = augmented(batch, self.augmentation, scale, generator)
-        said = self.student(batch.inputs, batch.padding)
-        strong, weak = supervised_losses(said, batch)
-        loss = strong + settings.weak_weight * weak
-        logs = {"strong": strong.detach(), "weak": weak.detach()}
-        if said.branch is not None:
-            branch = clip_loss(said.branch, batch)
-            loss = loss + settings.branch_weight * branch
-            logs |= {"branch": branch.detach()}
+        return TaughtBatch(batch=batch, teacher_inputs=teacher_inputs, step=step)
+
+    def totals(self, taught: TaughtBatch) -> dict[str, Tensor]:
+        """See `counts`."""
+        return counts(taught.batch)
+
+    def share(
+        self, taught: TaughtBatch, totals: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a part of a batch adds to the batch's loss, and to the means to log."""
+        settings, batch = self.settings, taught.batch
+        student, teacher = self.student(batch.inputs, batch.padding), None
         if settings.consistency_weight > 0:
             with torch.no_grad():
-                taught = self.teacher(teacher_inputs, batch.padding)
-            distance, frames = consistency(said, taught, batch.padding, settings)
-            ramp = RAMPS[settings.consistency_ramp](step, settings.consistency_ramp_steps)
-            loss = loss + settings.consistency_weight * ramp * distance
-            logs |= {"consistency": frames.detach()}
+                teacher = self.teacher(taught.teacher_inputs, batch.padding)
+        with torch.autocast(batch.inputs.device.type, enabled=False):
+            strong = strong_loss(student.frames, batch, totals["strong"])
+            weak = clip_loss(student.clips, batch, totals["weak"])
+            loss = strong + settings.weak_weight * weak
+            logs = {"strong": strong.detach(), "weak": weak.detach()}
+            if student.branch is not None:
+                branch = clip_loss(student.branch, batch, totals["weak"])
+                loss = loss + settings.branch_weight * branch
+                logs |= {"branch": branch.detach()}
+            if teacher is not None:
+                distance, frames = consistency(student, teacher, batch.padding, settings, totals)
+                ramp = RAMPS[settings.consistency_ramp](
+                    taught.step, settings.consistency_ramp_steps
+                )
+                loss = loss + settings.consistency_weight * ramp * distance
+                logs |= {"consistency": frames.detach()}
         return loss, logs

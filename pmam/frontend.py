@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# Frames of one block on a CPU: spectra and squares of so many stay in a core's cache.
-FRAMES_ON_CPU = 128
+# Frames of one block on a CPU: spectra and squares of so many stay in the cache of a core or two.
+# Smaller blocks make threads wait for each other more often than they gain.
+FRAMES_ON_CPU = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +83,20 @@ def pre_emphasis(waveform: Tensor, coefficient: float = 0.97) -> Tensor:
     return torch.sub(waveform[:, 1:], waveform[:, :-1], alpha=coefficient)
 
 
-def peak_normalise(waveform: Tensor) -> Tensor:
-    """Scale each row of `(B, samples)` to a peak of 1; silence stays silence."""
+def peak(waveform: Tensor) -> Tensor:
+    """The largest magnitude of each row of `(B, samples)`, `(B, 1)`; 1 for silence."""
     low, high = torch.aminmax(waveform, dim=-1, keepdim=True)
-    peak = torch.maximum(high, -low)
-    return waveform / torch.where(peak > 0, peak, torch.ones_like(peak))
+    largest = torch.maximum(high, -low)
+    return torch.where(largest > 0, largest, torch.ones_like(largest))
+
+
+def mirrored(samples: Tensor, margin: int) -> Tensor:
+    """`(B, samples)` with `margin` more at both ends, which mirror what is beside them."""
+    padded = samples.new_empty(len(samples), samples.shape[1] + 2 * margin)
+    padded[:, margin:-margin] = samples
+    padded[:, :margin] = samples[:, 1 : margin + 1].flip(1)
+    padded[:, -margin:] = samples[:, -margin - 1 : -1].flip(1)
+    return padded
 
 
 class LogMel(nn.Module):
@@ -111,29 +121,34 @@ class LogMel(nn.Module):
     def power(self, waveform: Tensor) -> Tensor:
         """Power mel spectrogram `(B, mels, frames)`.
 
-        In blocks of frames that stay in a core's cache; squares of real and imaginary parts are
-        added up by the product with the mel basis.
+        On a CPU clip by clip, in blocks of frames: what is computed stays in a core's cache.
         """
-        settings, half = self.settings, self.settings.fft_size // 2
-        if settings.peak_normalise:
-            waveform = peak_normalise(waveform)
-        missing = half + 2 - waveform.shape[-1]
+        missing = self.settings.fft_size // 2 + 2 - waveform.shape[-1]
         if missing > 0:  # the centred STFT mirrors half a window: shorter clips get silence
             waveform = nn.functional.pad(waveform, (0, missing))
-        samples = nn.functional.pad(pre_emphasis(waveform)[:, None], (half, half), mode="reflect")
-        frames = samples[:, 0].unfold(1, settings.fft_size, settings.hop_samples)  # a view
-        clips, count = frames.shape[:2]
-        clip_step, step = (1, FRAMES_ON_CPU) if frames.device.type == "cpu" else (clips, count)
-        mel = frames.new_empty(clips, settings.mels, count)
-        for clip in range(0, clips, clip_step):
-            for start in range(0, count, step):
-                here = slice(clip, clip + clip_step), slice(start, start + step)
-                spectrum = torch.view_as_real(torch.fft.rfft(frames[here] * self.window))
-                squares = spectrum.flatten(2).square_()  # (clips, frames, 2 bins)
-                for mels, bins in self.bands:
-                    pairs = slice(2 * bins.start, 2 * bins.stop)
-                    part = squares[..., pairs] @ self.paired_basis[mels, pairs].T
-                    mel[here[0], mels, here[1]] = part.transpose(1, 2)
+        if waveform.device.type != "cpu":
+            return self._power(waveform, waveform.shape[1])
+        return torch.cat([self._power(clip[None], FRAMES_ON_CPU) for clip in waveform])
+
+    def _power(self, waveform: Tensor, step: int) -> Tensor:
+        """Of `step` frames at a time.
+
+        Squares of real and imaginary parts are added up by the product with the mel basis.
+        """
+        settings, window = self.settings, self.window
+        if settings.peak_normalise:
+            window = (window / peak(waveform))[:, None]  # (B, 1, samples of a frame)
+        samples = mirrored(pre_emphasis(waveform), settings.fft_size // 2)
+        frames = samples.unfold(1, settings.fft_size, settings.hop_samples)  # a view
+        mel = frames.new_empty(frames.shape[0], settings.mels, frames.shape[1])
+        for start in range(0, frames.shape[1], step):
+            here = slice(start, start + step)
+            spectrum = torch.view_as_real(torch.fft.rfft(frames[:, here] * window))
+            squares = spectrum.flatten(2).square_()  # (B, frames, 2 bins)
+            for mels, bins in self.bands:
+                pairs = slice(2 * bins.start, 2 * bins.stop)
+                part = squares[..., pairs] @ self.paired_basis[mels, pairs].T
+                mel[:, mels, here] = part.transpose(1, 2)
         return mel
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -39,6 +39,10 @@ class MaskDraws:
     style: Tensor  # (B, T), uniform in [0, 1)
     source: Tensor  # (B, T), indices into the B * T frames of the batch
 
+    def to(self, device: torch.device) -> "MaskDraws":
+        """The same numbers, where the frames are."""
+        return MaskDraws(**{name: value.to(device) for name, value in vars(self).items()})
+
 
 def draw(
     batch: int,

@@ -1,5 +1,6 @@
 """Masked pretraining on the posteriors of prototypes (arXiv 2409.17656, section 3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -9,10 +10,11 @@ from pmam.augment import AugmentSettings, Examples, augment_once
 from pmam.detector import MaskedAudioModel, branch_probabilities
 from pmam.lora import LoraSettings
 from pmam.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
+from pmam.micro_batches import mean_over, split
 from pmam.pretext import PRETEXTS
 from pmam.pretext.clip_bce import WEIGHT, clip_bce, clip_labels
-from pmam.pretext.health import health
-from pmam.pretext.prototype_bce import mean_over, prototype_logits
+from pmam.pretext.health import health_terms
+from pmam.pretext.prototype_bce import prototype_logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,27 @@ class PretextBatch:
     padding: Tensor  # (B, T), true on frames that hold no audio
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskedBatch:
+    """Clips with all that is drawn for them."""
+
+    examples: PretextBatch
+    draws: MaskDraws
+    block_frames: int
+
+    def split(self, parts: int) -> "list[MaskedBatch]":
+        """In parts of some clips each; a random frame then comes from the same part."""
+        both = zip(split(self.examples, parts), split(self.draws, parts), strict=True)
+        return [
+            MaskedBatch(
+                examples=examples,
+                draws=replace(draws, source=draws.source % draws.source.numel()),
+                block_frames=self.block_frames,
+            )
+            for examples, draws in both
+        ]
+
+
 class Pretraining(nn.Module):
     """The model with its loss; a call is one step's loss and what to log of it."""
 
@@ -63,43 +86,75 @@ class Pretraining(nn.Module):
         if settings.lora.rank:
             model.backbone.encoder.adapt(settings.lora)
 
-    def forward(self, batch: PretextBatch, generator: torch.Generator) -> tuple[Tensor, dict]:  # type: ignore[type-arg]
-        """Mean loss of the masked frames, and scalars to log."""
-        mask_settings = self.settings.mask
-        if self.settings.augment != AugmentSettings():
-            batch = self._augmented(batch, generator)
-        clips, frames = batch.posteriors.shape[:2]
-        block_frames = max(1, round(mask_settings.block_s / self.model.backbone.encoder.hop_s))
-        whole_blocks = mask_settings.one_more_block
-        draws = draw(clips, frames, block_frames, generator, whole_blocks=whole_blocks)
-        return self.losses(batch, draws, block_frames)
+    def forward(
+        self, batch: PretextBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss of the masked frames, and means to log."""
+        masked = self.prepare(batch, generator)
+        return self.share(masked, self.totals(masked))
 
     def losses(
         self, batch: PretextBatch, draws: MaskDraws, block_frames: int
-    ) -> tuple[Tensor, dict]:  # type: ignore[type-arg]
-        """As `forward`, with the random numbers of the mask given."""
-        mask_settings = self.settings.mask
-        projected, clip = self.model.backbone.embed_with_clip(batch.inputs)
-        mask = block_mask(
-            draws.block_noise,
-            projected.shape[1],
-            block_frames,
-            mask_settings.rate,
-            one_more=mask_settings.one_more_block,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `forward`, without augmentation, and with the random numbers of the mask given."""
+        masked = MaskedBatch(examples=batch, draws=draws, block_frames=block_frames)
+        return self.share(masked, self.totals(masked))
+
+    @torch.no_grad()
+    def prepare(self, batch: PretextBatch, generator: torch.Generator) -> MaskedBatch:
+        """Augment a batch, and draw what is masked of it."""
+        if self.settings.augment != AugmentSettings():
+            batch = self._augmented(batch, generator)
+        mask = self.settings.mask
+        clips, frames = batch.posteriors.shape[:2]
+        block_frames = max(1, round(mask.block_s / self.model.backbone.encoder.hop_s))
+        draws = draw(clips, frames, block_frames, generator, whole_blocks=mask.one_more_block)
+        return MaskedBatch(
+            examples=batch, draws=draws.to(batch.inputs.device), block_frames=block_frames
         )
-        masked = apply_mask(projected, mask, self.model.mask_token, draws, mask_settings)
-        output = self.model.predict(masked, batch.padding)
-        # Without masking every frame pays: the model then copies what it is shown.
-        paying = (mask if mask_settings.rate > 0 else torch.ones_like(mask)) & ~batch.padding
-        losses = PRETEXTS[self.settings.objective](output, self.means, batch.posteriors)
-        loss = mean_over(losses, paying)
-        logs = self._logs(output, batch.posteriors, paying)
+
+    def totals(self, masked: MaskedBatch) -> dict[str, Tensor]:
+        """What the means are over: frames that pay, and clips."""
+        paying = self._paying(masked, self._mask(masked))
+        return {"frames": paying.sum(), "clips": paying.new_tensor(len(paying), dtype=torch.long)}
+
+    def share(
+        self, masked: MaskedBatch, totals: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What a part of a batch adds to the batch's loss, and to the means to log."""
+        batch, settings = masked.examples, self.settings
+        projected, clip = self.model.backbone.embed_with_clip(batch.inputs)
+        mask = self._mask(masked)
+        filled = apply_mask(projected, mask, self.model.mask_token, masked.draws, settings.mask)
+        output = self.model.predict(filled, batch.padding)
         branch = branch_probabilities(self.model.branch, clip)
-        if branch is not None and self.settings.clip_weight > 0:
-            clip_loss = clip_bce(branch, clip_labels(batch.posteriors, batch.padding))
-            logs |= {"masked": loss.detach(), "clip": clip_loss.detach()}
-            loss = loss + self.settings.clip_weight * clip_loss
+        paying = self._paying(masked, mask)
+        with torch.autocast(output.device.type, enabled=False):
+            losses = PRETEXTS[settings.objective](output.float(), self.means, batch.posteriors)
+            loss = mean_over(losses, paying, totals["frames"])
+            logs = self._logs(output.float(), batch.posteriors, paying, totals["frames"])
+            if branch is not None and settings.clip_weight > 0:
+                labels = clip_labels(batch.posteriors, batch.padding)
+                clips = clip_bce(branch, labels)
+                clip_loss = clips.sum() / totals["clips"]
+                logs |= {"masked": loss.detach(), "clip": clip_loss.detach()}
+                loss = loss + settings.clip_weight * clip_loss
         return loss, logs
+
+    def _mask(self, masked: MaskedBatch) -> Tensor:
+        settings = self.settings.mask
+        return block_mask(
+            masked.draws.block_noise,
+            masked.examples.padding.shape[1],
+            masked.block_frames,
+            settings.rate,
+            one_more=settings.one_more_block,
+        )
+
+    def _paying(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
+        # Without masking every frame pays: the model then copies what it is shown.
+        pays = mask if self.settings.mask.rate > 0 else torch.ones_like(mask)
+        return pays & ~masked.examples.padding
 
     def _augmented(self, batch: PretextBatch, generator: torch.Generator) -> PretextBatch:
         examples = Examples(
@@ -114,7 +169,10 @@ class Pretraining(nn.Module):
         return replace(batch, inputs=made.inputs, posteriors=made.frames, padding=made.padding)
 
     @torch.no_grad()
-    def _logs(self, output: Tensor, posteriors: Tensor, paying: Tensor) -> dict[str, Tensor]:
-        logits, targets = prototype_logits(output[paying], self.means), posteriors[paying]
-        agrees = logits.argmax(dim=-1) == targets.argmax(dim=-1)
-        return {"accuracy": agrees.float().mean(), **health(logits, targets)}
+    def _logs(
+        self, output: Tensor, posteriors: Tensor, paying: Tensor, total: Tensor
+    ) -> dict[str, Tensor]:
+        logits = prototype_logits(output, self.means)
+        agrees = (logits.argmax(dim=-1) == posteriors.argmax(dim=-1)).float()
+        terms = health_terms(logits, posteriors, paying, total)
+        return {"accuracy": mean_over(agrees, paying, total), **terms}

@@ -58,8 +58,7 @@ def _convert(hint: Any, value: Any, place: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        hint = next(a for a in arguments if a is not type(None))
-        return _convert(hint, value, place)
+        return _convert_to_one_of([a for a in arguments if a is not type(None)], value, place)
     if dataclasses.is_dataclass(hint):
         return from_json(hint, value, place)  # type: ignore[arg-type]
     if origin is tuple and isinstance(value, list | tuple):
@@ -86,3 +85,19 @@ def _convert(hint: Any, value: Any, place: str) -> Any:
     ):
         return value
     raise SettingsError(f"{place}: got {value!r}, expected {getattr(hint, '__name__', hint)}")
+
+
+def _convert_to_one_of(hints: list[Any], value: Any, place: str) -> Any:
+    """The value as the first kind that takes it; what all of them say where none does."""
+    refusals = []
+    for hint in hints:
+        try:
+            return _convert(hint, value, place)
+        except SettingsError as error:
+            refusals.append(str(error))
+    inside = [refusal for refusal in refusals if not refusal.startswith(f"{place}: ")]
+    if inside:
+        raise SettingsError(inside[0])
+    first, *others = refusals
+    expected = [refusal.rpartition("expected ")[2] for refusal in others]
+    raise SettingsError(" or ".join([first, *expected]))

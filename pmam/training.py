@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,12 @@ from torch import Tensor, nn
 from pmam.parameter_groups import GROUP_NAMES, GroupRates, group_of
 from pmam.schedules import exponential_down, late_warm_up, warm_up
 
-# One step: the number of the step and its random numbers, to a loss and scalars to log.
-StepFunction = Callable[[int, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+# A loss and scalars to log.
+Share = tuple[Tensor, dict[str, Tensor]]
+# One step: the number of the step and its random numbers, to its loss,
+StepFunction = Callable[[int, torch.Generator], Share]
+# or to parts of it, which add up.
+PartsFunction = Callable[[int, torch.Generator], Iterable[Share]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,32 @@ class OptimizerSettings:
 
 
 class TrainingError(RuntimeError):
-    """A loss that is no number: what was kept is the last checkpoint."""
+    """A loss that is no number: what was kept is the last checkpoint.
+
+    Args:
+        message: for people.
+        parts: (rank, part) of the micro-batches whose loss it is; empty where none stands out.
+    """
+
+    def __init__(self, message: str, parts: Iterable[tuple[int, int]] = ()) -> None:
+        super().__init__(message)
+        self.parts = tuple(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Those who train together: each takes a part of every batch."""
+
+    # Which one this is,
+    rank: int = 0
+
+    # of how many.
+    count: int = 1
+    # The sum of a tensor over all of them.
+    add_up: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+
+ALONE = Workers()
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
@@ -63,20 +92,28 @@ class Trainer:
     """A module, its optimizer and the number of steps taken: all that a checkpoint must hold.
 
     Args:
-        module: what is saved and whose trainable parameters are optimised. Parameters under a
-            `backbone` take `body_lr`, all others `head_lr`.
+        module: what is saved and whose trainable parameters are optimised, on its device already.
+            Parameters under a `backbone` take `body_lr`, all others `head_lr`.
         settings: optimizer and schedule.
         seed: of everything that a step draws.
-        rank: of this worker, so that workers draw different numbers.
+        workers: who trains; each draws other numbers.
     """
 
     def __init__(
-        self, module: nn.Module, settings: OptimizerSettings, seed: int, rank: int = 0
+        self,
+        module: nn.Module,
+        settings: OptimizerSettings,
+        seed: int,
+        workers: Workers = ALONE,
     ) -> None:
-        self.module, self.settings, self.seed, self.rank = module, settings, seed, rank
+        self.module, self.settings, self.seed, self.workers = module, settings, seed, workers
         groups = optimizer_groups(module, settings)
         self.parameters: list[nn.Parameter] = [p for g in groups for p in g["params"]]
-        self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        # One kernel for all parameters, where launching one for each would take the time.
+        self.fused = any(p.is_cuda for p in self.parameters)
+        self.optimizer = torch.optim.AdamW(
+            groups, weight_decay=settings.weight_decay, fused=self.fused or None
+        )
         self.base_lrs = tuple(float(g["lr"]) for g in groups)
         self.step = 0
 
@@ -89,30 +126,62 @@ class Trainer:
         return grow(self.step, settings.warm_up_steps) * down
 
     def take_step(self, step_function: StepFunction) -> dict[str, float]:
-        """One update; returns what to log.
+        """One update; returns what to log: the loss, what the function says, learning rates.
 
         Raises:
             TrainingError: the loss or the gradient is not finite; nothing was updated.
         """
-        seed = step_seed(self.seed, self.step, self.rank)
+        return self.take_parts(lambda step, generator: (step_function(step, generator),))
+
+    def take_parts(self, parts: PartsFunction) -> dict[str, float]:
+        """As `take_step`, from parts of the batch, one after the other: their losses add up."""
+        seed = step_seed(self.seed, self.step, self.workers.rank)
         torch.manual_seed(seed)  # dropout
         generator = torch.Generator().manual_seed(seed)
         scale = self.lr_scale()
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = base * scale
-        loss, logs = step_function(self.step, generator)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses, logs = [], dict[str, Tensor]()
+        for loss, said in parts(self.step, generator):
+            # Data-parallel training takes the mean of the workers' gradients: here is their sum.
+            (loss * self.workers.count).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            for name, value in said.items():
+                logs[name] = logs[name] + value.detach() if name in logs else value.detach()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
-        if not math.isfinite(float(loss.detach())) or not math.isfinite(float(norm)):
-            raise TrainingError(
-                f"step {self.step}: loss {float(loss.detach())}, gradient norm {float(norm)}; "
-                "lower the learning rates, or look for clips with broken audio (`pmam verify`)"
-            )
+        shares, numbers, length = self._added_up(losses, logs, norm)
+        self._check(shares, length)
         self.optimizer.step()
         self.step += 1
-        values = {name: float(value) for name, value in logs.items()}
-        return {"loss": float(loss.detach()), **values, "lr_scale": scale}
+        rates = {f"lr/{g['name']}": g["lr"] for g in self.optimizer.param_groups if g["params"]}
+        return {"loss": math.fsum(shares.values()), **numbers, **rates}
+
+    def _added_up(
+        self, losses: list[Tensor], logs: Mapping[str, Tensor], norm: Tensor
+    ) -> tuple[dict[tuple[int, int], float], dict[str, float], float]:
+        """Losses by (rank, part), sums of what is logged, and the length of the gradient.
+
+        All in one go: each look at a number makes a GPU, and other workers, wait.
+        """
+        slots, workers = self.workers.count * len(losses), self.workers
+        own = torch.zeros(slots, device=losses[0].device)
+        own[workers.rank * len(losses) :][: len(losses)] = torch.stack(losses).float()
+        said = [value.float() for value in logs.values()]
+        summed = workers.add_up(torch.cat([own, torch.stack(said)]) if said else own)
+        found: list[float] = torch.cat([summed, norm.detach().float().view(1)]).tolist()
+        keys = [(rank, part) for rank in range(workers.count) for part in range(len(losses))]
+        shares = dict(zip(keys, found[:slots], strict=True))
+        return shares, dict(zip(logs, found[slots:-1], strict=True)), found[-1]
+
+    def _check(self, shares: Mapping[tuple[int, int], float], length: float) -> None:
+        bad = [key for key, loss in shares.items() if not math.isfinite(loss)]
+        if bad or not math.isfinite(length):
+            raise TrainingError(
+                f"step {self.step}: loss {sum(shares.values())}, gradient norm {length}; "
+                "lower the learning rates, or look for clips with broken audio (`pmam verify`)",
+                bad,
+            )
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as tensors by name."""
@@ -132,7 +201,8 @@ class Trainer:
             kept = {}
             for key, value in named(tensors, f"optimizer.{index}."):
                 leaf = key.rsplit(".", 1)[-1]
-                kept[leaf] = value if leaf == "step" else value.to(parameter.device)
+                stays = leaf == "step" and not self.fused
+                kept[leaf] = value if stays else value.to(parameter.device)
             if kept:
                 self.optimizer.state[parameter] = kept
 
@@ -148,14 +218,15 @@ def optimizer_groups(module: nn.Module, settings: OptimizerSettings) -> list[dic
         body = [p for n, p in named if "backbone." in n]
         head = [p for n, p in named if "backbone." not in n]
         return [
-            {"params": body, "lr": settings.body_lr},
-            {"params": head, "lr": settings.head_lr},
+            {"name": "body", "params": body, "lr": settings.body_lr},
+            {"name": "head", "params": head, "lr": settings.head_lr},
         ]
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(parameter.requires_grad and rates.trains(name))
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     return [
         {
+            "name": group,
             "params": [p for n, p in named if group_of(n) == group],
             "lr": rates.rate(group),
             "weight_decay": rates.weight_decay(group, settings.weight_decay),

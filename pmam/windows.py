@@ -117,7 +117,7 @@ def overlap_added(
     windows: Iterable[tuple[int, Floats]],
     apply: Callable[[Floats], Floats],
     overlap: int,
-    batch: int,
+    batch: int | Callable[[], int],
 ) -> Iterator[Floats]:
     """A stream of windows through a model: its frames `(frames, channels)`, in blocks.
 
@@ -125,11 +125,12 @@ def overlap_added(
         windows: `(first frame, units)`, in order; neighbours of one length go in together.
         apply: windows `(B, units, ...)` to their frames `(B, frames, channels)`.
         overlap: frames that neighbours share.
-        batch: windows that go in together at most.
+        batch: windows that go in together at most; it may change on the way.
     """
     adder = OverlapAdd(overlap)
+    size = batch if callable(batch) else lambda: batch
     for _, alike in itertools.groupby(windows, key=lambda window: len(window[1])):
-        while group := list(itertools.islice(alike, batch)):
+        while group := list(itertools.islice(alike, size())):
             frames = apply(np.stack([units for _, units in group]))
             for (first, _), of_window in zip(group, frames, strict=True):
                 yield adder.add(first, of_window)

@@ -98,6 +98,10 @@ class FrameEncoder(nn.Module):
     token_heads: int = 1  # attention heads of that branch
     # Channels of `forward` that are a layer of their own.
     parts: Mapping[str, slice] = MappingProxyType({})
+    # Those of them that published weights make: worth embedding before anything is trained.
+    published_parts: tuple[str, ...] = ()
+    most_input_frames: int | None = None  # of `forward` at a time, where there is a limit
+    slides = False  # whether it can mix in short windows
 
     def load_published(self, published: dict[str, Tensor]) -> None:
         """Take the weights of a published file, under the names that they have there."""
@@ -137,10 +141,39 @@ class FrameEncoder(nn.Module):
         `sliding` mixes in short windows; only encoders of fixed position tables can do that.
         """
         if sliding is not None and sliding.frames:
+            self.check_sliding(sliding)
+        return Encoded(frames=self(inputs))
+
+    def part(self, inputs: Tensor, name: str) -> Tensor:
+        """One of `parts` of the frames of `forward`."""
+        frames: Tensor = self(inputs)
+        return frames[..., self.parts[name]]
+
+    def check_sliding(self, sliding: SlidingSettings) -> None:
+        """Refuse windows that this encoder cannot slide.
+
+        Raises:
+            ValueError: the encoder slides none.
+        """
+        if sliding.frames and not self.slides:
             raise ValueError(
                 f"encoder {self.settings.name}: slides no windows of its own; set sliding.frames 0"
             )
-        return Encoded(frames=self(inputs))
+
+    def check_length(self, length_s: float, name: str) -> None:
+        """Refuse examples, or windows, that are longer than this encoder takes.
+
+        `name` is what errors call the setting.
+
+        Raises:
+            ValueError: as said.
+        """
+        frames, most = round(length_s / self.input_hop_s), self.most_input_frames
+        if most is not None and frames > most:
+            raise ValueError(
+                f"{name} {length_s:g}: encoder {self.settings.name} takes at most "
+                f"{most * self.input_hop_s:g} s at a time; set it to that or less"
+            )
 
     def adapt(self, settings: LoraSettings) -> None:
         """Freeze the pretrained transformer but for low-rank changes of its upper blocks."""

@@ -85,6 +85,8 @@ class PaSSTEncoder(LogMelEncoder):
     """PaSST alone: 768 channels, 100 frames a second, at most ten seconds at a time."""
 
     needs_weights = True
+    published_parts = ("after_interpolate",)
+    slides = True
 
     def __init__(self, settings: EncoderSettings, size: PaSSTSettings | None = None) -> None:
         super().__init__(settings)
@@ -93,6 +95,7 @@ class PaSSTEncoder(LogMelEncoder):
         self.width = self.token_width = size.width
         self.token_heads = CLIP_HEADS
         self.parts = {"after_interpolate": slice(0, size.width)}
+        self.most_input_frames = self.transformer.passt.most_frames
 
     def load_published(self, published: dict[str, Tensor]) -> None:
         """Take PaSST's published state dict; what makes frames of it starts untrained."""

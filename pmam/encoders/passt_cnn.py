@@ -47,6 +47,12 @@ class PaSSTCNNEncoder(PaSSTEncoder):
         """`(B, T, mels)` to `(B, T, 1152)`, T of at most 1005."""
         return self._beside_cnn(super().forward(inputs), inputs)
 
+    def part(self, inputs: Tensor, name: str) -> Tensor:
+        """See `FrameEncoder`; the frames of PaSST alone do without the CNN."""
+        if name in self.published_parts:
+            return super().forward(inputs)
+        return super().part(inputs, name)
+
     def encode(self, inputs: Tensor, sliding: SlidingSettings | None = None) -> Encoded:
         """See `PaSSTEncoder`; the CNN always sees the whole."""
         encoded = super().encode(inputs, sliding)

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pmam.checkpoint import CheckpointError
+from pmam.checkpoint import CheckpointError, read_foreign
 from pmam.prototypes import Prototypes
 
 
@@ -33,13 +33,7 @@ def read_prototypes(path: Path) -> Prototypes:
     Raises:
         CheckpointError: the file is missing, or holds something else.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; give the path of the published means")
-    try:
-        means = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file that is not its own
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(f"{path}: cannot be read as a tensor ({reason})") from error
+    means = read_foreign(path)
     if not isinstance(means, Tensor):
         raise CheckpointError(
             f"{path}: got {type(means).__name__}; expected a tensor of means (K, D)"

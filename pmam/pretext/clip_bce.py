@@ -17,5 +17,7 @@ def clip_labels(posteriors: Tensor, padding: Tensor, least_frames: float = 1.0) 
 
 
 def clip_bce(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy of clip probabilities `(B, K)`: a scalar."""
-    return nn.functional.binary_cross_entropy(torch.clamp(probabilities, 0.0, 1.0), labels)
+    """Binary cross-entropy of clip probabilities, averaged over prototypes: `(B, K)` to `(B,)`."""
+    probabilities = torch.clamp(probabilities, 0.0, 1.0)
+    losses = nn.functional.binary_cross_entropy(probabilities, labels, reduction="none")
+    return losses.mean(dim=-1)

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from pmam.micro_batches import mean_over
+
 # A model that tells frames apart by less than this share of what the targets tell has collapsed.
 LEAST_INFORMATION = 0.02
+# Of mean entropies in single precision, in nats.
+ROUNDING = 1e-5
 # Above this share of its largest value, the entropy of a frame is that of "anything".
 UNIFORM = 0.95
 USE = "use/"
@@ -26,43 +30,62 @@ def normalised(posteriors: Tensor) -> Tensor:
     return torch.where(total > 0, posteriors / total.clamp_min(1e-12), uniform)
 
 
-def information(shares: Tensor) -> Tensor:
-    """What a prediction tells about which frame it is of, in nats: `(N, K)` to a scalar.
+def health_terms(
+    logits: Tensor, posteriors: Tensor, paying: Tensor, total: Tensor
+) -> dict[str, Tensor]:
+    """Means over frames of what predictions and targets `(B, T, K)` say; entropies in nats.
 
-    The entropy of the mean minus the mean entropy: 0 where all frames are predicted alike.
-    """
-    return entropy(shares.mean(dim=0)) - entropy(shares).mean()
+    The prototypes share each predicted frame by softmax. Of a part of a batch, the terms are the
+    part's share, and add up to those of the batch.
 
-
-@torch.no_grad()
-def health(logits: Tensor, posteriors: Tensor) -> dict[str, Tensor]:
-    """Scalars to log of predictions and targets `(N, K)` of many frames, in nats.
-
-    The prototypes share each predicted frame by softmax.
+    Args:
+        logits: of the predictions.
+        posteriors: the targets.
+        paying: `(B, T)`, the frames that count.
+        total: how many count in the whole batch.
 
     Returns:
-        `entropy` (mean over frames: 0 is certain, ln K knows nothing), `use_entropy` (of the mean
-        prediction: 0 where one prototype is used alone, ln K where all are), `information` of
-        predictions, `target_information`, and the mean use of each prototype, `use/00` and so on.
+        `entropy` (0 is certain, ln K knows nothing), `target_entropy`, and the mean use of each
+        prototype by the predictions, `use/00` and so on, and by the targets, `target_use/00`.
     """
-    predicted = torch.softmax(logits.float(), dim=-1)
-    use = predicted.mean(dim=0)
-    numbers = {
-        "entropy": entropy(predicted).mean(),
-        "use_entropy": entropy(use),
-        "information": information(predicted),
-        "target_information": information(normalised(posteriors.float())),
+    numbers: dict[str, Tensor] = {}
+    shares = {"": torch.softmax(logits.float(), dim=-1), "target_": normalised(posteriors.float())}
+    for prefix, frames in shares.items():
+        numbers[f"{prefix}entropy"] = mean_over(entropy(frames), paying, total)
+        use = (frames * paying[..., None]).sum(dim=(0, 1)) / total.clamp(min=1)
+        numbers |= {f"{prefix}{USE}{k:02d}": share for k, share in enumerate(use)}
+    return numbers
+
+
+def health(terms: Mapping[str, float]) -> dict[str, float]:
+    """What follows from the terms of a whole batch, in nats.
+
+    Returns:
+        `use_entropy` (of the mean prediction: 0 where one prototype is used alone, ln K where all
+        are), and `information` of predictions and `target_information`: what they tell about
+        which frame they are of, the entropy of the mean minus the mean entropy.
+    """
+    use = _entropy_of_use(terms, USE)
+    return {
+        "use_entropy": use,
+        "information": use - terms["entropy"],
+        "target_information": _entropy_of_use(terms, f"target_{USE}") - terms["target_entropy"],
     }
-    return numbers | {f"{USE}{k:02d}": share for k, share in enumerate(use)}
+
+
+def _entropy_of_use(terms: Mapping[str, float], prefix: str) -> float:
+    shares = [value for name, value in terms.items() if name.startswith(prefix)]
+    return float(entropy(torch.tensor(shares, dtype=torch.double)))
 
 
 def collapse(numbers: Mapping[str, float]) -> str | None:
     """A warning where every frame gets the same prediction although the targets differ.
 
     Args:
-        numbers: what `health` gave, as numbers.
+        numbers: the terms of a whole batch with what `health` makes of them.
     """
-    if numbers["information"] >= LEAST_INFORMATION * numbers["target_information"]:
+    least = LEAST_INFORMATION * numbers["target_information"]
+    if numbers["information"] + ROUNDING >= least:
         return None
     most = math.log(sum(name.startswith(USE) for name in numbers))
     kind = "uniform" if numbers["entropy"] > UNIFORM * most else "constant"

@@ -1,6 +1,5 @@
 """Prototype-wise binary cross-entropy, the pretext loss of PMAM (arXiv 2409.17656, 3.3)."""
 
-import torch
 from torch import Tensor, nn
 
 SLOPE = 0.2
@@ -24,9 +23,3 @@ def prototype_bce(output: Tensor, means: Tensor, posteriors: Tensor) -> Tensor:
         prototype_logits(output, means), posteriors, reduction="none"
     )
     return losses.mean(dim=-1)
-
-
-def mean_over(losses: Tensor, chosen: Tensor) -> Tensor:
-    """Mean of `losses (B, T)` where `chosen (B, T)`; 0 where nothing is chosen."""
-    weights = chosen.to(losses.dtype)
-    return (losses * weights).sum() / torch.clamp(weights.sum(), min=1)

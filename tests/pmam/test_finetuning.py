@@ -79,9 +79,10 @@ def test_clips_may_follow_the_branch_as_in_the_reference() -> None:
     said = Detection(frames=frames, clips=clips, branch=clips)
     taught = Detection(frames=frames, clips=clips + 0.1, branch=clips - 0.2)
     padding = torch.zeros(2, 4, dtype=torch.bool)
-    loss, _ = consistency(said, taught, padding, ours)
+    totals = {"frames": torch.tensor(8), "clips": torch.tensor(2)}
+    loss, _ = consistency(said, taught, padding, ours, totals)
     assert loss.item() == pytest.approx(0.5 * 0.1**2 + 2 * 0.2**2, rel=1e-4)
-    loss, _ = consistency(said, taught, padding, published)
+    loss, _ = consistency(said, taught, padding, published, totals)
     assert loss.item() == pytest.approx(2.5 * 0.2**2, rel=1e-4)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from parity_rule import load, rng
 
-from pmam.pretext.prototype_bce import mean_over, prototype_bce, prototype_logits
+from pmam.micro_batches import mean_over
+from pmam.pretext.prototype_bce import prototype_bce, prototype_logits
 
 
 def test_predictions_match_the_reference(parity_dir: Path) -> None:

@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pmam.pretext.health import collapse, health
+from pmam.pretext.health import collapse, health, health_terms
 
 TARGETS = nn.functional.one_hot(torch.arange(40) % 4, 4).float()
 
 
 def numbers(logits: Tensor, targets: Tensor = TARGETS) -> dict[str, float]:
-    return {name: float(value) for name, value in health(logits, targets).items()}
+    paying, total = torch.ones(1, len(logits), dtype=torch.bool), torch.tensor(len(logits))
+    found = health_terms(logits[None], targets[None], paying, total)
+    terms = {name: float(value) for name, value in found.items()}
+    return terms | health(terms)
 
 
 def test_right_predictions_are_healthy() -> None:
@@ -43,3 +46,22 @@ def test_rounded_and_missing_posteriors_count_as_shares() -> None:
     found = numbers(10 * TARGETS, 0.97 * TARGETS)
     assert found["target_information"] == pytest.approx(math.log(4))
     assert numbers(10 * TARGETS, 0 * TARGETS)["target_information"] == pytest.approx(0, abs=1e-6)
+
+
+def test_parts_add_up_and_padding_counts_for_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, posteriors = torch.randn(2, 6, 10, 4, generator=generator)
+    posteriors = posteriors.softmax(dim=-1)
+    paying = torch.rand(6, 10, generator=generator) < 0.5
+    total = paying.sum()
+    whole = health_terms(logits, posteriors, paying, total)
+    parts = [
+        health_terms(logits[part::3], posteriors[part::3], paying[part::3], total)
+        for part in range(3)
+    ]
+    for name, value in whole.items():
+        assert float(sum(part[name] for part in parts)) == pytest.approx(float(value), abs=1e-6)
+    use = logits[paying].softmax(dim=-1).mean(dim=0)
+    assert [float(whole[f"use/{k:02d}"]) for k in range(4)] == pytest.approx(use.tolist())
+    use = posteriors[paying].mean(dim=0)
+    assert [float(whole[f"target_use/{k:02d}"]) for k in range(4)] == pytest.approx(use.tolist())

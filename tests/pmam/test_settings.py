@@ -22,6 +22,7 @@ class Outer:
     limit: float | None = None
     kind: Literal["full", "diag"] = "full"
     counts: dict[str, int] = field(default_factory=dict)
+    sizes: int | tuple[int, ...] | Literal["auto"] | None = 1
 
 
 def test_round_trip_through_json() -> None:
@@ -29,9 +30,17 @@ def test_round_trip_through_json() -> None:
     assert from_json(Outer, json.loads(json.dumps(to_json(settings)))) == settings
 
 
+@pytest.mark.parametrize("sizes", [3, (3, 4), "auto", None])
+def test_a_setting_of_several_kinds(sizes: object) -> None:
+    settings = Outer(sizes=sizes)  # type: ignore[arg-type]
+    assert from_json(Outer, json.loads(json.dumps(to_json(settings)))) == settings
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        ({"sizes": "many"}, "sizes: got 'many', expected int or tuple.* or one of auto"),
+        ({"sizes": [1, "x"]}, "sizes[1]: got 'x', expected int"),
         ({"stepz": 1}, "stepz: unknown setting; did you mean 'steps'"),
         ({"inner": {"rats": 1}}, "inner.rats: unknown setting; did you mean 'rate'"),
         ({"steps": "3"}, "steps: got '3', expected int"),

@@ -23,7 +23,14 @@ from pmam.schedules import (
     warm_up,
 )
 from pmam.teacher import follow
-from pmam.training import OptimizerSettings, StepFunction, Trainer, TrainingError, step_seed
+from pmam.training import (
+    OptimizerSettings,
+    StepFunction,
+    Trainer,
+    TrainingError,
+    Workers,
+    step_seed,
+)
 
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.3)
 SETTINGS = OptimizerSettings(steps=6, warm_up_steps=2)
@@ -134,7 +141,7 @@ def test_a_seed_and_a_rank_draw_their_own_numbers(
 ) -> None:
     def losses(seed: int, rank: int) -> list[float]:
         run = kind()
-        logs = advance(run, Trainer(run.module, SETTINGS, seed=seed, rank=rank), 2)
+        logs = advance(run, Trainer(run.module, SETTINGS, seed, Workers(rank=rank)), 2)
         return [values["loss"] for values in logs]
 
     assert losses(1, 0) == losses(1, 0)
@@ -207,8 +214,9 @@ def test_body_and_head_have_their_own_rates() -> None:
             lambda step, generator: (sum(p.sum() for p in module.parameters()), {})
         )
         rates = [group["lr"] for group in trainer.optimizer.param_groups]
-        assert rates == pytest.approx([1e-3 * values["lr_scale"], 1e-1 * values["lr_scale"]])
-        scales.append(values["lr_scale"])
+        assert rates == [values["lr/body"], values["lr/head"]]
+        assert values["lr/head"] == pytest.approx(100 * values["lr/body"])
+        scales.append(values["lr/body"] / 1e-3)
     assert scales[0] == pytest.approx(0.1)
     assert scales[-1] == pytest.approx(math.exp(-3))
     assert max(scales) <= 1
@@ -264,7 +272,9 @@ def test_schedules_by_hand() -> None:
 def test_the_late_warm_up_of_the_reference_is_a_setting() -> None:
     module = nn.Linear(1, 1)
     for late, expected in ((False, [0.1, 0.325, 0.55]), (True, [1.0, 0.55, 0.775])):
-        settings = OptimizerSettings(steps=9, warm_up_steps=4, flat_share=1, warm_up_late=late)
+        settings = OptimizerSettings(
+            steps=9, head_lr=1.0, warm_up_steps=4, flat_share=1, warm_up_late=late
+        )
         trainer = Trainer(module, settings, seed=0)
-        scales = [trainer.take_step(constant_gradient(module, 1.0))["lr_scale"] for _ in range(3)]
+        scales = [trainer.take_step(constant_gradient(module, 1.0))["lr/head"] for _ in range(3)]
         assert scales == pytest.approx(expected)
