@@ -9,25 +9,14 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from cluster.storage import absolute, filesystem
 
-# Checkpoints that others published: URL and sha256.
-PUBLISHED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        # EfficientAT's mn04_as, trained on AudioSet (MIT licence)
-        "mn04": (
-            "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
-            "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
-        ),
-    }
-)
 WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try that gets no further
 TIMEOUT_S = 30
 BLOCK_BYTES = 1 << 20

@@ -1,5 +1,6 @@
 """The clips of each training step: which ones, and the crop of each."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from pipelines.clip_stream import ClipStream
@@ -10,6 +11,8 @@ from shards.block_order import BlockOrder
 from shards.index import IndexRow
 from shards.reader import Dataset
 from shards.stream import Group
+
+log = logging.getLogger("pmam")
 
 
 class Batches:
@@ -27,7 +30,8 @@ class Batches:
         published_borders: place events in frames as PMAM's code does.
 
     Raises:
-        ValueError: there is no such clip, or the cached inputs are another encoder's.
+        ValueError: there is no such clip, the cached inputs are another encoder's, or an example
+            is longer than the encoder takes.
     """
 
     def __init__(
@@ -52,6 +56,10 @@ class Batches:
             for name, members in self.groups.items()
         }
         self.order = BlockOrder(sizes, seed)
+        if empty := [name for name in batch if batch[name] > 0 and not self.groups[name]]:
+            taken = ", ".join(f"{size} {name}" for name, size in batch.items() if name not in empty)
+            log.warning("no clips of %s: a batch is %s", ", ".join(empty), taken)
+        encoder.check_length(crop_s, "training.crop_s")
         self._numbers = {row.key: number for number, row in enumerate(dataset.rows)}
         cached = None if cached_inputs is None else open_frames(cached_inputs)
         self.reader = ExampleReader(

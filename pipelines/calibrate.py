@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,8 +12,9 @@ from safetensors.torch import load, save
 
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
-from pipelines.urls import open_dataset, store, weights_file
-from pmam.checkpoint import CheckpointError, load_published, read_published
+from pipelines.urls import open_dataset, store
+from pipelines.weights import OF_ENCODERS, load_weights
+from pmam.checkpoint import CheckpointError
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.pca import Moments, moments
 from shards.index import IndexRow
@@ -30,6 +32,9 @@ class CalibrationSettings:
     seconds_per_clip: float = 10.0
     # Which clips may be drawn: those of training, so that nothing is learnt from test clips.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
+    # At recordings of a lower rate than a pretrained encoder has learnt from: they lack the upper
+    # part of what it listens to, whatever they are resampled to.
+    low_rates: Literal["fail", "resample"] = "fail"
     # Of the draw.
     seed: int = 0
 
@@ -45,10 +50,10 @@ def load_encoder(settings: EncoderSettings) -> FrameEncoder:
         return encoder.eval()
     if settings.weights is None:
         raise CheckpointError(
-            f"encoder {settings.name}: got no weights; give the published file, "
-            "--encoder.weights FILE.pt (the README says where it is)"
+            f"encoder {settings.name}: got no weights; give --encoder.weights: a file, a "
+            f"URL, or the name {OF_ENCODERS[settings.name]}, which is downloaded once"
         )
-    load_published(encoder, read_published(weights_file(settings.weights)), settings.weights)
+    load_weights(encoder, settings.weights)
     return encoder.eval()
 
 
@@ -92,7 +97,7 @@ def calibrate(
     """The encoder with its standardisation (and PCA) fitted on a sample of training clips.
 
     Raises:
-        ValueError: there are no training clips.
+        ValueError: there are no training clips, or some of too low a rate.
     """
     training = [row for row in rows if row.subset in settings.subsets]
     if not training:
@@ -101,6 +106,8 @@ def calibrate(
             "on; give --calibration.subsets, or --model with an encoder calibrated elsewhere"
         )
     calibrated = load_encoder(encoder)  # first: what is wrong with it shows before workers start
+    if calibrated.needs_weights and settings.low_rates == "fail":
+        check_rates(dataset_url, training, calibrated)
     generator = np.random.default_rng(settings.seed)
     count = min(settings.clips, len(training))
     by_shard: dict[str, list[str]] = {}
@@ -123,6 +130,22 @@ def calibrate(
     totals = [_read_moments(stage, name) for part in parts for name in part["outputs"]]
     calibrated.calibration.fit(sum(totals[1:], start=totals[0]))
     return calibrated
+
+
+def check_rates(dataset_url: str, rows: Sequence[IndexRow], encoder: FrameEncoder) -> None:
+    """Refuse recordings that lack what a pretrained encoder listens to.
+
+    Raises:
+        ValueError: some have a lower rate than the encoder's.
+    """
+    low = [row for row in rows if row.sample_rate_hz < encoder.sample_rate_hz]
+    if low:
+        raise ValueError(
+            f"{dataset_url}: {len(low)} of {len(rows)} clips have a low rate, such as "
+            f"{low[0].source_id} with {low[0].sample_rate_hz} Hz; the encoder "
+            f"{encoder.settings.name} has learnt from {encoder.sample_rate_hz} Hz: pack the "
+            "originals, or set calibration.low_rates to resample to take them as they are"
+        )
 
 
 def _read_moments(stage: Stage, name: str) -> Moments:

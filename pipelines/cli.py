@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from pipelines.options import REGISTRY
 from pipelines.progress import set_up_logging, show_error
 
 # Command: where its function is, and what it does. Modules load when their command is called.
@@ -22,11 +23,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("commands:embed", "Compute frame embeddings of a dataset."),
     "fit": ("commands:fit", "Fit prototypes to embeddings."),
     "label": ("commands:label", "Compute the prototypes' posteriors of each frame."),
+    "prototypes": ("prototypes_command:prototypes", "Tell what each prototype is: labels, sounds."),
     "pretrain": ("train_commands:pretrain", "Train a masked audio model on the posteriors."),
     "finetune": ("train_commands:finetune", "Train a detector on few labels, with a mean teacher."),
     "score": ("commands:score", "Compute a detector's frame scores of a dataset."),
     "evaluate": ("commands:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("commands:detect", "Find events in any audio file."),
+    "checkpoint": ("checkpoint_commands:checkpoint", "Show or convert models, ours and others'."),
+    "import": ("import_commands:import_", "Take over published prototypes and pseudo labels."),
 }
 
 
@@ -114,6 +118,7 @@ def _load(where: str) -> Callable[[Sequence[str]], None]:
                 prog=f"pmam {name}",
                 args=arguments,
                 config=(tyro.conf.AvoidSubcommands,),
+                registry=REGISTRY,
             )
 
     return call

@@ -107,20 +107,34 @@ def fit(
     embeddings: Positional[Annotated[str, tyro.conf.arg(metavar="EMBEDDINGS")]],
     out: Out,
     settings: Annotated[FitSettings, Flat] = FitSettings(),
+    before: str | None = None,
+    address: str | None = None,
     fresh: Flag = False,
 ) -> None:
     """Fit prototypes to the embeddings of training clips, by a Gaussian mixture or k-means.
+
+    `--k 10,20,30,50` tries each number and takes the best one; all of them stay in
+    OUT/candidates, with what they are worth in OUT/sweep.json and OUT/sweep.png.
 
     Args:
         dataset: Folder of the dataset.
         embeddings: What `pmam embed` wrote.
         out: Folder of the prototypes.
         settings: Number and kind of prototypes.
+        before: What `pmam label` wrote with the prototypes of an iteration before: tells how far
+            they moved, and lets --warm-start begin with them.
+        address: Of a Ray cluster, for --workers; by default Ray runs on this machine.
         fresh: Start over instead of continuing.
     """
     from pipelines.fit import fit as stage
+    from pipelines.fit_report import print_sweep
 
-    print_result(stage(dataset, embeddings, out, settings, fresh=fresh))
+    if settings.warm_start and before is None:
+        raise ValueError("--warm-start: give --before, the posteriors of the iteration before")
+    with session(address) if settings.workers else contextlib.nullcontext():
+        url = stage(dataset, embeddings, out, settings, before=before, fresh=fresh)
+    print_sweep(url)
+    print_result(url)
 
 
 def label(

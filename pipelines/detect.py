@@ -180,6 +180,7 @@ def detect(
     names = audio_files(files, on_error)
     detector = load_detector(checkpoint)
     settings.median_frames(detector.classes, detector.backbone.encoder.hop_s)
+    detector.backbone.encoder.check_length(settings.window_s, "window_s")
     if len(names) <= IN_PROCESS_FILES:
         return _checked(_in_process(detector, names, settings), on_error)
     return _checked(_on_ray(absolute(checkpoint), names, settings), on_error)

@@ -1,6 +1,6 @@
 """embed: frame embeddings of a dataset, from an encoder or from a layer of a trained model."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.storage import absolute
@@ -10,12 +10,11 @@ from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import layer_function
 from pipelines.urls import (
     dataset_fingerprint,
-    file_fingerprint,
     join,
     read_checkpoint,
-    weights_file,
     write_checkpoint,
 )
+from pipelines.weights import weights_fingerprint, weights_url
 from pmam.checkpoint import pack_encoder
 from pmam.encoders import EncoderSettings
 
@@ -30,7 +29,7 @@ class EmbedSettings:
     layer: str = "input"
     # One random frame of so many; 1 keeps all, so that later stages can read them as a cache.
     keep_every: int = 1
-    # Which clips are embedded.
+    # Which clips are embedded; with none, the encoder is calibrated and that is all.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
     # How the encoder's standardisation is fitted.
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
@@ -67,25 +66,29 @@ def embed(
     dataset_url, out = absolute(dataset_url), absolute(out)
     inputs = {"dataset": dataset_fingerprint(dataset_url)}
     if encoder is not None and encoder.weights is not None:
-        inputs["weights"] = file_fingerprint(str(weights_file(encoder.weights)))
+        encoder = replace(encoder, weights=weights_url(encoder.weights))
+        inputs["weights"] = weights_fingerprint(encoder.weights)
     if model is not None:
         inputs["model"] = read_checkpoint(model).fingerprint
     if cached_inputs is not None:
         inputs["cached_inputs"] = fingerprint_of(cached_inputs)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = clips_of(dataset_url, settings.subsets)
         if model is not None:
             checkpoint = absolute(model)
         else:
             chosen = encoder or EncoderSettings()
+            subsets = settings.subsets or settings.calibration.subsets
+            rows = clips_of(dataset_url, subsets)
             calibrated = calibrate(stage, dataset_url, rows, chosen, settings.calibration)
             write_checkpoint(stage.store, ENCODER, pack_encoder(calibrated))
             checkpoint = join(out, ENCODER)
+        if not settings.subsets and model is None:
+            return {"clips": 0, "frames": 0, "outputs": [], "checkpoint": checkpoint}
         result = run_frame_job(
             stage,
             dataset_url,
-            rows,
+            clips_of(dataset_url, settings.subsets),
             layer_function,
             {"checkpoint": checkpoint, "layer": settings.layer},
             settings.inference,
@@ -95,7 +98,8 @@ def embed(
         )
         return {**result, "checkpoint": checkpoint}
 
-    run_stage(name, out, work, settings=_Identity(settings, encoder), inputs=inputs, fresh=fresh)
+    counted = replace(settings, inference=settings.inference.of_results())
+    run_stage(name, out, work, settings=_Identity(counted, encoder), inputs=inputs, fresh=fresh)
     return out
 
 

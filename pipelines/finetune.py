@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from cluster.storage import absolute
 from pipelines.batches import Batches
@@ -19,17 +18,16 @@ from pipelines.urls import (
     read_checkpoint,
     write_checkpoint,
 )
+from pipelines.validation import validated
 from pmam.augment import AugmentSettings
-from pmam.checkpoint import pack_detector, start_backbone, unpack
+from pmam.checkpoint import pack_detector, start_detector, unpack
 from pmam.detector import ContextSettings, Detector, DetectorSettings
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.metrics.tagging import macro_average_precision
+from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch, TaughtBatch
 from pmam.schedules import ema_decay
 from pmam.teacher import follow
 from shards.store import Store
 
 CHECKPOINT = "detector"
-VALIDATION_BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +48,15 @@ class FinetuneSettings:
     ema_limit: float = 0.99
     # Whether it averages batch statistics too; PMAM's code lets the teacher gather its own.
     ema_statistics: bool = True
+    # Steps from one look at the validation clips to the next; 0: at the end alone.
+    validate_every: int = 100
     # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
+
+    @property
+    def identity(self) -> "FinetuneSettings":
+        """The same without what only says how it is computed and watched."""
+        return replace(self, validate_every=0, training=self.training.identity)
 
 
 class FinetuneTask:
@@ -66,10 +71,10 @@ class FinetuneTask:
         packed = open_dataset(dataset)
         if not packed.manifest.classes:
             raise ValueError(f"{dataset}: no labels in it; pack it with label tables")
-        backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
-        student = Detector(backbone, tuple(packed.manifest.classes), settings.detector)
-        self.training_module = Finetuning(student, settings.losses, settings.augment)
-        self.module: nn.Module = self.training_module
+        model = unpack(read_checkpoint(start), start)
+        classes = tuple(packed.manifest.classes)
+        student = start_detector(model, settings.context, classes, settings.detector, start)
+        self.module = Finetuning(student, settings.losses, settings.augment)
         self.classes = student.classes
         self.batches = Batches(
             packed,
@@ -79,6 +84,7 @@ class FinetuneTask:
             crop_s=training.crop_s,
             seed=training.seed,
             cached_inputs=cached_inputs,
+            cache_gb=training.cache_gb,
             published_borders=settings.published_borders,
         )
         self.reader = self.batches.reader
@@ -89,12 +95,9 @@ class FinetuneTask:
             )
         self.validation = [row for row in packed.select(["validation"]) if row.events is not None]
 
-    def loss(
-        self, module: nn.Module, batch: list[Example], step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The losses of student and teacher."""
-        result: tuple[Tensor, dict[str, Tensor]] = module(self._labelled(batch), step, generator)
-        return result
+    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> TaughtBatch:
+        """Tensors of some clips, as student and teacher hear them."""
+        return self.module.prepare(self._labelled(batch), step, generator)
 
     def _labelled(self, batch: Sequence[Example]) -> LabelledBatch:
         inputs = self.reader.inputs(batch)
@@ -116,49 +119,40 @@ class FinetuneTask:
     def after_step(self, step: int) -> None:
         """The teacher follows the student."""
         decay = ema_decay(step, self.settings.ema_limit)
-        follow(
-            self.training_module.teacher,
-            self.training_module.student,
-            decay,
-            statistics=self.settings.ema_statistics,
-        )
+        statistics = self.settings.ema_statistics
+        follow(self.module.teacher, self.module.student, decay, statistics=statistics)
+
+    def watch(self, step: int, values: dict[str, float]) -> dict[str, float]:
+        """Nothing follows from the losses."""
+        return {}
+
+    def validate(self, step: int) -> dict[str, float]:
+        """Student and teacher on validation clips, every so many steps."""
+        every = self.settings.validate_every
+        if not self.validation or every == 0 or step % every:
+            return {}
+        found = self._validated()
+        self.module.train()
+        return {f"validation/{name}": value for name, value in found.items()}
 
     def finish(self, folder: Store) -> dict[str, Any]:
         """Write the better of student and teacher on validation clips."""
-        models = {
-            "student": self.training_module.student,
-            "teacher": self.training_module.teacher,
-        }
-        quality = {name: self._validate(model) for name, model in models.items()}
-        chosen = max(models, key=lambda name: (quality[name], name))
-        checkpoint = pack_detector(models[chosen])
+        found = self._validated()
+        chosen = max(self._models, key=lambda name: (found.get(f"{name}_frame_ap", 0.0), name))
+        checkpoint = pack_detector(self._models[chosen])
         write_checkpoint(folder, CHECKPOINT, checkpoint)
-        return {
-            "chosen": chosen,
-            "validation_frame_ap": quality,
-            "sha256": checkpoint.fingerprint,
-        }
+        return {"chosen": chosen, "validation": found, "sha256": checkpoint.fingerprint}
 
-    @torch.inference_mode()
-    def _validate(self, model: Detector) -> float:
-        """Macro frame average precision on validation clips; 0 where there are none."""
-        if not self.validation:
-            return 0.0
-        model.eval()
-        scores, targets = [], []
-        for start in range(0, len(self.validation), VALIDATION_BATCH):
-            rows = self.validation[start : start + VALIDATION_BATCH]
-            examples = [self.reader.read(row, 0) for row in rows]
-            padding = self.reader.padding(examples)
-            inputs = self.reader.inputs(examples)
-            said = model(inputs, padding.to(inputs.device)).frames.cpu().numpy()
-            truth = np.stack([self.reader.event_targets(e, self.classes) for e in examples])
-            held = ~padding.numpy()
-            scores.append(said[held])
-            targets.append(truth[held])
-        return macro_average_precision(
-            np.concatenate(scores), np.concatenate(targets), self.classes
-        ).value
+    @property
+    def _models(self) -> dict[str, Detector]:
+        return {"student": self.module.student, "teacher": self.module.teacher}
+
+    def _validated(self) -> dict[str, float]:
+        return {
+            f"{name}_{metric}": value
+            for name, model in self._models.items()
+            for metric, value in validated(model, self.reader, self.validation).items()
+        }
 
 
 def finetune(
@@ -177,7 +171,8 @@ def finetune(
         dataset_url: the dataset.
         out: the folder of the detector.
         settings: losses, teacher and training.
-        start: a pretrained model, or an encoder for a detector trained on labels alone.
+        start: a pretrained model, a detector that goes on, or an encoder for a detector trained
+            on labels alone.
         cached_inputs: as for `embed`.
         name: of the stage.
         fresh: start over.
@@ -198,7 +193,7 @@ def finetune(
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, FinetuneTask, arguments, settings.training)
 
-    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(name, out, work, settings=settings.identity, inputs=inputs, fresh=fresh)
     return out
 
 

@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipelines.batch_size import BatchSize
 from pipelines.frame_sampling import sampled
-from pipelines.jobs import Part, Plan, run_parts
+from pipelines.jobs import Part, Plan, Pool, run_parts
 from pipelines.ledger import Stage, record_of
 from pipelines.urls import join, open_dataset, store
 from pmam.encoders import FrameEncoder
@@ -35,8 +36,31 @@ class InferenceSettings:
 
     # which overlap by so much, and fade into each other.
     overlap_s: float = 2.0
-    # Clips of one length that go through together.
-    batch: int = 16
+    # Clips of one length that go through together; None finds out how many pay.
+    batch: int | None = None
+    # Share of a GPU for each worker, where there are GPUs: decoding takes several workers.
+    gpus_per_worker: float = 0.25
+    # Workers at least and at most, such as 2 16; None: as many as there is room for.
+    workers: tuple[int, int] | None = None
+    # A file of frames ends when it is larger than this; a clip is never cut.
+    file_mb: float = 1024.0
+
+    def __post_init__(self) -> None:
+        if (self.batch is not None and self.batch < 1) or not self.file_mb > 0:
+            raise ValueError(
+                f"batches of {self.batch}, files of {self.file_mb:g} MB: expected batches of 1 or "
+                "more, or none given, and a positive size"
+            )
+        self.pool()  # says what is wrong with it
+
+    def pool(self) -> Pool:
+        """The workers that are asked for."""
+        return Pool(gpus=self.gpus_per_worker, workers=self.workers)
+
+    def of_results(self) -> "InferenceSettings":
+        """Without who does the work: with other workers, what is done already stays."""
+        plain = InferenceSettings()
+        return replace(self, gpus_per_worker=plain.gpus_per_worker, workers=plain.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +73,7 @@ class FrameFunction:
 
 
 class FrameWorker:
-    """Writes the frames of one audio shard's clips to one file.
+    """Writes the frames of one audio shard's clips to one file, or to several of bounded size.
 
     Args:
         dataset: URL of the dataset.
@@ -82,6 +106,10 @@ class FrameWorker:
         self.keep_every, self.seed = keep_every, seed
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
+        share = min(1.0, settings.gpus_per_worker)
+        if device == "cuda" and share < 1:  # what others have a right to stays theirs
+            torch.cuda.set_per_process_memory_fraction(share)
+        self.batch = BatchSize(settings.batch, self.device, share)
         encoder = self.function.encoder.to(self.device).eval()
         self.windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
         self.per_frame = (
@@ -93,15 +121,22 @@ class FrameWorker:
     def __call__(self, plan: Plan) -> Part:
         """`{"output": name, "keys": [...]}` to what was written, and counts."""
         rows = [self.rows[key] for key in plan["keys"]]
+        frames = self.frames_of(rows)
+        names: list[str] = []
+        clips = count = 0
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "frames.arrow"
-            count = 0
-            with FrameWriter(path, self.function.spec) as writer:
-                for row, blocks in self.frames_of(rows):
-                    kept = sampled(blocks, self.keep_every, self.seed, row.key)
-                    count += writer.add_blocks(row.key, kept)
-            name = self.out.publish(plan["output"], path)
-        return {"outputs": [name], "clips": len(rows), "frames": count}
+            while clips < len(rows):
+                with FrameWriter(path, self.function.spec) as writer:
+                    for row, blocks in frames:
+                        kept = sampled(blocks, self.keep_every, self.seed, row.key)
+                        count += writer.add_blocks(row.key, kept)
+                        clips += 1
+                        if path.stat().st_size >= self.settings.file_mb * 1e6:
+                            break
+                name = _numbered(plan["output"], len(names))
+                names.append(self.out.publish(name, path))
+        return {"outputs": names, "clips": clips, "frames": count, "batch": self.batch.size}
 
     def frames_of(self, rows: Sequence[IndexRow]) -> Iterator[tuple[IndexRow, Iterable[Floats]]]:
         """The frames of each clip `(frames, width)`, in order.
@@ -115,13 +150,11 @@ class FrameWorker:
                 yield from self._flush(waiting)
                 waiting = []
                 windows = split(self._blocks(row), self.windows, self.per_frame)
-                overlap, batch = self.windows.overlap, self.settings.batch
-                yield row, overlap_added(windows, self._apply, overlap, batch)
+                overlap = self.windows.overlap
+                yield row, overlap_added(windows, self._apply, overlap, lambda: self.batch.size)
                 continue
             units = self._whole(row)
-            if waiting and (
-                len(waiting) == self.settings.batch or len(units) != len(waiting[0][1])
-            ):
+            if waiting and (len(waiting) >= self.batch.size or len(units) != len(waiting[0][1])):
                 yield from self._flush(waiting)
                 waiting = []
             waiting.append((row, units))
@@ -149,9 +182,12 @@ class FrameWorker:
         for first in range(0, self.inputs.count(row.key), size):
             yield self.inputs.read(row.key, first, first + size)
 
-    @torch.inference_mode()
     def _apply(self, units: Floats) -> Floats:
         """Windows `(B, units, ...)` to frames `(B, frames, width)`."""
+        return self.batch.run(self._together, units)
+
+    @torch.inference_mode()
+    def _together(self, units: Floats) -> Floats:
         batch = torch.from_numpy(units).to(self.device)
         inputs = batch if self.inputs is not None else self.function.encoder.inputs(batch)
         frames: Floats = self.function.apply(inputs).float().cpu().numpy()
@@ -185,8 +221,9 @@ def run_frame_job(
     settings: InferenceSettings,
     **options: Any,
 ) -> dict[str, Any]:
-    """Frames of all rows, one file per audio shard; returns what to record of the stage."""
-    function(**arguments)  # a model that cannot be used shows here, before workers start
+    """Frames of all rows, files for each audio shard; returns what to record of the stage."""
+    # A model that cannot be used, or not so, shows here, before workers start.
+    function(**arguments).encoder.check_length(settings.window_s, "inference.window_s")
     by_shard: dict[str, list[str]] = {}
     for row in rows:
         by_shard.setdefault(row.shard, []).append(row.key)
@@ -210,12 +247,20 @@ def run_frame_job(
             **options,
         },
         weights={name: len(plan["keys"]) for name, plan in plans.items()},
+        pool=settings.pool(),
     )
     return {
         "clips": sum(part["clips"] for part in parts),
         "frames": sum(part["frames"] for part in parts),
+        "batch": max(part["batch"] for part in parts),
         "outputs": [name for part in parts for name in part["outputs"]],
     }
+
+
+def _numbered(name: str, number: int) -> str:
+    """`frames/a.arrow`, then `frames/a/1.arrow` and so on, which no other shard's file is."""
+    plain = PurePosixPath(name)
+    return name if number == 0 else f"{plain.with_suffix('')}/{number}{plain.suffix}"
 
 
 def open_frames(url: str) -> FrameSet:

@@ -43,8 +43,8 @@ td.bars { text-align: left; width: 12rem; }
 def page(found: Inspection) -> str:
     """The whole page."""
     title = f"Inspection of {escape(found.name)}"
-    classes = _counted(len(found.classes), "class", "classes")
-    lead = f"{_counted(found.clips, 'clip', 'clips')}, {_hours(found.hours)}, {classes}"
+    classes = counted(len(found.classes), "class", "classes")
+    lead = f"{counted(found.clips, 'clip', 'clips')}, {_hours(found.hours)}, {classes}"
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -88,7 +88,7 @@ def _findings(findings: Sequence[Finding]) -> Iterable[str]:
 
 def _subsets(found: Inspection) -> Iterable[str]:
     yield "<h2>Subsets</h2>"
-    yield _table(
+    yield table(
         ("subset", "clips", "length", "with events", "with weak labels", "events", "recordings"),
         (
             (
@@ -107,7 +107,7 @@ def _subsets(found: Inspection) -> Iterable[str]:
 
 def _formats(found: Inspection) -> Iterable[str]:
     yield "<h2>Formats</h2>"
-    yield _table(
+    yield table(
         ("codec", "rate (Hz)", "channels", "clips", "length"),
         (
             (
@@ -144,11 +144,11 @@ def _labels(labels: Sequence[LabelCount]) -> Iterable[str]:
     head = ("label", "subset", "clips", "", "events", "seconds", "median (s)")
     names = list(by_label)[:SHOWN_LABELS]
     first = sum(len(by_label[name]) for name in names)
-    yield _table(head, rows[:first], bars=3)
+    yield table(head, rows[:first], bars=3)
     if len(by_label) > SHOWN_LABELS:
         rest = len(by_label) - SHOWN_LABELS
         yield f"<details><summary>{rest} rarer labels</summary>"
-        yield f"{_table(head, rows[first:], bars=3)}</details>"
+        yield f"{table(head, rows[first:], bars=3)}</details>"
 
 
 def _label_rows(counts: Sequence[LabelCount], most: int) -> Iterable[tuple[str, ...]]:
@@ -172,7 +172,7 @@ def _polyphony(found: Inspection) -> Iterable[str]:
     if not found.polyphony:
         return
     yield "<h2>Overlap</h2><p>Share of the labelled time with so many events at a time.</p>"
-    yield _table(
+    yield table(
         ("subset", "labelled (s)", "1 event", "2 events", "3 or more", "no event (s)"),
         (
             (
@@ -186,7 +186,7 @@ def _polyphony(found: Inspection) -> Iterable[str]:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], bars: int | None = None) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], bars: int | None = None) -> str:
     """A table of escaped cells; the column `bars` holds lengths from 0 to 1."""
 
     def cell(number: int, text: str) -> str:
@@ -205,5 +205,6 @@ def _hours(hours: float) -> str:
     return f"{hours:.2f} h" if hours >= 1 else f"{hours * 60:.2f} min"
 
 
-def _counted(count: int, one: str, many: str) -> str:
+def counted(count: int, one: str, many: str) -> str:
+    """`1 clip`, `2 clips`."""
     return f"{count} {one if count == 1 else many}"

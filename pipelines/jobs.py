@@ -9,6 +9,7 @@ name.
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.session import session
@@ -23,6 +24,53 @@ Part = dict[str, Any]
 # Built once in each worker; called with the plan of one shard, returns the shard's part: plain
 # values, and under "outputs" the names of the files that it wrote.
 Worker = Callable[[Plan], Part]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The workers of a job."""
+
+    # Share of a GPU for each of them, where the cluster has GPUs; more than one: a whole number.
+    gpus: float = 0.0
+    # At least and at most so many; None: as many as there is room for.
+    workers: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
+            raise ValueError(
+                f"{self.gpus:g} GPUs per worker: expected a share up to 1, or a whole number"
+            )
+        if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
+            raise ValueError(
+                f"{self.workers[0]} to {self.workers[1]} workers: expected at least one, and the "
+                "smaller number first"
+            )
+
+    def size(self, plans: int, resources: Mapping[str, float]) -> tuple[int, int, float]:
+        """At least and at most so many workers for so many plans, and the GPUs of each.
+
+        Args:
+            plans: what is to be done.
+            resources: `CPU` and `GPU` of the cluster, as Ray tells them.
+
+        Raises:
+            ValueError: the cluster has fewer GPUs than one worker shall have.
+        """
+        # A pool that takes every CPU waits for ever on the tasks that feed it.
+        room = max(1, int(resources.get("CPU", 1)) - 1)
+        gpus, there = self.gpus, resources.get("GPU", 0)
+        if not there:
+            gpus = 0.0
+        elif gpus > there:
+            raise ValueError(
+                f"{gpus:g} GPUs per worker, but the cluster has {there:g}; ask for less"
+            )
+        elif gpus:
+            of_each = int(1 / gpus + 1e-9) if gpus < 1 else 1 / gpus
+            room = min(room, int(of_each * there + 1e-9))
+        least, most = self.workers or (room, room)
+        # More than there is room for now may come, on a cluster that grows; none waits for it.
+        return min(least, room, plans), min(most, plans), gpus
 
 
 class PartError(ValueError):
@@ -67,6 +115,7 @@ def run_parts(
     *,
     weights: Mapping[str, int],
     unit: str = "clips",
+    pool: Pool = Pool(),
 ) -> list[Part]:
     """Do every plan once, on all workers of the cluster; the parts in the order of the plans.
 
@@ -79,6 +128,7 @@ def run_parts(
         arguments: keyword arguments of `make`, plain values.
         weights: how much of the progress each plan is.
         unit: what the weights count.
+        pool: how many workers there are.
 
     Raises:
         PartError: a worker got what it cannot use; parts that are done stay.
@@ -90,7 +140,7 @@ def run_parts(
     total = sum(weights[name] for name in plans)
     done = sum(weights[name] for name in parts)
     with session(), bar(f"{stage.name} ({unit})", total, done) as advance:
-        for row in _rows(stage, plans, waiting, make, arguments, weights):
+        for row in _rows(stage, plans, waiting, make, arguments, weights, pool):
             if row["error"]:
                 failure = PartError(row["error"])
                 failure.add_note(row["trace"])  # for PMAM_TRACEBACK
@@ -107,18 +157,20 @@ def _rows(
     make: Callable[..., Worker],
     arguments: Mapping[str, Any],
     weights: Mapping[str, int],
+    pool: Pool,
 ) -> Any:
     if not waiting:
         return ()
     import ray.data
 
     rows = [{"name": n, "plan": json.dumps(plans[n]), "weight": weights[n]} for n in waiting]
-    workers = min(len(waiting), max(1, int(ray.cluster_resources().get("CPU", 1)) - 1))
+    least, most, gpus = pool.size(len(waiting), ray.cluster_resources())
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
         fn_constructor_kwargs={"make": make, "arguments": dict(arguments), "url": stage.url},
-        compute=ray.data.ActorPoolStrategy(size=workers),
+        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         num_cpus=1,
+        num_gpus=gpus or None,
     )
     return dataset.iter_rows()
 

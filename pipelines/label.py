@@ -1,6 +1,6 @@
 """label: the posteriors of the prototypes for each frame of each training clip."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -99,5 +99,6 @@ def label(
             inputs=cached_inputs,
         )
 
-    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    counted = replace(settings, inference=settings.inference.of_results())
+    run_stage(name, out, work, settings=counted, inputs=inputs, fresh=fresh)
     return out

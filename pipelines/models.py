@@ -1,5 +1,7 @@
 """Models by URL, and the features of their layers as functions that frame jobs apply."""
 
+from collections.abc import Callable
+
 import torch
 
 from pipelines.frame_jobs import FrameFunction
@@ -15,12 +17,7 @@ def layer_function(checkpoint: str, layer: str) -> FrameFunction:
     model = unpack(read_checkpoint(checkpoint), checkpoint)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model, FrameEncoder):
-        if layer != "input":
-            raise CheckpointError(
-                f"layer {layer!r} of {checkpoint}: an encoder by itself has the layer `input`; "
-                "other layers come from a pretrained model or a detector"
-            )
-        encoder, apply, width = model, model.pooled_inputs, model.calibration.width
+        encoder, (apply, width) = model, _untrained_layer(model, layer, checkpoint)
     else:
         backbone = model.backbone
         encoder, width = backbone.encoder, backbone.layer_width(layer)
@@ -30,6 +27,22 @@ def layer_function(checkpoint: str, layer: str) -> FrameFunction:
 
     spec = FrameSpec(kind="features", width=width, dtype="float16", hop_s=encoder.hop_s)
     return FrameFunction(encoder=encoder, apply=apply, spec=spec)
+
+
+def _untrained_layer(
+    encoder: FrameEncoder, layer: str, checkpoint: str
+) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
+    """A layer of an encoder that was never trained further: what it is, and how wide."""
+    if layer == "input":
+        return encoder.pooled_inputs, encoder.calibration.width
+    if layer not in encoder.published_parts:
+        there = ", ".join(["input", *encoder.published_parts])
+        raise CheckpointError(
+            f"layer {layer!r} of {checkpoint}: the encoder {encoder.settings.name} by itself has "
+            f"{there}; other layers come from a pretrained model or a detector"
+        )
+    width = len(range(encoder.width)[encoder.parts[layer]])
+    return lambda inputs: encoder.part(inputs, layer), width
 
 
 def load_detector(checkpoint: str) -> Detector:

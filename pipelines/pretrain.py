@@ -1,13 +1,13 @@
 """pretrain: a masked audio model on the posteriors of prototypes."""
 
 import logging
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from cluster.storage import absolute
 from pipelines.batches import Batches
@@ -25,8 +25,8 @@ from pipelines.urls import (
 )
 from pmam.checkpoint import pack_masked, start_backbone, unpack
 from pmam.detector import ContextSettings, MaskedAudioModel
-from pmam.pretext.health import collapse
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.pretext.health import collapse, health
+from pmam.pretraining import MaskedBatch, PretextBatch, PretextSettings, Pretraining
 from shards.store import Store
 
 CHECKPOINT = "pretrained"
@@ -63,9 +63,16 @@ class PretrainTask:
         means = read_prototypes(prototypes).means_in_feature_space()
         backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
         self.model = MaskedAudioModel(backbone, means.shape[1], prototypes=len(means))
-        self.module: nn.Module = Pretraining(self.model, means, settings.pretext)
+        self.module = Pretraining(self.model, means, settings.pretext)
         self.posteriors = open_frames(posteriors)
         self.warned = False
+        told, hop_s = self.posteriors.spec, backbone.encoder.hop_s
+        if told.width != len(means) or not math.isclose(told.hop_s, hop_s, rel_tol=1e-3):
+            raise ValueError(
+                f"{posteriors}: posteriors of {told.width} prototypes every {told.hop_s:g} s; "
+                f"expected those of the {len(means)} in {prototypes} every {hop_s:g} s, the hop of "
+                f"the encoder of {start}"
+            )
         packed = open_dataset(dataset)
         self.batches = Batches(
             packed,
@@ -75,13 +82,12 @@ class PretrainTask:
             crop_s=training.crop_s,
             seed=training.seed,
             cached_inputs=cached_inputs,
+            cache_gb=training.cache_gb,
         )
         self.reader = self.batches.reader
 
-    def loss(
-        self, module: nn.Module, batch: list[Example], step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The masked prediction loss."""
+    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> MaskedBatch:
+        """Tensors of some clips, with what is masked of them."""
         targets = [self.reader.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
         inputs = self.reader.inputs(batch)
         examples = PretextBatch(
@@ -89,16 +95,24 @@ class PretrainTask:
             posteriors=torch.from_numpy(np.stack(targets)).to(inputs.device),
             padding=self.reader.padding(batch).to(inputs.device),
         )
-        result: tuple[Tensor, dict[str, Tensor]] = module(examples, generator)
-        if step % WATCH_EVERY == WATCH_EVERY - 1 and not self.warned:
-            warning = collapse({name: float(value) for name, value in result[1].items()})
-            if warning:
-                log.warning("step %d: %s", step, warning)
-            self.warned = warning is not None
-        return result
+        return self.module.prepare(examples, generator)
 
     def after_step(self, step: int) -> None:
         """Nothing follows the model in pretraining."""
+
+    def watch(self, step: int, values: dict[str, float]) -> dict[str, float]:
+        """Whether predictions of prototypes still say anything; warns once where they do not."""
+        found = health(values)
+        if step % WATCH_EVERY == WATCH_EVERY - 1 and not self.warned:
+            warning = collapse(values | found)
+            if warning:
+                log.warning("step %d: %s", step, warning)
+            self.warned = warning is not None
+        return found
+
+    def validate(self, step: int) -> dict[str, float]:
+        """Pretraining has no validation."""
+        return {}
 
     def finish(self, folder: Store) -> dict[str, Any]:
         """Write the pretrained model."""
@@ -152,5 +166,6 @@ def pretrain(
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, PretrainTask, arguments, settings.training)
 
-    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    identity = replace(settings, training=settings.training.identity)
+    run_stage(name, out, work, settings=identity, inputs=inputs, fresh=fresh)
     return out

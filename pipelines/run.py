@@ -14,16 +14,16 @@ from typing import Any
 
 from cluster.session import session
 from cluster.storage import absolute
-from pipelines.embed import ENCODER, embed
+from pipelines.embed import ENCODER, EmbedSettings, embed
 from pipelines.evaluate import evaluate, has_truth
 from pipelines.finetune import CHECKPOINT as DETECTOR
-from pipelines.finetune import FinetuneSettings, finetune, labels_alone
+from pipelines.finetune import finetune, labels_alone
 from pipelines.fit import fit
 from pipelines.label import label
 from pipelines.pack import pack
-from pipelines.presets import RunSettings
 from pipelines.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.pretrain import pretrain
+from pipelines.run_settings import RunSettings
 from pipelines.score import score
 from pipelines.source import prepare
 from pipelines.urls import join
@@ -46,38 +46,50 @@ def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunRe
         return join(out, stage)
 
     with session(address):
-        source, inputs = prepare(settings, at)
-        dataset = pack(source, at("dataset"), settings.pack, inputs=inputs)
+        dataset = settings.dataset
+        if dataset is None:
+            source, inputs = prepare(settings, at)
+            dataset = pack(source, at("dataset"), settings.pack, inputs=inputs)
 
         # Iteration 1 embeds with the encoder as it comes; later ones with what was pretrained.
         first = embed(
-            dataset, at("embed-1"), settings.embed, encoder=settings.encoder, name="embed-1"
+            dataset, at("embed-1"), _first(settings), encoder=settings.encoder, name="embed-1"
         )
         encoder = start = join(first, ENCODER)
         cached = first if settings.cached_inputs else None
+        before = None  # the posteriors of the iteration before
         for n in range(1, settings.iterations + 1):
             layer = settings.embed.layer if n == 1 else settings.later_layer
-            embedding = replace(settings.embed, layer=layer)
             embeddings = first
             if n > 1:
                 embeddings = embed(
                     dataset,
                     at(f"embed-{n}"),
-                    embedding,
+                    replace(settings.embed, layer=layer),
                     model=start,
                     cached_inputs=cached,
                     name=f"embed-{n}",
                 )
-            prototypes = fit(dataset, embeddings, at(f"fit-{n}"), settings.fit, name=f"fit-{n}")
-            posteriors = label(
-                dataset,
-                at(f"label-{n}"),
-                replace(settings.label, layer=layer),
-                checkpoint=start,
-                prototypes=prototypes,
-                cached_inputs=cached,
-                name=f"label-{n}",
-            )
+            prototypes, posteriors = settings.prototypes, settings.posteriors
+            if n > 1 or prototypes is None or posteriors is None:
+                prototypes = fit(
+                    dataset,
+                    embeddings,
+                    at(f"fit-{n}"),
+                    settings.fit,
+                    before=before,
+                    name=f"fit-{n}",
+                )
+                posteriors = label(
+                    dataset,
+                    at(f"label-{n}"),
+                    replace(settings.label, layer=layer),
+                    checkpoint=start,
+                    prototypes=prototypes,
+                    cached_inputs=cached,
+                    name=f"label-{n}",
+                )
+            before = posteriors
             model = pretrain(
                 dataset,
                 at(f"pretrain-{n}"),
@@ -90,30 +102,43 @@ def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunRe
             )
             start = join(model, PRETRAINED)
 
-        def detector_from(
-            checkpoint: str, tuning: FinetuneSettings, arm: str
-        ) -> tuple[str, dict[str, Any]]:
-            tuned = finetune(
-                dataset,
-                at(f"finetune{arm}"),
-                tuning,
-                start=checkpoint,
-                cached_inputs=cached,
-                name=f"finetune{arm}",
-            )
-            found = join(tuned, DETECTOR)
+        def detector_from(checkpoint: str, arm: str) -> tuple[str, dict[str, Any]]:
+            for stage, tuning in (
+                (f"finetune-first{arm}", settings.finetune_first),
+                (f"finetune{arm}", settings.finetune),
+            ):
+                if tuning is not None:
+                    tuned = finetune(
+                        dataset,
+                        at(stage),
+                        labels_alone(tuning) if arm else tuning,
+                        start=checkpoint,
+                        cached_inputs=cached,
+                        name=stage,
+                    )
+                    checkpoint = join(tuned, DETECTOR)
             if not has_truth(dataset, settings.evaluate):
-                return found, {}
+                return checkpoint, {}
             scores = score(
-                dataset, at(f"score{arm}"), settings.score, checkpoint=found, name=f"score{arm}"
+                dataset,
+                at(f"score{arm}"),
+                settings.score,
+                checkpoint=checkpoint,
+                name=f"score{arm}",
             )
             numbers = evaluate(
                 dataset, scores, at(f"evaluate{arm}"), settings.evaluate, name=f"evaluate{arm}"
             )
-            return found, numbers
+            return checkpoint, numbers
 
-        detector, numbers = detector_from(start, settings.finetune, "")
+        detector, numbers = detector_from(start, "")
         baseline = None
         if settings.baseline and settings.iterations > 0:
-            _, baseline = detector_from(encoder, labels_alone(settings.finetune), "-supervised")
+            _, baseline = detector_from(encoder, "-supervised")
     return RunResult(detector=f"{detector}.safetensors", numbers=numbers, baseline=baseline)
+
+
+def _first(settings: RunSettings) -> EmbedSettings:
+    """What the first stage embeds: nothing, where nobody would read it."""
+    fits = settings.iterations > 0 and settings.prototypes is None
+    return settings.embed if fits or settings.cached_inputs else replace(settings.embed, subsets=())

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import FlagCreatePairsOff
 
-from cluster.fetch import PUBLISHED
 from cluster.storage import absolute
-from pipelines.presets import PRESETS, RunSettings
+from pipelines.options import REGISTRY
+from pipelines.presets import PRESETS, ablated
 from pipelines.report import output, print_numbers
+from pipelines.run_settings import RunSettings
 from pipelines.urls import join, store
+from pipelines.weights import with_published_weights
 from pmam.settings import SettingsError, from_json, to_json
 
 CONFIG = "run.json"
@@ -28,8 +30,12 @@ class RunArguments:
     command goes on where it was killed, and skips what is done already.
     """
 
-    # demo: synthetic sounds; esc10: soundscapes of ESC-10; own_data: your own recordings.
+    # demo: synthetic sounds; esc10: soundscapes of ESC-10; own_data: your own recordings; small:
+    # the same with a pretrained encoder; paper: PMAM on DESED as published, paper-0.75.
     preset: str = "demo"
+    # A variant that differs in one setting: kmeans, infonce, cross-entropy,
+    # softmax-cross-entropy, focal, label-smoothing, no-mask, mask-0.5, k-10, iterations-3 ...
+    ablation: str | None = None
     # The run.json of an earlier run, which repeats it.
     config: str | None = None
     # Folder of the run; by default one named after the settings, below runs/.
@@ -46,12 +52,17 @@ class RunArguments:
 def run(arguments: Sequence[str]) -> None:
     """Parse twice: first what the settings start from, then all of them."""
     preset, settings = starting_settings(arguments)
+    ablation = _value(arguments, "--ablation")
+    if ablation is not None:
+        varied = ablated(settings, ablation)
+        preset, settings = (preset if varied == settings else f"{preset}-{ablation}"), varied
     parsed = tyro.cli(
         RunArguments,
         prog="pmam run",
         args=list(arguments),
-        default=RunArguments(preset=preset, settings=settings),
+        default=RunArguments(preset=preset, ablation=ablation, settings=settings),
         config=(tyro.conf.AvoidSubcommands,),
+        registry=REGISTRY,
     )
     execute(preset, parsed.settings, parsed)
 
@@ -118,14 +129,13 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
     """Paths made absolute, and what the data decides filled in."""
     from pipelines.recordings import esc10_settings
 
-    if settings.data is not None:
-        settings = replace(settings, data=absolute(settings.data))
-    weights = settings.encoder.weights
-    if weights is None and settings.encoder.name in PUBLISHED:
-        weights, _ = PUBLISHED[settings.encoder.name]  # downloaded once, by checksum
-    if weights is not None:
-        settings = replace(settings, encoder=replace(settings.encoder, weights=absolute(weights)))
-    if preset == "esc10" and settings.soundscapes is not None:
+    places = {
+        name: absolute(place)
+        for name in ("data", "dataset", "prototypes", "posteriors")
+        if (place := getattr(settings, name)) is not None
+    }
+    settings = replace(settings, **places, encoder=with_published_weights(settings.encoder))
+    if preset.startswith("esc10") and settings.soundscapes is not None:
         if settings.data is None:
             raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")
         scenes = esc10_settings(settings.data, settings.soundscapes)
@@ -136,8 +146,10 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
     from pipelines.run import run as run_stages
+    from pipelines.run_check import check_run
 
     settings = resolved(preset, settings)
+    check_run(settings)
     data: dict[str, Any] = {"preset": preset, "settings": to_json(settings)}
     text = json.dumps(data, indent=1)
     if arguments.dry_run:

@@ -1,6 +1,6 @@
 """score: the detector's probabilities for each frame of each clip of some subsets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.storage import absolute
@@ -65,5 +65,6 @@ def score(
         )
         return {**result, "classes": list(classes)}
 
-    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    counted = replace(settings, inference=settings.inference.of_results())
+    run_stage(name, out, work, settings=counted, inputs=inputs, fresh=fresh)
     return out

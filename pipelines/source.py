@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from cluster.storage import absolute
 from pipelines.ledger import fingerprint_of, listing_fingerprint
-from pipelines.presets import RunSettings
 from pipelines.recordings import DemoSettings, demo_recordings
+from pipelines.run_settings import RunSettings
 from pipelines.soundscapes import soundscapes
 from pipelines.urls import join
 

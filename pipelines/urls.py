@@ -4,7 +4,6 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from cluster.fetch import PUBLISHED, fetch
 from cluster.storage import absolute, filesystem
 from pmam.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes
@@ -26,12 +25,6 @@ def open_dataset(url: str) -> Dataset:
 def join(url: str, name: str) -> str:
     """A name below a URL."""
     return f"{url.rstrip('/')}/{name}"
-
-
-def weights_file(url: str) -> Path:
-    """Published weights as a local file, checked where we know their sha256."""
-    known = dict(PUBLISHED.values())
-    return fetch(url, sha256=known.get(url))
 
 
 def write_checkpoint(target: Store, name: str, checkpoint: Checkpoint) -> None:

@@ -83,7 +83,9 @@ class FrameSpec:
 class FrameFile:
     """One file of frame sequences, read by key. Use `FrameFile.open`."""
 
-    def __init__(self, path: str, reader: Any, spec: FrameSpec, rows: dict[str, tuple[int, int]]):
+    def __init__(
+        self, path: str, reader: Any, spec: FrameSpec, rows: dict[str, tuple[int, int, int]]
+    ):
         self.path = path
         self.spec = spec
         self._reader = reader
@@ -109,13 +111,16 @@ class FrameFile:
             spec = FrameSpec.from_metadata(reader.schema.metadata)
             if not reader.schema.equals(COLUMNS):
                 raise ValueError(f"got columns {reader.schema.names}; expected {COLUMNS.names}")
-            only_keys = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=[0]))
-            rows: dict[str, tuple[int, int]] = {}
+            options = pa.ipc.IpcReadOptions(included_fields=[0, 1])
+            no_values = pa.ipc.open_file(source, options=options)
+            rows: dict[str, tuple[int, int, int]] = {}  # place, and number of frames
             for batch in range(reader.num_record_batches):
-                for row, key in enumerate(only_keys.get_batch(batch).column(0).to_pylist()):
+                keys, counts = no_values.get_batch(batch).columns
+                pairs = zip(keys.to_pylist(), counts.to_pylist(), strict=True)
+                for row, (key, count) in enumerate(pairs):
                     if key in rows:
                         raise ValueError(f"holds {key} twice; expected each clip once")
-                    rows[key] = (batch, row)
+                    rows[key] = (batch, row, count)
         except (pa.ArrowException, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(
@@ -133,8 +138,7 @@ class FrameFile:
 
     def count(self, key: str) -> int:
         """How many frames a clip has."""
-        batch, row = self._locate(key)
-        return int(batch.column(1)[row].as_py())
+        return self._place(key)[2]
 
     def read(self, key: str, first: int = 0, stop: int | None = None) -> Floats:
         """A clip's frames `(n, width)` in float32, all or those in `[first, stop)` of them.
@@ -155,12 +159,15 @@ class FrameFile:
         value = batch.column(3)[row]
         return np.asarray(value.values, np.int32) if value.is_valid else None
 
-    def _locate(self, key: str) -> tuple[Any, int]:
+    def _place(self, key: str) -> tuple[int, int, int]:
         if key not in self._rows:
             raise ValueError(
                 f"{key}: is not in {self.path}; expected one of its {len(self._rows)} keys"
             )
-        batch, row = self._rows[key]
+        return self._rows[key]
+
+    def _locate(self, key: str) -> tuple[Any, int]:
+        batch, row, _ = self._place(key)
         if self._batch[0] != batch:  # neighbours share a batch: fetch it once
             self._batch = (batch, self._reader.get_batch(batch))
         return self._batch[1], row

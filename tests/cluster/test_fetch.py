@@ -16,7 +16,7 @@ import pytest
 from s3_server import s3_server
 
 import cluster.fetch
-from cluster.fetch import PUBLISHED, FetchError, cache_folder, fetch
+from cluster.fetch import FetchError, cache_folder, fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = bytes(range(256)) * 12_000  # 3 MB
@@ -282,19 +282,3 @@ def test_the_cache_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) ->
     assert cache_folder() == Path("/home/ada/.cache/pmam")
     monkeypatch.setenv("PMAM_CACHE", "/data/cache")
     assert cache_folder() == Path("/data/cache")
-
-
-def test_published_checkpoints_are_named_in_full() -> None:
-    for url, sha256 in PUBLISHED.values():
-        assert url.startswith("https://")
-        assert re.fullmatch("[0-9a-f]{64}", sha256)
-
-
-def test_the_published_mn04_is_the_file_we_have(shared_dir: Path) -> None:
-    _, sha256 = PUBLISHED["mn04"]
-    found = [
-        path
-        for path in shared_dir.rglob("mn04*.pt")
-        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-    ]
-    assert found

@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pytest
 import soundfile as sf
 from bad_input_cases import flip
+from html_cases import Page
 
 from pipelines.cli import main
 from pipelines.inspect_page import page
@@ -98,21 +98,6 @@ def test_a_missing_dataset_and_an_unknown_encoder_are_one_line(
     assert "no-such" in refused("inspect", tmp_path / "no-such", "--out", tmp_path / "out")
     message = refused("inspect", dataset, "--out", tmp_path / "out", "--encoder", "no")
     assert "small_cnn" in message
-
-
-class Page(HTMLParser):
-    """The tags and attributes that a browser would see."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.sources: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
-        assert not any(name.startswith("on") for name, _ in attrs)
 
 
 def hostile(labels: list[str]) -> Inspection:

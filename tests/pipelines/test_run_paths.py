@@ -12,8 +12,9 @@ from tiny_run import tiny_settings, write_config
 from pipelines import run as run_module
 from pipelines.cli import main
 from pipelines.finetune import FinetuneSettings, labels_alone
-from pipelines.presets import RunSettings
+from pipelines.run_settings import RunSettings
 from pipelines.train_job import TrainSettings
+from pmam.finetuning import FinetuneLossSettings
 
 
 def test_labels_alone_differ_in_unlabelled_clips_and_the_teacher_only() -> None:
@@ -62,6 +63,32 @@ def test_what_a_later_iteration_starts_from(
     assert calls["label-2"]["checkpoint"] == "/pretrain-1/pretrained"
     assert calls["finetune"]["start"] == "/pretrain-2/pretrained"
     assert calls["finetune-supervised"]["start"] == "/embed-1/encoder"
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_fine_tuning_in_two_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Stages(monkeypatch)
+    first = FinetuneSettings(losses=FinetuneLossSettings(trained="heads"))
+    run_module.run(RunSettings(iterations=1, finetune_first=first), "/out")
+    calls = stages.calls
+    assert calls["finetune-first"]["start"] == "/pretrain-1/pretrained"
+    assert calls["finetune"]["start"] == "/finetune-first/detector"
+    assert calls["finetune-first-supervised"]["start"] == "/embed-1/encoder"
+    assert calls["finetune-supervised"]["start"] == "/finetune-first-supervised/detector"
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_the_first_iteration_may_start_from_given_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Stages(monkeypatch)
+    given = {"dataset": "/theirs", "prototypes": "/means", "posteriors": "/labels"}
+    run_module.run(RunSettings(iterations=2, baseline=False, **given), "/out")
+    calls = stages.calls
+    assert calls.keys() >= {"fit-2", "label-2", "pretrain-1", "pretrain-2"}
+    assert not calls.keys() & {"pack", "fit-1", "label-1"}
+    assert calls["pretrain-1"]["prototypes"] == "/means"
+    assert calls["pretrain-1"]["posteriors"] == "/labels"
+    assert calls["fit-2"]["before"] == "/labels"
+    assert calls["pretrain-2"]["posteriors"] == "/label-2"
 
 
 @pytest.mark.usefixtures("ray_session")

@@ -1,8 +1,12 @@
 """Training as a job: a real worker group does what this process does, and kills lose nothing."""
 
+import json
+import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import packing
 import pytest
@@ -11,9 +15,10 @@ import torch
 from ray.train import WorkerGroupError
 
 from pipelines.cli import user_error
-from pipelines.finetune import FinetuneSettings, finetune
+from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.ledger import record_of
 from pipelines.models import load_detector
+from pipelines.recorder import speed_of
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.checkpoint import CheckpointError, pack_encoder
@@ -21,6 +26,7 @@ from pmam.training import OptimizerSettings, TrainingError
 from shards.clip import Clip, Event
 
 STEPS = 6
+NUMBERS = ("frame_ap", "psds1")
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
@@ -49,60 +55,134 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return str(folder / "dataset"), str(folder / "encoder")
 
 
-def settings(workers: int = 0) -> FinetuneSettings:
-    training = TrainSettings(
+def settings(**training: Any) -> FinetuneSettings:
+    defaults = TrainSettings(
         optimizer=OptimizerSettings(steps=STEPS, warm_up_steps=2),
         crop_s=0.6,
         batch={"strong": 2, "weak": 2, "unlabeled": 2},
-        workers=workers,
         checkpoint_every=2,
     )
-    return FinetuneSettings(context=tiny_models.CONTEXT, training=training)
+    return FinetuneSettings(
+        context=tiny_models.CONTEXT, validate_every=3, training=replace(defaults, **training)
+    )
+
+
+def trained(prepared: tuple[str, str], out: Path, **training: Any) -> Path:
+    dataset, start = prepared
+    finetune(dataset, str(out), settings(**training), start=start)
+    return out
 
 
 @pytest.fixture(scope="module")
 def undisturbed(prepared: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    dataset, start = prepared
-    finetune(dataset, str(out), settings(), start=start)
-    return out
+    return trained(prepared, tmp_path_factory.mktemp("undisturbed") / "out")
 
 
 class Killed(BaseException):
     """What stands for a kill: nothing in the pipeline catches it."""
 
 
+@pytest.fixture
+def killed(
+    prepared: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Path, list[int]]]:
+    """Trains until a kill after so many steps; returns the folder and a list that goes on."""
+
+    def run(after: int, **training: Any) -> tuple[Path, list[int]]:
+        taken: list[int] = []
+        follow = FinetuneTask.after_step
+
+        def after_step(self: FinetuneTask, step: int) -> None:
+            follow(self, step)
+            taken.append(step)
+            if len(taken) == after:
+                raise Killed
+
+        monkeypatch.setattr(FinetuneTask, "after_step", after_step)
+        with pytest.raises(Killed):
+            trained(prepared, tmp_path / "out", **training)
+        assert not (tmp_path / "out" / "stage.json").exists()
+        return tmp_path / "out", taken
+
+    return run
+
+
 @pytest.mark.parametrize("after", [1, 2, 5, 6])
 def test_a_kill_changes_nothing(
-    prepared: tuple[str, str],
-    undisturbed: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    after: int,
+    prepared: tuple[str, str], undisturbed: Path, killed: Callable[..., Any], after: int
 ) -> None:
     """Killed after some steps: it goes on from its last checkpoint to the same weights."""
-    from pipelines.finetune import FinetuneTask
-
-    taken: list[int] = []
-    follow = FinetuneTask.after_step
-
-    def after_step(self: FinetuneTask, step: int) -> None:
-        follow(self, step)
-        taken.append(step)
-        if len(taken) == after:
-            raise Killed
-
-    dataset, start = prepared
-    out = str(tmp_path / "out")
-    monkeypatch.setattr(FinetuneTask, "after_step", after_step)
-    with pytest.raises(Killed):
-        finetune(dataset, out, settings(), start=start)
-    assert not (tmp_path / "out" / "stage.json").exists()
-    finetune(dataset, out, settings(), start=start)
+    out, taken = killed(after)
+    trained(prepared, out)
     kept = (after - 1) // 2 * 2  # a kill at step 2 comes before its checkpoint
     assert taken == [*range(after), *range(kept, STEPS)]
-    assert record_of(out)["result"] == record_of(str(undisturbed))["result"]
-    assert metrics(tmp_path / "out") == metrics(undisturbed)
+    assert record_of(str(out))["result"] == record_of(str(undisturbed))["result"]
+    assert metrics(out) == metrics(undisturbed)
+
+
+def test_a_kill_changes_nothing_of_a_batch_in_parts_and_half_precision(
+    prepared: tuple[str, str], tmp_path: Path, killed: Callable[..., Any]
+) -> None:
+    other = {"accumulate": 3, "precision": "bfloat16"}
+    whole = trained(prepared, tmp_path / "whole", **other)
+    out, taken = killed(5, **other)
+    trained(prepared, out, **other)
+    assert taken[5:] == [4, 5]
+    assert record_of(str(out))["result"] == record_of(str(whole))["result"]
+    assert metrics(out) == metrics(whole)
+
+
+def test_a_killed_training_goes_on_in_other_parts(
+    prepared: tuple[str, str], killed: Callable[..., Any]
+) -> None:
+    """What says how a step is computed is not what a training is: on another machine it goes on."""
+    out, taken = killed(3)
+    trained(prepared, out, accumulate=2, checkpoint_every=3)
+    assert taken[3:] == [2, 3, 4, 5]
+
+
+def test_tensorboard_shows_each_step_once(
+    prepared: tuple[str, str], undisturbed: Path, killed: Callable[..., Any]
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out, _ = killed(4)  # after step 3 was validated, and before it was kept
+    trained(prepared, out)
+    shown = EventAccumulator(str(out / "tensorboard")).Reload()
+    for name in ("validation/teacher_psds1", "validation/student_frame_ap"):
+        values = {event.step: event.value for event in shown.Scalars(name)}
+        assert len(shown.Scalars(name)) == 2
+        assert values == pytest.approx({row["step"]: row[name] for row in logged(undisturbed)})
+    assert {event.step for event in shown.Scalars("speed/clips_per_s")} == {2, 4, 6}
+
+
+def test_what_is_logged(undisturbed: Path) -> None:
+    rows = logged(undisturbed)
+    assert [row["step"] for row in rows] == [3, 6]
+    quality = {name.removeprefix("validation/"): value for name, value in rows[-1].items()}
+    quality.pop("step")
+    assert quality == record_of(str(undisturbed))["result"]["validation"]
+    assert set(quality) == {f"{m}_{n}" for m in ("student", "teacher") for n in NUMBERS}
+    speeds = [json.loads(path.read_text()) for path in sorted(undisturbed.glob("speed/*"))]
+    assert [row["step"] for row in speeds] == [2, 4, 6]
+    assert all(row["clips_per_s"] > 0 and 0 <= row["waiting_share"] <= 1 for row in speeds)
+    assert re.fullmatch(
+        r"[\d.]+ clips/s, \d+ % of the time waiting for clips", speed_of(store(str(undisturbed)))
+    )
+
+
+def test_validation_does_not_disturb_the_training(
+    prepared: tuple[str, str], undisturbed: Path, tmp_path: Path
+) -> None:
+    dataset, start = prepared
+    finetune(dataset, str(tmp_path), replace(settings(), validate_every=0), start=start)
+    assert logged(tmp_path) == []
+    assert record_of(str(tmp_path))["result"] == record_of(str(undisturbed))["result"]
+
+
+def logged(out: Path) -> list[dict[str, Any]]:
+    files = sorted(out.glob("metrics/*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
 def metrics(out: Path) -> dict[str, bytes]:

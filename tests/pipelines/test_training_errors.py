@@ -12,10 +12,10 @@ import tiny_models
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
-from pipelines import train_job
 from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
+from pipelines.worker_group import restarted
 from pmam.checkpoint import pack_encoder
 from pmam.training import OptimizerSettings, TrainingError
 from shards.clip import Clip
@@ -89,15 +89,15 @@ def test_what_a_worker_refuses_is_not_tried_again(make: Callable[[str], Exceptio
     cause = make("a reason")
     fit = Fit(cause, times=9)
     with pytest.raises(type(cause), match="a reason"):
-        train_job._restarted(fit)
+        restarted(fit)
     assert fit.calls == 1
 
 
 def test_workers_that_died_are_started_again(caplog: pytest.LogCaptureFixture) -> None:
     fit = Fit(RayActorError(), times=2)
-    train_job._restarted(fit)
+    restarted(fit)
     assert fit.calls == 3
     fit = Fit(RayActorError(), times=3)
     with pytest.raises(WorkerGroupError):
-        train_job._restarted(fit)
+        restarted(fit)
     assert fit.calls == 3

@@ -1,0 +1,102 @@
+"""The command checkpoint: what a model is, and published ones as checkpoints of ours."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from cluster.storage import absolute
+from pipelines.commands import Flag
+from pipelines.describe import described
+from pipelines.report import output, print_result
+from pipelines.urls import store, write_checkpoint
+from pipelines.weights import OURS, weights_file
+from pmam.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    pack_detector,
+    pack_encoder,
+    pack_masked,
+    read_published,
+)
+from pmam.detector import Detector, DetectorSettings, MaskedAudioModel
+from pmam.encoders import FrameEncoder
+from pmam.importers.recognise import import_published
+
+File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
+
+
+def show(file: File) -> None:
+    """Tell what a checkpoint is: kind, encoder, classes, size, checksums; whether it fits.
+
+    Args:
+        file: Path or URL of a checkpoint (.safetensors), of a file that others published (.pt),
+            or of a folder of prototypes; or the name mn04, mn10 or passt-s.
+    """
+    facts = described(file)
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        output().print(f"{name:<{width}}  {fact}", markup=False)
+
+
+def convert(
+    file: File,
+    out: Positional[Annotated[str, tyro.conf.arg(metavar="OUT")]],
+    kind: Literal["encoder", "masked", "detector"] | None = None,
+    encoder: str | None = None,
+    classes: tuple[str, ...] = (),
+    detector: DetectorSettings = DetectorSettings(),
+    fresh: Flag = False,
+) -> None:
+    """Make a checkpoint of ours of a file that others published.
+
+    Knows PaSST, EfficientAT (mn04, mn10), and PMAM's and MAT-SED's models of any stage, with or
+    without the prefix `module.`, with LoRA merged or beside. OUT.safetensors serves as --start,
+    --checkpoint or --encoder.weights.
+
+    Args:
+        file: Path or URL of the file, or the name mn04, mn10 or passt-s.
+        out: Name of the checkpoint: OUT.safetensors and OUT.json are written.
+        kind: What it is to become; by default what it is.
+        encoder: Ours that takes the weights; by default passt, mn04 or mn10.
+        classes: Of a detector, in the order of its outputs; by default DESED's ten.
+        detector: How a detector is read.
+        fresh: Replace OUT.
+    """
+    parent, _, stem = absolute(out).removesuffix(OURS).rpartition("/")
+    target = store(parent or "/")
+    if target.size(f"{stem}{OURS}") is not None and not fresh:
+        raise CheckpointError(f"{out}: is there already; give another name, or --fresh")
+    model = import_published(
+        read_published(weights_file(file)),
+        file,
+        kind=kind,
+        encoder=encoder,
+        classes=classes,
+        reading=detector,
+    )
+    write_checkpoint(target, stem, _packed(model))
+    print_result(f"{parent}/{stem}{OURS}")
+
+
+def _packed(model: FrameEncoder | MaskedAudioModel | Detector) -> Checkpoint:
+    if isinstance(model, Detector):
+        return pack_detector(model)
+    return pack_masked(model) if isinstance(model, MaskedAudioModel) else pack_encoder(model)
+
+
+KINDS: dict[str, Callable[..., Any]] = {"show": show, "convert": convert}
+
+
+def checkpoint(arguments: Sequence[str]) -> None:
+    """Show what a checkpoint is, or convert one that others published."""
+    tyro.extras.subcommand_cli_from_dict(
+        KINDS,
+        prog="pmam checkpoint",
+        description=checkpoint.__doc__,
+        args=[*arguments] or ["--help"],
+    )
+
+
+checkpoint.parses_itself = True  # type: ignore[attr-defined]

@@ -1,0 +1,128 @@
+"""What a checkpoint is, in a few lines: ours, one that others published, or prototypes."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cluster.published import PUBLISHED
+from pipelines.urls import file_fingerprint, read_checkpoint, read_prototypes, store
+from pipelines.weights import OURS, weights_file
+from pmam.checkpoint import CheckpointError, pack_encoder, read_foreign, state_dict_of, unpack
+from pmam.detector import Detector, MaskedAudioModel
+from pmam.encoders import FrameEncoder
+from pmam.encoders.passt_names import LORA, without_wrapper
+from pmam.importers.prototypes import import_prototypes
+from pmam.importers.recognise import family_of, import_published, kind_of
+from pmam.prototypes import DESCRIPTION, Prototypes
+
+Facts = dict[str, str]
+FAMILIES = {
+    "passt": "PaSST",
+    "efficientat": "EfficientAT",
+    "transformer4sed": "PMAM or MAT-SED (Transformer4SED)",
+}
+
+
+def described(place: str) -> Facts:
+    """What is at a path, a URL or a name of `PUBLISHED`, by the name of each fact.
+
+    Raises:
+        CheckpointError, FetchError: nothing that is a model or prototypes.
+    """
+    if "://" not in place and (Path(place) / DESCRIPTION).is_file():
+        return {"prototypes": place, **_of_prototypes(read_prototypes(place))}
+    if place.endswith((OURS, ".json")) or _is_ours(place):
+        checkpoint = read_checkpoint(place)
+        facts = _of_model(unpack(checkpoint, place))
+        return {"checkpoint": place, **facts, "sha256": checkpoint.fingerprint}
+    return _of_foreign(place)
+
+
+def _is_ours(place: str) -> bool:
+    """Whether it is the name of a checkpoint without its suffix."""
+    parent, _, stem = place.rpartition("/")
+    return place not in PUBLISHED and store(parent or ".").size(f"{stem}{OURS}") is not None
+
+
+def _of_model(model: FrameEncoder | MaskedAudioModel | Detector) -> Facts:
+    facts = {"kind": _kind(model)}
+    encoder = model if isinstance(model, FrameEncoder) else model.backbone.encoder
+    of_encoder = encoder.settings
+    facts["encoder"] = of_encoder.name
+    if not bool(encoder.calibration.fitted):
+        facts["calibrated"] = "no: give it as --encoder.weights, or run `pmam embed`"
+    if of_encoder.weights is not None:
+        facts["encoder from"] = of_encoder.weights
+    if not isinstance(model, FrameEncoder):
+        context = model.backbone.settings.context
+        facts["context"] = (
+            f"{context.network}, {context.layers} layers of {context.width} channels, "
+            f"{context.heads} heads, {context.hidden} inside"
+        )
+    if isinstance(model, MaskedAudioModel):
+        facts["predicts"] = f"{model.prototype_width} channels"
+        facts["prototypes"] = f"{model.prototypes or 'not told'}"
+    if isinstance(model, Detector):
+        facts["classes"] = ", ".join(model.classes)
+        facts["temperature"] = f"{model.settings.temperature:g}"
+        sliding = model.settings.sliding
+        if sliding.frames:
+            facts["windows"] = (
+                f"{sliding.frames} frames every {sliding.step}, mixed {sliding.mix:g}"
+            )
+    facts["parameters"] = _count(model)
+    facts["encoder sha256"] = pack_encoder(encoder).fingerprint
+    return facts
+
+
+def _kind(model: nn.Module) -> str:
+    if isinstance(model, Detector):
+        return "detector"
+    return "masked" if isinstance(model, MaskedAudioModel) else "encoder"
+
+
+def _count(model: nn.Module) -> str:
+    return f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M"
+
+
+def _of_prototypes(prototypes: Prototypes) -> Facts:
+    covariances = prototypes.covariance_type or "none"
+    facts = {
+        "kind": f"prototypes ({prototypes.kind}, covariances {covariances})",
+        "k": str(len(prototypes.means)),
+        "features": f"{prototypes.width} channels",
+    }
+    if prototypes.projection is not None:
+        facts["pca"] = f"{prototypes.means.shape[1]} channels"
+    return facts | {"encoder sha256": prototypes.encoder or "not told"}
+
+
+def _of_foreign(place: str) -> Facts:
+    file = weights_file(place)
+    sha256 = file_fingerprint(str(file))
+    names = [name for name, known in PUBLISHED.items() if known.sha256 == sha256]
+    facts = {"file": str(file), **({"published as": names[0]} if names else {})}
+    loaded = read_foreign(file)
+    if isinstance(loaded, Tensor):
+        return facts | _of_prototypes(import_prototypes(loaded, place)) | {"sha256": sha256}
+    tensors = state_dict_of(loaded, place)
+    facts["from"] = FAMILIES[family_of(tensors, place)]
+    facts["tensors"] = str(len(tensors))
+    if without_wrapper(tensors).keys() != tensors.keys():
+        facts["names"] = "with the prefix `module.` of data-parallel training"
+    if any(name.rpartition(".")[2] in LORA for name in tensors):
+        facts["LoRA"] = "beside weights that have it in already: not counted twice"
+    broken = [n for n, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        facts["not finite"] = f"{len(broken)} tensors ({', '.join(broken[:3])})"
+    try:
+        kind = kind_of(tensors, place)
+        outputs = without_wrapper(tensors).get("classifier.bias", torch.zeros(0))
+        numbered = tuple(f"class {n}" for n in range(len(outputs)))
+        classes = () if len(outputs) == 10 else numbered
+        model = import_published(tensors, place, kind=kind, classes=classes)
+        facts |= {**_of_model(model), "fits": "yes"}
+    except CheckpointError as error:
+        facts["fits"] = f"no: {str(error).removeprefix(f'{place}: ')}"
+    return facts | {"sha256": sha256}

@@ -1,0 +1,196 @@
+"""The fit as a job: in this process, or by Ray Train workers that each stream some clips."""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from cluster.session import session
+from pipelines.fit_choice import Outcome, best_count, best_shape, shapes, sweep_json
+from pipelines.fit_drift import drift_of
+from pipelines.fit_em import Phase
+from pipelines.fit_frames import Part
+from pipelines.fit_group import Alone, Distributed, Group
+from pipelines.fit_outcome import CANDIDATES, outcome_of
+from pipelines.fit_progress import Reported, silent, watching
+from pipelines.fit_settings import FitSettings
+from pipelines.fit_work import MOMENTS, Work
+from pipelines.frame_jobs import open_frames
+from pipelines.ledger import Stage, record_of
+from pipelines.progress import bar
+from pipelines.urls import join, open_dataset, read_checkpoint, read_prototypes, write_prototypes
+from pipelines.worker_group import restarted
+from pmam.drift import reordered
+from pmam.prototypes import Prototypes
+from shards.frames import FrameSet
+
+RESULT, SWEEP = "result.json", "sweep.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitJob:
+    """What each worker needs to know."""
+
+    stage: Stage
+    dataset: str  # URLs
+    embeddings: str
+    before: str | None
+    settings: FitSettings
+
+
+def run_fit(job: FitJob) -> dict[str, Any]:
+    """Fit, from what the stage's folder holds on; returns what to record.
+
+    Raises:
+        ValueError, OSError: what the fit, or a worker of it, refused.
+    """
+    folder = job.stage.store
+    if folder.size(RESULT) is None:
+        split(open_frames(job.embeddings), job)  # what it refuses shows before workers start
+        if job.settings.workers == 0:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            fit_part(job, Alone(torch.device(device)), bar)
+        else:
+            with session(), watching(folder):
+                _run_workers(job)
+    folder.delete(MOMENTS)
+    if folder.size(SWEEP) is None:
+        folder.child(CANDIDATES).clear()
+    result: dict[str, Any] = json.loads(folder.read(RESULT))
+    return result
+
+
+def _run_workers(job: FitJob) -> None:
+    import ray
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    def fit() -> None:
+        with tempfile.TemporaryDirectory(prefix="pmam-fit-") as scratch:
+            stage = job.stage
+            TorchTrainer(
+                _worker,
+                train_loop_config={"job": job},
+                scaling_config=ScalingConfig(
+                    num_workers=job.settings.workers,
+                    use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
+                ),
+                # Train silently continues an old run of the same name.
+                run_config=RunConfig(
+                    name=f"{stage.name}-{stage.fingerprint[:12]}", storage_path=scratch
+                ),
+            ).fit()
+
+    restarted(fit)
+
+
+def _worker(config: dict[str, Any]) -> None:
+    """What each worker runs."""
+    import ray.train
+    from ray.train.torch import get_device
+
+    job: FitJob = config["job"]
+    context = ray.train.get_context()
+    rank = context.get_world_rank()
+    processes = torch.distributed.group.WORLD
+    group = Distributed(get_device(), rank, context.get_world_size(), processes)
+    fit_part(job, group, Reported(job.stage.store) if rank == 0 else silent)
+
+
+def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
+    """The fit as one worker of the group sees it; the first one writes `result.json`."""
+    settings, folder = job.settings, job.stage.store
+    frames = open_frames(job.embeddings)
+    kept, aside = split(frames, job)
+    encoder = record_of(job.embeddings)["result"]["checkpoint"]
+    work = Work(
+        name=job.stage.name,
+        group=group,
+        folder=folder,
+        settings=settings,
+        training=Part(frames, kept, group),
+        aside=Part(frames, aside, group),
+        encoder=read_checkpoint(encoder).fingerprint,
+        before=None if job.before is None else open_frames(job.before),
+        phase=phase,
+    )
+    tried = [outcome_of(work, candidate) for candidate in shapes(settings, frames.spec.width)]
+    shape = best_shape(tried).candidate
+    counted = [outcome_of(work, replace(shape, k=k)) for k in sorted(settings.counts)]
+    chosen = best_count(counted, settings.choose_by)
+    tried = [*(outcome for outcome in tried if outcome not in counted), *counted]
+    prototypes = read_prototypes(join(job.stage.url, f"{CANDIDATES}/{chosen.candidate.name}"))
+    drift = None if work.before is None else drift_of(work, prototypes)
+    notes = [*chosen.complaints, *constant(work, chosen)]
+    if group.rank > 0:
+        return
+    if drift is not None and work.before is not None and work.before.spec.width == chosen.k:
+        prototypes = _ordered(prototypes, reordered(chosen.k, drift.matches))
+    write_prototypes(folder, prototypes)
+    if len(tried) > 1:
+        folder.write(SWEEP, json.dumps(sweep_json(tried, chosen), indent=1).encode())
+    result = {
+        "k": chosen.k,
+        "covariance": chosen.covariance if settings.kind == "gmm" else None,
+        "pca": chosen.pca,
+        "iterations": chosen.iterations,
+        "log_likelihood": chosen.log_likelihood,
+        "held_out_log_likelihood": chosen.held_out_log_likelihood,
+        "in_use": chosen.components_in_use,
+        "mean_max_posterior": chosen.mean_max_posterior,
+        "mean_entropy": chosen.mean_entropy,
+        "reseeded": chosen.reseeded,
+        "complaints": notes,
+        "drift": None if drift is None else asdict(drift),
+    }
+    folder.write(RESULT, json.dumps(result).encode())
+
+
+def split(frames: FrameSet, job: FitJob) -> tuple[list[str], list[str]]:
+    """Clips to fit on, and clips kept aside: a seeded choice of those that have embeddings.
+
+    Raises:
+        ValueError: there are none.
+    """
+    settings = job.settings
+    rows = open_dataset(job.dataset).select(settings.subsets)
+    keys = [row.key for row in rows if row.key in frames and frames.count(row.key)]
+    if not keys:
+        raise ValueError(
+            f"{job.embeddings}: no embeddings of clips of {', '.join(settings.subsets)}; "
+            "embed these subsets"
+        )
+    aside = max(1, round(settings.held_out * len(keys)))
+    order = np.random.default_rng(settings.seed).permutation(len(keys))
+    chosen = set(order[:aside].tolist()) if len(keys) > 1 else set()
+    kept = [key for index, key in enumerate(keys) if index not in chosen]
+    held = [key for index, key in enumerate(keys) if index in chosen]
+    return kept, held or kept
+
+
+def constant(work: Work, chosen: Outcome) -> list[str]:
+    """A complaint where a mixture without PCA sees dimensions that never change."""
+    sample = work.sample
+    still = int((sample.amax(dim=0) == sample.amin(dim=0)).sum())
+    if not still or chosen.pca is not None:
+        return []
+    return [
+        f"constant: {still} of {sample.shape[1]} dimensions never change, and add "
+        "to the log-likelihood what the regularisation alone decides: reduce by PCA"
+    ]
+
+
+def _ordered(prototypes: Prototypes, order: list[int]) -> Prototypes:
+    """The same prototypes, numbered anew."""
+    covariances = prototypes.covariances
+    if covariances is not None and prototypes.covariance_type != "tied":
+        covariances = covariances[order]
+    return replace(
+        prototypes,
+        weights=prototypes.weights[order],
+        means=prototypes.means[order],
+        covariances=covariances,
+    )

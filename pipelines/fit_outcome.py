@@ -1,0 +1,200 @@
+"""One fit, by all workers: from a candidate to prototypes and what they are worth."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.fit_choice import Candidate, Outcome
+from pipelines.fit_em import (
+    Clustering,
+    Saved,
+    centres_of_posteriors,
+    cluster,
+    from_clusters,
+    from_posteriors,
+    maximise,
+)
+from pipelines.fit_frames import Blocks, projected
+from pipelines.fit_work import Work
+from pipelines.urls import write_prototypes
+from pmam.diagnostics import complaints, diagnostics_of, posterior_sums
+from pmam.gmm import FitState
+from pmam.gmm_stats import log_likelihood
+from pmam.kmeans import seed_centers
+from pmam.kmeans_seeding import check_count
+from pmam.mixture_information import bic
+from pmam.pca import Projection
+from pmam.prototypes import Prototypes
+from pmam.residual import residual_log_likelihood, residual_squares, residual_variance
+from pmam.silhouette import silhouette
+
+CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
+SILHOUETTE_FRAMES = 4000
+
+
+def outcome_of(work: Work, candidate: Candidate) -> Outcome:
+    """Fit a candidate and write it, or read what was written.
+
+    Raises:
+        ValueError: frames that cannot be fitted: too few, or of too many dimensions.
+    """
+    group, density = work.group, work.settings.kind == "gmm"
+    folder = work.folder.child(f"{CANDIDATES}/{candidate.name}")
+    found = b""
+    if group.rank == 0 and folder.size(OUTCOME) is not None:
+        found = folder.read(OUTCOME)
+    if found := group.agreed(found):
+        return Outcome.from_json(json.loads(found))
+    check_count(work.training.all, candidate.k)
+    saved = Saved(group, folder, STATE)
+    projection = work.projection(candidate.pca)
+    data = projected(work.training, projection)
+    fit = _mixture if density else _kmeans
+    fitted, state = fit(work, candidate, data, projection, saved)
+    sums = group.total(posterior_sums(fitted, work.aside.blocks))
+    diagnostics = diagnostics_of(sums, fitted.means.shape[1], density=density)
+    train = fitted.log_likelihoods[-1] if density else None
+    outcome = Outcome(
+        k=candidate.k,
+        covariance=candidate.covariance,
+        pca=candidate.pca,
+        iterations=state.iteration,
+        converged=state.converged,
+        reseeded=state.reseeded,
+        held_out_log_likelihood=diagnostics.log_likelihood,
+        components_in_use=diagnostics.components_in_use,
+        mean_max_posterior=diagnostics.mean_max_posterior,
+        mean_entropy=diagnostics.mean_entropy,
+        silhouette=_silhouette(fitted, work.sample),
+        complaints=tuple(complaints(diagnostics, train)),
+        **(_likelihoods(work, fitted, data, diagnostics.log_likelihood) if density else {}),
+        seconds=round(saved.seconds, 1),
+    )
+    if group.rank == 0:
+        write_prototypes(folder, replace(fitted, diagnostics=diagnostics))
+        folder.write(OUTCOME, json.dumps(outcome.to_json()).encode())
+    saved.drop()
+    return Outcome.from_json(json.loads(group.agreed(json.dumps(outcome.to_json()).encode())))
+
+
+def _kmeans(
+    work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
+) -> tuple[Prototypes, Clustering]:
+    state = _clustering(work, candidate, data, projection, saved)
+    weights = torch.full((candidate.k,), 1 / candidate.k, dtype=torch.float64)
+    prototypes = Prototypes(
+        kind="kmeans",
+        weights=weights.to(state.centers),
+        means=state.centers,
+        projection=projection,
+        encoder=work.encoder,
+    )
+    return prototypes, state
+
+
+def _mixture(
+    work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
+) -> tuple[Prototypes, FitState]:
+    settings, covariance = work.settings, candidate.covariance
+    found = saved.read()
+    if found is None or "weights" not in found:  # EM has not begun
+        if settings.warm_start and work.before is not None:
+            shape = (_same_count(work, candidate), _width(work, projection))
+            start = from_posteriors(
+                work.group, work.beside(projection), shape, covariance, settings.regularisation
+            )
+        else:
+            centers = _clustering(work, candidate, data, projection, saved).centers
+            start = from_clusters(work.group, data, centers, covariance, settings.regularisation)
+        found = saved.write(lambda: start)
+    state = FitState.from_tensors(found, covariance)
+    title = f"{work.name} (EM, {candidate.name})"
+    state = maximise(
+        work.group,
+        data,
+        state,
+        saved,
+        floor=settings.regularisation,
+        tolerance=settings.tolerance,
+        iterations=settings.iterations,
+        progress=work.phase(title, settings.iterations, state.iteration),
+    )
+    prototypes = Prototypes(
+        kind="gmm",
+        weights=state.parameters.weights,
+        means=state.parameters.means,
+        covariance_type=covariance,
+        covariances=state.parameters.covariances,
+        projection=projection,
+        encoder=work.encoder,
+        log_likelihoods=state.log_likelihoods,
+    )
+    return prototypes, state
+
+
+def _clustering(
+    work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
+) -> Clustering:
+    found, settings = saved.read(), work.settings
+    if found is None:
+        sample = work.sample if projection is None else projection.apply(work.sample)
+        variance = float(sample.double().var(dim=0, correction=0).mean())
+        if settings.warm_start and work.before is not None:
+            shape = (_same_count(work, candidate), _width(work, projection))
+            centers = centres_of_posteriors(work.group, work.beside(projection), shape)
+            first = Clustering(centers=centers, variance=variance).tensors()
+            found = saved.write(lambda: first)
+        else:
+            found = saved.write(
+                lambda: Clustering(
+                    centers=seed_centers(sample, candidate.k, settings.seed), variance=variance
+                ).tensors()
+            )
+    state = Clustering.from_tensors(found)
+    title = f"{work.name} (k-means, {candidate.name})"
+    progress = work.phase(title, settings.iterations, state.iteration)
+    return cluster(work.group, data, state, saved, settings.iterations, progress)
+
+
+def _likelihoods(
+    work: Work, fitted: Prototypes, data: Blocks, held_out: float | None
+) -> dict[str, Any]:
+    """Of the training frames, and of those kept aside in the full space."""
+    mixture, projection = fitted.mixture, fitted.projection
+    own = log_likelihood(data, mixture) if work.training.count else (0.0, 0)
+    total, frames = work.group.total(mixture.means.new_tensor(own)).tolist()
+    extra = 0.0
+    if projection is not None:
+        squares = work.group.total(residual_squares(work.aside.blocks, projection))
+        variance = residual_variance(work.moments, projection) + work.settings.regularisation
+        extra = residual_log_likelihood(float(squares[1] / squares[0]), projection, variance)
+    return {
+        "parameters": mixture.free_parameters,
+        "log_likelihood": total / frames,
+        "bic": bic(total, mixture.free_parameters, round(frames)),
+        "full_space_log_likelihood": None if held_out is None else held_out + extra,
+    }
+
+
+def _silhouette(fitted: Prototypes, sample: Tensor) -> float | None:
+    """In the space of the embeddings, so that all fits compare; None for a single cluster."""
+    x = sample[:: -(-len(sample) // SILHOUETTE_FRAMES)]
+    labels = fitted.evaluate(x)[0].argmax(dim=1)
+    return silhouette(x, labels) if 1 < len(labels.unique()) < len(labels) else None
+
+
+def _same_count(work: Work, candidate: Candidate) -> int:
+    """K, where the iteration before had as many prototypes."""
+    if work.before is not None and work.before.spec.width != candidate.k:
+        raise ValueError(
+            f"warm start: {work.before.spec.width} prototypes before, {candidate.k} now; ask for "
+            "as many, or leave --warm-start out"
+        )
+    return candidate.k
+
+
+def _width(work: Work, projection: Projection | None) -> int:
+    return work.training.width if projection is None else len(projection.components)

@@ -1,0 +1,64 @@
+"""What decides a fit: the settings of the stage `fit`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.calibrate import TRAINING_SUBSETS
+
+Criterion = Literal["held-out", "bic", "silhouette"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """How prototypes are fitted."""
+
+    # Number of prototypes; of several (10,20,30,50) each is tried and the best one taken.
+    k: int | tuple[int, ...] = 30
+    # What is best: the log-likelihood of clips kept aside, the Bayesian information criterion, or
+    # the silhouette. k-means, which has no likelihood, goes by the silhouette.
+    choose_by: Criterion = "held-out"
+    # Gaussian mixture, or k-means with one-hot posteriors.
+    kind: Literal["gmm", "kmeans"] = "gmm"
+    # Of each Gaussian; auto: of all four, what gives clips kept aside the highest likelihood.
+    covariance: Literal["full", "tied", "diag", "spherical", "auto"] = "full"
+    # Dimensions that the mixture sees; None: as they come; auto: as for the covariance. A full
+    # covariance in many dimensions fits few frames only too well.
+    pca: int | Literal["auto"] | None = 48
+    # EM ends when the log-likelihood per frame rises by less.
+    tolerance: float = 1e-3
+    # Added to the variances.
+    regularisation: float = 1e-6
+    # At most so many EM iterations, and of k-means before it.
+    iterations: int = 100
+    # Share of the clips kept aside, to tell a good fit from a degenerate one.
+    held_out: float = 0.1
+    # Begin with the prototypes of the iteration before, carried over by their posteriors; the
+    # first iteration has none before it.
+    warm_start: bool = False
+    # Which clips' embeddings are used.
+    subsets: tuple[str, ...] = TRAINING_SUBSETS
+    # 0 fits in this process; 1 and more start Ray Train workers, each with a part of the clips.
+    workers: int = 0
+    # Of the initial centres and of the clips kept aside.
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.counts or min(self.counts) < 1 or len(set(self.counts)) < len(self.counts):
+            raise ValueError(f"k: got {self.k!r}; expected positive numbers, each once")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out: got {self.held_out}; expected a share between 0 and 1")
+        if self.iterations < 1 or self.workers < 0:
+            raise ValueError(
+                f"fit: got iterations = {self.iterations}, workers = {self.workers}; "
+                "expected at least 1 and 0"
+            )
+        if self.kind == "kmeans" and "auto" in (self.covariance, self.pca):
+            raise ValueError(
+                "fit: got kind = kmeans with auto; expected gmm: k-means has no likelihood to "
+                "choose by: give pca a number, and leave covariance out"
+            )
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of prototypes to try."""
+        return self.k if isinstance(self.k, tuple) else (self.k,)

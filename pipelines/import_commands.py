@@ -1,0 +1,66 @@
+"""The command import: prototypes and pseudo labels that others published."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
+
+from cluster.session import session
+from pipelines.commands import Dataset, Flag, Flat, Out
+from pipelines.import_published import ImportSettings, import_posteriors, import_prototypes
+from pipelines.report import print_result
+
+
+def prototypes(
+    file: Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]], out: Out, fresh: Flag = False
+) -> None:
+    """Take the means of a Gaussian mixture as prototypes, as PMAM publishes them.
+
+    `pmam pretrain` and `pmam run --prototypes OUT --posteriors ...` start from OUT.
+
+    Args:
+        file: Path or URL of a tensor of means (K, D), such as gmm_means.pt.
+        out: Folder of the prototypes.
+        fresh: Start over instead of continuing.
+    """
+    print_result(import_prototypes(file, out, fresh=fresh))
+
+
+def posteriors(
+    tables: Positional[Annotated[str, tyro.conf.arg(metavar="TABLES")]],
+    dataset: Dataset,
+    out: Out,
+    settings: Annotated[ImportSettings, Flat] = ImportSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Take pseudo labels as the posteriors of a dataset's clips, as PMAM publishes them.
+
+    Args:
+        tables: Folder with one table per clip (onset, offset, 0, 1, ... K - 1), named as the
+            clip, such as TABLES/weak/Yabc_460.000_470.000.tsv.
+        dataset: Folder of the dataset.
+        out: Folder of the posteriors.
+        settings: Which clips.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Start over instead of continuing.
+    """
+    with session(address):
+        print_result(import_posteriors(tables, dataset, out, settings, fresh=fresh))
+
+
+KINDS: dict[str, Callable[..., Any]] = {"prototypes": prototypes, "posteriors": posteriors}
+
+
+def import_(arguments: Sequence[str]) -> None:
+    """Take over what others published, so that a run can start from it."""
+    tyro.extras.subcommand_cli_from_dict(
+        KINDS,
+        prog="pmam import",
+        description=import_.__doc__,
+        args=[*arguments] or ["--help"],
+    )
+
+
+import_.parses_itself = True  # type: ignore[attr-defined]

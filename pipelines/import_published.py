@@ -1,0 +1,193 @@
+"""import: prototypes and pseudo labels that others published, as artifacts of ours."""
+
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cluster.storage import absolute
+from pipelines.frame_jobs import FRAMES, clips_of
+from pipelines.jobs import Part, Plan, run_parts
+from pipelines.ledger import Stage, listing_fingerprint, run_stage
+from pipelines.urls import dataset_fingerprint, store, write_prototypes
+from pipelines.weights import weights_file, weights_fingerprint, weights_url
+from pmam.importers.prototypes import read_prototypes
+from pmam.importers.pseudo_labels import parse_pseudo_labels
+from shards.frame_writer import FrameWriter
+from shards.frames import FrameSpec
+from shards.index import IndexRow
+from shards.sources.matching import Files
+
+log = logging.getLogger("pmam")
+SUFFIX = ".tsv"
+SAME_HOP = 0.01  # as a share
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """What is imported for which clips."""
+
+    # Clips that pretraining may use; those without a table are left out of it, and counted.
+    subsets: tuple[str, ...] = ("strong", "weak", "unlabeled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NoSettings:
+    """Nothing to set."""
+
+
+def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
+    """Means of a Gaussian mixture, as PMAM publishes them, as prototypes; returns their URL.
+
+    They serve pretraining. Without covariances they label nothing: their posteriors are
+    published too.
+
+    Args:
+        file: path or URL of a tensor of means `(K, D)`, such as `gmm_means.pt`.
+        out: the folder of the prototypes.
+        fresh: start over.
+
+    Raises:
+        CheckpointError, FetchError: no such file, or it holds something else.
+    """
+    file = weights_url(file)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        prototypes = read_prototypes(weights_file(file))
+        write_prototypes(stage.store, prototypes)
+        return {"k": len(prototypes.means), "width": prototypes.width}
+
+    inputs = {"means": weights_fingerprint(file)}
+    run_stage("import-prototypes", out, work, settings=_NoSettings(), inputs=inputs, fresh=fresh)
+    return absolute(out)
+
+
+def import_posteriors(
+    tables: str, dataset_url: str, out: str, settings: ImportSettings, *, fresh: bool = False
+) -> str:
+    """Pseudo labels, as PMAM publishes them, as posteriors of a dataset's clips; their URL.
+
+    Args:
+        tables: a folder with one table per clip: onset, offset, 0, 1, ... K - 1. It is named as
+            the clip's recording, perhaps in a folder named as its subset.
+        dataset_url: the dataset.
+        out: the folder of the posteriors.
+        settings: which clips.
+        fresh: start over.
+
+    Raises:
+        ValueError: no table of any clip, two that may be meant, or a table that is none.
+    """
+    tables, dataset_url, out = absolute(tables), absolute(dataset_url), absolute(out)
+
+    def work(stage: Stage) -> dict[str, Any]:
+        rows = clips_of(dataset_url, settings.subsets)
+        table_of = _tables_of(rows, store(tables).names(), tables)
+        first = next(iter(table_of.values()))
+        labels = parse_pseudo_labels(store(tables).read(first).decode(), join_name(tables, first))
+        by_shard: dict[str, dict[str, str]] = {}
+        for row in rows:
+            if row.key in table_of:
+                by_shard.setdefault(PurePosixPath(row.shard).stem, {})[row.key] = table_of[row.key]
+        plans = {
+            name: {"output": f"{FRAMES}/{name}.arrow", "tables": by_shard[name]}
+            for name in sorted(by_shard)
+        }
+        parts = run_parts(
+            stage,
+            plans,
+            TableWorker,
+            {
+                "tables": tables,
+                "out": stage.url,
+                "width": labels.posteriors.shape[1],
+                "hop_s": round(labels.hop_s, 6),
+            },
+            weights={name: len(plan["tables"]) for name, plan in plans.items()},
+        )
+        missing = Counter(row.subset for row in rows if row.key not in table_of)
+        for subset, count in missing.items():
+            log.warning(
+                "%-14s %d of %d %s clips have no table: pretraining leaves them out",
+                *(stage.name, count, sum(r.subset == subset for r in rows), subset),
+            )
+        return {
+            "clips": len(table_of),
+            "frames": sum(part["frames"] for part in parts),
+            "without": dict(missing),
+            "outputs": [name for part in parts for name in part["outputs"]],
+        }
+
+    inputs = {"dataset": dataset_fingerprint(dataset_url), "tables": listing_fingerprint(tables)}
+    run_stage("import-posteriors", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    return out
+
+
+def join_name(folder: str, name: str) -> str:
+    """What errors call a table."""
+    return f"{folder}/{name}"
+
+
+def _tables_of(rows: Sequence[IndexRow], names: Sequence[str], folder: str) -> dict[str, str]:
+    """The table of each clip that has one, by the clip's key."""
+    clips = Files([row.source_id for row in rows], "")
+    tables: dict[str, str] = {}
+    for name in names:
+        if not name.endswith(SUFFIX):
+            continue
+        parts = PurePosixPath(name.removesuffix(SUFFIX)).parts
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        found = next((clip for end in ends if (clip := clips.find(end)) is not None), None)
+        if found is None:
+            continue
+        if found in tables:
+            raise ValueError(
+                f"{join_name(folder, name)}: a second table of the clip {found}, after "
+                f"{tables[found]}; remove one"
+            )
+        tables[found] = name
+    if not tables:
+        raise ValueError(
+            f"{folder}: no table of any clip of the dataset; expected files such as "
+            f"{rows[0].source_id}{SUFFIX}"
+        )
+    return {row.key: tables[row.source_id] for row in rows if row.source_id in tables}
+
+
+class TableWorker:
+    """Writes the posteriors of one audio shard's clips to one file.
+
+    Args:
+        tables: URL of the folder of tables.
+        out: URL of the folder that gets `frames/`.
+        width: number of prototypes that all tables must have.
+        hop_s: time from frame to frame, of all tables.
+    """
+
+    def __init__(self, tables: str, out: str, width: int, hop_s: float) -> None:
+        self.tables, self.url, self.out = store(tables), tables, store(out)
+        self.spec = FrameSpec(kind="posteriors", width=width, dtype="sparse8", hop_s=hop_s)
+
+    def __call__(self, plan: Plan) -> Part:
+        """`{"output": name, "tables": {key: name}}` to what was written."""
+        tables: Mapping[str, str] = plan["tables"]
+        frames = 0
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "frames.arrow"
+            with FrameWriter(path, self.spec) as writer:
+                for key, name in tables.items():
+                    shown = join_name(self.url, name)
+                    labels = parse_pseudo_labels(self.tables.read(name).decode(), shown)
+                    width, hop_s = labels.posteriors.shape[1], labels.hop_s
+                    if width != self.spec.width or abs(hop_s / self.spec.hop_s - 1) > SAME_HOP:
+                        raise ValueError(
+                            f"{shown}: {width} prototypes every {hop_s:g} s; expected "
+                            f"{self.spec.width} every {self.spec.hop_s:g} s, as in the first table"
+                        )
+                    writer.add(key, labels.posteriors)
+                    frames += len(labels.posteriors)
+            name = self.out.publish(plan["output"], path)
+        return {"outputs": [name], "frames": frames}

@@ -1,0 +1,21 @@
+"""The runs that have a name, and their variants; each is derived from another by `replace`."""
+
+from collections.abc import Callable
+
+from pipelines.presets.ablations import ABLATIONS, ablated, changed
+from pipelines.presets.demo import demo, own_data
+from pipelines.presets.mn04 import esc10, small
+from pipelines.presets.paper import paper
+from pipelines.run_settings import RunSettings
+
+__all__ = ["ABLATIONS", "PRESETS", "RunSettings", "ablated", "changed", "demo", "esc10", "paper"]
+
+PRESETS: dict[str, Callable[[], RunSettings]] = {
+    "demo": demo,
+    "esc10": esc10,
+    "own_data": own_data,
+    "small": small,
+    "paper": paper,
+    # The mask rate that the paper states; its published configuration has 0.8.
+    "paper-0.75": lambda: changed(paper(), "pretrain.pretext.mask.rate", 0.75),
+}

@@ -1,0 +1,276 @@
+"""prototypes: what each prototype is used for, from the posteriors of a dataset's frames."""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from cluster.storage import absolute
+from pipelines.jobs import Part, Plan, run_parts
+from pipelines.ledger import DONE, Stage, fingerprint_of, record_of, run_stage
+from pipelines.urls import (
+    dataset_fingerprint,
+    join,
+    open_dataset,
+    prototypes_fingerprint,
+    read_checkpoint,
+    read_prototypes,
+    store,
+)
+from pmam.events import Event, encode_at, uniform_edges_s
+from pmam.metrics.clustering import LabelOverlap, Labels
+from pmam.prototype_usage import PrototypeUsage, TopSegments
+from shards.frames import FrameFile, FrameSpec
+from shards.index import IndexRow, table_to_rows
+from shards.reader import Dataset
+
+USAGE = "usage"
+BLOCK_VALUES = 1 << 21  # posteriors of a long clip that are in memory at a time
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentSettings:
+    """Which segments stand for a prototype."""
+
+    # Length of a segment.
+    segment_s: float = 1.0
+    # Segments per prototype: those with its greatest mean posterior.
+    segments: int = 20
+    # Of them from one clip.
+    per_clip: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.segment_s > 0 or self.segments < 1 or self.per_clip < 1:
+            raise ValueError(
+                f"segments of {self.segment_s} s, {self.segments} per prototype, {self.per_clip} "
+                "per clip: expected a positive length, and at least one of each"
+            )
+
+
+class Survey:
+    """Sums over frames and the best segments; those of two parts add up."""
+
+    def __init__(self, prototypes: int, settings: SegmentSettings) -> None:
+        self.settings = settings
+        self.clips = 0
+        self.hop_s = 0.0
+        self.usage = PrototypeUsage(prototypes)
+        self.top = TopSegments(prototypes, settings.segments, settings.per_clip)
+        # By what the labels are of: `strong` of frames, `weak` of whole clips.
+        self.overlaps = {"strong": LabelOverlap(), "weak": LabelOverlap()}
+
+    def update(self, other: "Survey") -> None:
+        """Add another part, of other clips."""
+        self.clips += other.clips
+        self.hop_s = other.hop_s
+        self.usage.update(other.usage)
+        self.top.update(other.top)
+        for name, overlap in self.overlaps.items():
+            overlap.update(other.overlaps[name])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "clips": self.clips,
+            "hop_s": self.hop_s,
+            "usage": self.usage.to_json(),
+            "top": self.top.to_json(),
+            "overlaps": {name: overlap.items() for name, overlap in self.overlaps.items()},
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], settings: SegmentSettings) -> "Survey":
+        """What `to_json` described."""
+        found = cls(len(values["top"]), settings)
+        found.clips, found.hop_s = values["clips"], values["hop_s"]
+        found.usage = PrototypeUsage.from_json(values["usage"])
+        found.top = TopSegments.from_json(values["top"], settings.segments, settings.per_clip)
+        for name, items in values["overlaps"].items():
+            found.overlaps[name] = LabelOverlap((tuple(k), z, count) for k, z, count in items)
+        return found
+
+
+class _Surveyor:
+    """Surveys the clips of one file of frames."""
+
+    def __init__(
+        self, dataset: str, out: str, frames: str, prototypes: str, settings: SegmentSettings
+    ) -> None:
+        self.dataset, self.out, self.frames = open_dataset(dataset), store(out), store(frames)
+        self.prototypes, self.settings = read_prototypes(prototypes), settings
+
+    def __call__(self, plan: Plan) -> Part:
+        file = FrameFile.open(self.frames, plan["frames"])
+        found = Survey(len(self.prototypes.weights), self.settings)
+        found.clips, found.hop_s = len(file.keys), file.spec.hop_s
+        for row in rows_of(self.dataset, file.keys):
+            found.top.add_clip(
+                row.key,
+                self._blocks(file, row, found),
+                width=max(1, round(self.settings.segment_s / file.spec.hop_s)),
+                hop_s=file.spec.hop_s,
+                first_frame_s=file.spec.first_frame_s,
+            )
+        self.out.write(plan["output"], json.dumps(found.to_json()).encode())
+        return {"outputs": [plan["output"]], "clips": found.clips, "frames": found.usage.frames}
+
+    def _blocks(
+        self, file: FrameFile, row: IndexRow, found: Survey
+    ) -> Iterator[tuple[npt.NDArray[np.float32], Ints]]:
+        """A clip's posteriors and their grid positions; all sums are added to on the way."""
+        kept = file.positions(row.key)
+        positions = np.arange(file.count(row.key)) if kept is None else kept.astype(np.int64)
+        if not len(positions):
+            return
+        level = "weak" if row.events is None else "strong"
+        kinds, of_grid = label_sets(row, file.spec, int(positions[-1]) + 1)
+        size = max(1, BLOCK_VALUES // len(self.prototypes.weights))
+        for first in range(0, len(positions), size):
+            values = file.read(row.key, first, first + size)
+            if file.spec.kind == "features":
+                values = self.prototypes.posteriors(torch.from_numpy(values.copy())).numpy()
+            here = positions[first : first + size]
+            likeliest = found.usage.add(values)
+            used = likeliest >= 0
+            if kinds:
+                found.overlaps[level].add(kinds, of_grid[here][used], likeliest[used])
+            yield values, here
+
+
+def label_sets(row: IndexRow, spec: FrameSpec, frames: int) -> tuple[list[Labels], Ints]:
+    """The sets of classes that sound in a clip, and which of them each frame of the grid has.
+
+    Where a clip has no events but tags, all of its frames have these; without any label there
+    are no sets. `frames` is what the grid must have at least.
+    """
+    frames = max(frames, int(np.ceil(row.duration_s / spec.hop_s)))
+    if row.events is None:
+        kinds = [] if row.weak is None else [tuple(sorted(set(row.weak)))]
+        return kinds, np.zeros(frames, np.int64)
+    names = sorted({event.label for event in row.events})
+    edges_s = uniform_edges_s(frames, spec.hop_s, spec.first_frame_s)
+    events = [  # but those without length or behind the clip, which `pmam inspect` tells of
+        Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
+        for e in row.events
+        if e.offset_s > e.onset_s and e.onset_s < edges_s[-1]
+    ]
+    active = encode_at(events, names, edges_s) > 0  # (frames, classes of the clip)
+    kinds_found, of_grid = np.unique(active, axis=0, return_inverse=True)
+    kinds = [tuple(n for n, on in zip(names, kind, strict=True) if on) for kind in kinds_found]
+    return kinds, of_grid.reshape(-1)
+
+
+def rows_of(dataset: Dataset, keys: Collection[str]) -> list[IndexRow]:
+    """The index rows of some clips, without building those of others.
+
+    Raises:
+        ValueError: a clip is not in the dataset.
+    """
+    held = pc.is_in(dataset.table["key"], value_set=pa.array(list(keys), pa.string()))
+    rows = table_to_rows(dataset.table.filter(held))
+    if missing := set(keys) - {row.key for row in rows}:
+        raise ValueError(
+            f"{dataset.store.root}: has no clip {min(missing)}, of which there are posteriors; "
+            "give the dataset that was labelled, or one over the same audio"
+        )
+    return rows
+
+
+def survey(
+    fit_url: str,
+    dataset_url: str,
+    out: str,
+    settings: SegmentSettings,
+    *,
+    posteriors: str | None = None,
+    embeddings: str | None = None,
+    fresh: bool = False,
+) -> Survey:
+    """What the prototypes of a fit are used for; each file of frames is read once.
+
+    Args:
+        fit_url: the prototypes.
+        dataset_url: the dataset whose frames were labelled; its labels are compared.
+        out: the folder of the stage.
+        settings: which segments stand for a prototype.
+        posteriors: URL of what `label` wrote with these prototypes, or
+        embeddings: URL of what `embed` wrote, from which posteriors are computed; without either
+            the posteriors of the run are taken that the fit is a part of.
+        fresh: start over.
+
+    Raises:
+        ValueError: there are no posteriors, or they are of other prototypes.
+    """
+    fit_url, dataset_url, out = absolute(fit_url), absolute(dataset_url), absolute(out)
+    prototypes = prototypes_fingerprint(fit_url)
+    if embeddings is not None:
+        frames_url = absolute(embeddings)
+        _check_embeddings(fit_url, frames_url)
+    else:
+        frames_url = absolute(posteriors) if posteriors else _beside(fit_url)
+        if record_of(frames_url)["inputs"].get("prototypes") != prototypes:
+            raise ValueError(
+                f"{frames_url}: its posteriors are not of the prototypes of {fit_url}; give those "
+                "that `pmam label` computed with them"
+            )
+
+    def work(stage: Stage) -> dict[str, Any]:
+        plans = {
+            f"{number:05d}": {"frames": name, "output": f"{USAGE}/{number:05d}.json"}
+            for number, name in enumerate(record_of(frames_url)["result"]["outputs"])
+        }
+        arguments = {
+            "dataset": dataset_url,
+            "out": out,
+            "frames": frames_url,
+            "prototypes": fit_url,
+            "settings": settings,
+        }
+        weights = dict.fromkeys(plans, 1)
+        parts = run_parts(stage, plans, _Surveyor, arguments, weights=weights, unit="files")
+        return {
+            "clips": sum(part["clips"] for part in parts),
+            "frames": sum(part["frames"] for part in parts),
+            "outputs": [name for part in parts for name in part["outputs"]],
+        }
+
+    inputs = {
+        "dataset": dataset_fingerprint(dataset_url),
+        "prototypes": prototypes,
+        "frames": fingerprint_of(frames_url),
+    }
+    record = run_stage("prototypes", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    parts = (json.loads(store(out).read(name)) for name in record["result"]["outputs"])
+    total = Survey.from_json(next(parts), settings)
+    for part in parts:
+        total.update(Survey.from_json(part, settings))
+    return total
+
+
+def _beside(fit_url: str) -> str:
+    """`label-1` for `fit-1` of a run."""
+    parent, _, name = fit_url.rstrip("/").rpartition("/")
+    found = join(parent, name.replace("fit", "label"))
+    if found != fit_url and store(found).size(DONE) is not None:
+        return found
+    raise ValueError(
+        f"{fit_url}: got no posteriors, and there are none at {found}; give --posteriors "
+        "(what `pmam label` wrote) or --embeddings (what `pmam embed` wrote)"
+    )
+
+
+def _check_embeddings(fit_url: str, embeddings: str) -> None:
+    fitted = read_prototypes(fit_url)
+    checkpoint = record_of(embeddings)["result"].get("checkpoint")
+    if checkpoint is None or read_checkpoint(checkpoint).fingerprint != fitted.encoder:
+        raise ValueError(
+            f"{embeddings}: not of the encoder that {fit_url} was fitted with; give the "
+            "embeddings of the fit, or of other clips by the same encoder"
+        )

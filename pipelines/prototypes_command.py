@@ -1,0 +1,164 @@
+"""What each prototype of a fit is: as table, JSON, and a page to see and hear."""
+
+import contextlib
+import json
+import logging
+from typing import Annotated, Any
+
+import tyro
+from rich.table import Table
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from cluster.session import session
+from cluster.storage import absolute
+from pipelines.prototypes import SegmentSettings
+from pipelines.report import output, print_result
+from pipelines.urls import join, open_dataset, read_prototypes, store
+
+JSON, PAGE, SURVEY = "prototypes.json", "prototypes.html", "survey"
+log = logging.getLogger("pmam")
+
+
+def prototypes(
+    fit: Positional[Annotated[str, tyro.conf.arg(metavar="FIT")]],
+    dataset: str,
+    out: str,
+    posteriors: str | None = None,
+    embeddings: str | None = None,
+    settings: Annotated[SegmentSettings, tyro.conf.arg(name="")] = SegmentSettings(),  # noqa: B008
+    sounds: int = 5,
+    page_mb: float = 20.0,
+    address: str | None = None,
+    fresh: FlagCreatePairsOff[bool] = False,
+) -> None:
+    """Tell what each prototype is: how often it occurs, which labels it has, how it sounds.
+
+    Writes prototypes.json, and prototypes.html with segments of each prototype to see and hear.
+
+    Args:
+        fit: What `pmam fit` wrote.
+        dataset: Folder of the dataset that was labelled, or of other labels over its audio.
+        out: Folder of what is written.
+        posteriors: What `pmam label` wrote; by default RUN/label-1 where FIT is RUN/fit-1.
+        embeddings: What `pmam embed` wrote, to compute posteriors from instead.
+        settings: Which segments stand for a prototype.
+        sounds: Segments of each prototype to be heard in the page, of --segments that are listed.
+        page_mb: Sounds are left out, the last of each prototype first, where the page would be
+            larger.
+        address: Of a Ray cluster; by default Ray runs on this machine.
+        fresh: Read all posteriors again.
+    """
+    if posteriors and embeddings:
+        raise ValueError("--posteriors and --embeddings: expected one of them")
+    if sounds < 0 or page_mb <= 0:
+        raise ValueError(f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0")
+    fit, dataset, out = absolute(fit), absolute(dataset), absolute(out)
+    sources = {"posteriors": posteriors, "embeddings": embeddings}
+    found = _found(fit, dataset, out, settings, sources, (sounds, page_mb), address, fresh)
+    _print(found)
+    print_result(join(out, PAGE))
+
+
+def _found(
+    fit: str,
+    dataset_url: str,
+    out: str,
+    settings: SegmentSettings,
+    sources: dict[str, str | None],
+    bounds: tuple[int, float],
+    address: str | None,
+    fresh: bool,
+) -> dict[str, Any]:
+    from pipelines.prototypes import rows_of, survey
+    from pipelines.prototypes_page import page
+    from pipelines.prototypes_report import described
+    from pipelines.prototypes_sounds import excerpts
+    from pmam.prototype_usage import Segment
+
+    # Without an address, Ray starts where there is something to read, and not before.
+    with session(address) if address else contextlib.nullcontext():
+        surveyed = survey(fit, dataset_url, join(out, SURVEY), settings, fresh=fresh, **sources)
+    dataset = open_dataset(dataset_url)
+    keys = {segment.key for segments in surveyed.top.best() for segment in segments}
+    rows = {row.key: row for row in rows_of(dataset, keys)}
+    urls = {"fit": fit, "dataset": dataset_url}
+    found = urls | described(surveyed, read_prototypes(fit), rows)
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    store(out).write(JSON, text.encode())
+
+    fields = Segment.__dataclass_fields__
+    top = [
+        [Segment(**{name: s[name] for name in fields}) for s in of["segments"]]
+        for of in found["of_prototypes"]
+    ]
+    sounds, page_mb = bounds
+    room = int(page_mb * 1e6) - len(text)
+    cut = excerpts(dataset, top, sounds, room)
+    html = page(found, dataset.manifest.name, cut).encode()
+    store(out).write(PAGE, html)
+    if cut.left_out:
+        log.warning("page: %d sounds left out, --page-mb %g holds no more", cut.left_out, page_mb)
+    for reason in dict.fromkeys(cut.failed.values()):
+        log.warning("page: %s", reason)
+    log.info("page: %.1f MB, %d segments to hear", len(html) / 1e6, len(cut.made))
+    return found
+
+
+def _print(found: dict[str, Any]) -> None:
+    from pipelines.prototypes_report import level_of, share_text
+
+    console, level = output(), level_of(found)
+    table = Table(
+        title=f"{found['prototypes']} prototypes ({found['kind']}), {found['frames']} frames of "
+        f"{found['clips']} clips",
+        title_justify="left",
+    )
+    for name in ("prototype", "frames", "share", "mean post.", "max post."):
+        table.add_column(name, justify="right")
+    table.add_column("tags of its clips" if level == "weak" else "labels")
+    for of in found["of_prototypes"]:
+        greatest = of["mean_max_posterior"]
+        table.add_row(
+            str(of["prototype"]),
+            str(of["frames"]),
+            f"{of['share']:.2%}",
+            f"{of['mean_posterior']:.4f}",
+            "-" if greatest is None else f"{greatest:.3f}",
+            share_text(of["labels"].get(level, []), 2).replace("[", r"\["),
+        )
+    console.print(table)
+    console.print(
+        f"in use {found['in_use']} of {found['prototypes']}, mean maximal posterior "
+        f"{found['mean_max_posterior']:.3f}, mean entropy {found['mean_entropy']:.3f} of at most "
+        f"{found['greatest_entropy']:.3f} nats"
+    )
+    for name, overlap in found["overlap"].items():
+        _print_overlap(console, name, overlap, classes=name == level)
+    if not found["overlap"]:
+        console.print("no labels to compare with: the clips have none")
+
+
+def _print_overlap(console: Any, name: str, overlap: dict[str, Any], *, classes: bool) -> None:
+    what = {"strong": "events", "weak": "tags of whole clips"}[name]
+    active = overlap["mutual_information_active"]
+    console.print(
+        f"normalised mutual information with {what}: "
+        f"{'-' if active is None else f'{active:.3f}'} where any sounds, "
+        f"{overlap['mutual_information']:.3f} in all {overlap['frames']} labelled frames; "
+        f"purity {overlap['purity']:.3f}"
+    )
+    if not classes:
+        return
+    table = Table(title=f"classes ({what})", title_justify="left")
+    table.add_column("class")
+    for column in ("frames", "prototype", "of the class in it", "of it in the class"):
+        table.add_column(column, justify="right")
+    for of in overlap["classes"]:
+        table.add_row(
+            of["label"].replace("[", r"\["),
+            str(of["frames"]),
+            str(of["cluster"]),
+            f"{of['recall']:.1%}",
+            f"{of['precision']:.1%}",
+        )
+    console.print(table)

@@ -1,0 +1,70 @@
+"""Settings of a run that cannot work, found before hours are spent on the stages in between."""
+
+from pipelines.finetune import FinetuneSettings
+from pipelines.run_settings import RunSettings
+from pmam.augment import AugmentSettings
+from pmam.detector import Backbone, ModelSettings
+from pmam.encoders import FrameEncoder
+
+
+def check_run(settings: RunSettings) -> None:
+    """Refuse settings that do not fit the encoder, or each other.
+
+    Raises:
+        ValueError: one line that names the setting, what it is and what it may be.
+    """
+    context = settings.pretrain.context
+    backbone = Backbone(ModelSettings(encoder=settings.encoder, context=context))
+    if settings.pretrain.pretext.lora.rank:
+        backbone.encoder.adapt(settings.pretrain.pretext.lora)
+    encoder = backbone.encoder
+    if settings.iterations > 0:
+        _check_layers(settings, backbone)
+        encoder.check_length(settings.pretrain.training.crop_s, "pretrain.training.crop_s")
+        _check_augmentation(settings.pretrain.pretext.augment, encoder, "pretrain.pretext.augment")
+    for stage in ("embed", "label", "score"):
+        length_s = getattr(settings, stage).inference.window_s
+        encoder.check_length(length_s, f"{stage}.inference.window_s")
+    if settings.finetune_first is not None:
+        _check_tuning(settings, settings.finetune_first, encoder, "finetune_first")
+    _check_tuning(settings, settings.finetune, encoder, "finetune")
+
+
+def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
+    encoder = backbone.encoder
+    first = ("input", *encoder.published_parts)
+    if settings.embed.layer not in first:
+        raise ValueError(
+            f"embed.layer {settings.embed.layer!r}: the encoder {settings.encoder.name} has "
+            f"{', '.join(first)} before it is trained"
+        )
+    if settings.iterations > 1:
+        try:
+            backbone.depth_of(settings.later_layer)
+        except ValueError as error:
+            raise ValueError(f"later_layer: {error}") from error
+
+
+def _check_tuning(
+    settings: RunSettings, tuning: FinetuneSettings, encoder: FrameEncoder, name: str
+) -> None:
+    encoder.check_length(tuning.training.crop_s, f"{name}.training.crop_s")
+    _check_augmentation(tuning.augment, encoder, f"{name}.augment")
+    for sliding in (tuning.detector.sliding, tuning.detector.teacher_sliding):
+        try:
+            encoder.check_sliding(sliding)
+        except ValueError as error:
+            raise ValueError(f"{name}.detector: {error}") from error
+    if settings.iterations > 0 and tuning.context != settings.pretrain.context:
+        raise ValueError(
+            f"{name}.context {tuning.context}: expected that of pretrain.context, "
+            f"{settings.pretrain.context}: fine-tuning goes on with the pretrained network"
+        )
+
+
+def _check_augmentation(augment: AugmentSettings, encoder: FrameEncoder, name: str) -> None:
+    if augment.needs_mel and encoder.log_mel_units() is None:
+        raise ValueError(
+            f"{name}: filter_db, distortion and frequency_mask_mels need an encoder of log-mel "
+            f"inputs, which {encoder.settings.name} is not; set them to 0"
+        )

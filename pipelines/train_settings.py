@@ -1,0 +1,49 @@
+"""What every training needs to know: steps, batches, and how they are computed."""
+
+from dataclasses import dataclass, field, replace
+
+from pmam.acceleration import Precision
+from pmam.training import OptimizerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What every training needs to know."""
+
+    # Steps, learning rates and their schedule.
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    # Length of a training example; longer clips are cropped, shorter ones padded.
+    crop_s: float = 10.0
+    # Clips of each subset in a global batch.
+    batch: dict[str, int] = field(default_factory=lambda: {"strong": 8, "weak": 8, "unlabeled": 8})
+    # Parts of a worker's batch that go through the network one after the other, to save memory.
+    accumulate: int = 1
+    # Of matrix products; weights and losses are kept in float32.
+    precision: Precision = "float32"
+    # Compile the blocks of the networks: a minute at the start, faster steps on a GPU.
+    compile: bool = False
+    # Size of a local cache of clips, for datasets in an object store; 0: none.
+    cache_gb: float = 0.0
+    # 0 trains in this process; 1 and more start Ray Train workers (20-40 s).
+    workers: int = 0
+    # Steps from one checkpoint to the next.
+    checkpoint_every: int = 50
+    # Of the weights, the order of clips, crops, masks and dropout.
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.accumulate < 1 or self.checkpoint_every < 1 or self.workers < 0:
+            raise ValueError(
+                f"accumulate {self.accumulate}, checkpoint_every {self.checkpoint_every}, workers "
+                f"{self.workers}: expected at least 1, 1 and 0"
+            )
+
+    @property
+    def identity(self) -> "TrainSettings":
+        """The same without what only says how it is computed.
+
+        A training that was killed goes on under other ones: on more workers, or in smaller parts.
+        """
+        return replace(
+            self, accumulate=1, compile=False, cache_gb=0.0, workers=0, checkpoint_every=1
+        )

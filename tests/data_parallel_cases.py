@@ -1,0 +1,148 @@
+"""Trainings whose batch several processes share, and the processes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipelines.examples import Example
+from pipelines.train_loop import shares_of
+from pipelines.train_settings import TrainSettings
+from pmam.batch_statistics import BatchStatistics
+from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
+from pmam.encoders import ENCODERS, EncoderSettings
+from pmam.encoders.passt_blocks import PaSSTSettings
+from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.lora import LoraSettings
+from pmam.masking import MaskSettings
+from pmam.parameter_groups import PRETRAIN
+from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.training import OptimizerSettings, Trainer, Workers
+
+WORKERS, CLIPS, FRAMES = 2, 8, 50
+HELD = torch.tensor([50, 9, 50, 20, 33, 3, 50, 20])
+SMALL = PaSSTSettings(width=24, depth=3, heads=2, columns=4)
+CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.0)
+# Nothing that workers draw for themselves.
+MASK = MaskSettings(rate=1.0, token_share=1.0, random_share=0.0)
+
+
+OPTIMIZER = OptimizerSettings(steps=9, warm_up_steps=0, clip_norm=1e9)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained, and how."""
+
+    kind: str
+    settings: Any
+    optimizer: OptimizerSettings = OPTIMIZER
+    accumulate: int = 1
+
+
+LORA = LoraSettings(rank=2, first_block=1)
+CASES = {
+    "pretraining": Case("pretext", PretextSettings(mask=MASK), accumulate=2),
+    "LoRA and frozen groups": Case(
+        "pretext",
+        PretextSettings(mask=MASK, lora=LORA),
+        replace(OPTIMIZER, groups=PRETRAIN),
+        accumulate=2,
+    ),
+    "no loss for the clip branch": Case("pretext", PretextSettings(mask=MASK, clip_weight=0.0)),
+    "fine-tuning": Case("tuning", FinetuneLossSettings(consistency_ramp_steps=0), accumulate=4),
+    "heads alone": Case("tuning", FinetuneLossSettings(trained="heads")),
+}
+
+
+class Task:
+    """A stage's task on clips that are there already."""
+
+    def __init__(self, case: Case, rank: int = 0, world: int = 1) -> None:
+        torch.manual_seed(0)
+        settings = EncoderSettings(name="passt_cnn", transformer_layer=2)
+        backbone = Backbone(ModelSettings(encoder=settings, context=CONTEXT))
+        generator = torch.Generator().manual_seed(1)
+        tensors = {
+            "inputs": torch.randn(CLIPS, FRAMES, 128, generator=generator),
+            # Much more of it on one worker than on the other.
+            "padding": torch.arange(FRAMES)[None] >= HELD[:, None],
+        }
+        if case.kind == "pretext":
+            model = MaskedAudioModel(backbone, prototype_width=5, prototypes=3)
+            posteriors = torch.randn(CLIPS, FRAMES, 3, generator=generator).softmax(dim=-1)
+            batch: Any = PretextBatch(**mine(tensors | {"posteriors": posteriors}, rank, world))
+            means = torch.randn(3, 5, generator=generator)
+            self.module: Any = Pretraining(model, means, case.settings)
+        else:
+            tensors |= {
+                "events": (torch.rand(CLIPS, FRAMES, 2, generator=generator) > 0.5).float(),
+                "tags": (torch.rand(CLIPS, 2, generator=generator) > 0.5).float(),
+                "has_events": torch.tensor([True, True, True] + 5 * [False]),
+                "has_tags": torch.tensor(3 * [False] + [True] + 4 * [False]),
+            }
+            batch = LabelledBatch(**mine(tensors, rank, world))
+            self.module = Finetuning(Detector(backbone, ("cat", "dog")), case.settings)
+            with torch.no_grad():
+                self.module.teacher.classifier.bias += 1.0
+        self.kind, self.batch = case.kind, batch
+        # Batch statistics are of a worker's clips: with those of the whole, all would be equal.
+        self.module.train()
+        for part in self.module.modules():
+            if isinstance(part, nn.BatchNorm2d | nn.Dropout):
+                part.eval()
+
+    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> Any:
+        more = () if self.kind == "pretext" else (step,)
+        return self.module.prepare(self.batch, *more, generator)
+
+
+def mine(tensors: dict[str, torch.Tensor], rank: int, world: int) -> dict[str, torch.Tensor]:
+    return {name: value[rank::world] for name, value in tensors.items()}
+
+
+def two_steps(case: Case, workers: Workers) -> dict[str, Any]:
+    """The second step's numbers and gradients: unused parameters stop DDP there."""
+    task = Task(case, workers.rank, workers.count)
+    trainer = Trainer(task.module, case.optimizer, seed=0, workers=workers)
+    settings = TrainSettings(accumulate=case.accumulate)
+    shares = shares_of(task, settings, workers, BatchStatistics(task.module))  # type: ignore[arg-type]
+    for _ in range(2):
+        values = trainer.take_parts(lambda step, generator: shares([], step, generator))
+    gradients = {n: p.grad for n, p in task.module.named_parameters() if p.grad is not None}
+    return {"values": values, "gradients": gradients}
+
+
+def shrink() -> None:
+    """PaSST in a size that is built in no time."""
+    import pmam.encoders.passt
+
+    pmam.encoders.passt.CLIP_HEADS = 2
+    ENCODERS["passt_cnn"] = lambda settings: PaSSTCNNEncoder(settings, SMALL)
+
+
+def worker(rank: int, folder: str) -> None:
+    """One of the processes; as Ray Train prepares it."""
+    import ray.train.torch
+
+    torch.set_num_threads(1)
+    shrink()
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORKERS
+    )
+
+    def wrapped(module: nn.Module, parallel_strategy_kwargs: dict[str, Any]) -> nn.Module:
+        return nn.parallel.DistributedDataParallel(module, **parallel_strategy_kwargs)
+
+    ray.train.torch.prepare_model = wrapped
+
+    def add_up(tensor: torch.Tensor) -> torch.Tensor:
+        torch.distributed.all_reduce(tensor)
+        return tensor
+
+    workers = Workers(rank=rank, count=WORKERS, add_up=add_up)
+    found = {name: two_steps(case, workers) for name, case in CASES.items()}
+    torch.save(found, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()

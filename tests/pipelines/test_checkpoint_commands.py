@@ -1,0 +1,129 @@
+"""`pmam checkpoint`: what a model is, and published ones as checkpoints of ours."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny_models
+import torch
+from parity_rule import load, tensors
+
+from pipelines.cli import main
+from pipelines.urls import read_checkpoint, store, write_checkpoint, write_prototypes
+from pmam.checkpoint import pack_encoder, pack_masked, unpack
+from pmam.encoders import FrameEncoder
+from pmam.importers.prototypes import import_prototypes
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[object], dict[str, str]]:
+    """What `pmam checkpoint show` says, by the name of each fact."""
+
+    def show(place: object) -> dict[str, str]:
+        capsys.readouterr()
+        main(["checkpoint", "show", str(place)])
+        lines = capsys.readouterr().out.splitlines()
+        return {name.strip(): fact for name, _, fact in (line.partition("  ") for line in lines)}
+
+    return lambda place: {name: fact.strip() for name, fact in show(place).items()}
+
+
+@pytest.fixture(scope="module")
+def published(parity_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """EfficientAT's mn04 with seeded weights, as data-parallel training saves it."""
+    meta, _ = load(parity_dir, "11_efficientat_mn04_seeded")
+    file = tmp_path_factory.mktemp("published") / "mn04.pt"
+    torch.save({f"module.{k}": v for k, v in tensors(meta).items()}, file)
+    return file
+
+
+def test_what_our_detector_is(models: Path, shown: Callable[[object], dict[str, str]]) -> None:
+    detector, encoder = tiny_models.detector(), tiny_models.backbone().encoder
+    for name in ("detector", "detector.safetensors", "detector.json"):
+        facts = shown(models / name)
+        assert facts["kind"] == "detector"
+        assert facts["classes"] == "cat, dog"
+        assert facts["encoder"] == "small_cnn"
+        assert facts["context"].startswith("transformer_xl, 1 layers of 16 channels, 2 heads")
+        assert facts["sha256"] == read_checkpoint(str(models / "detector")).fingerprint
+        count = sum(p.numel() for p in detector.parameters())
+        assert facts["parameters"] == f"{count / 1e6:.2f} M"
+        assert facts["encoder sha256"] == pack_encoder(encoder).fingerprint
+
+
+def test_what_other_kinds_are(
+    models: Path, tmp_path: Path, shown: Callable[[object], dict[str, str]]
+) -> None:
+    """The encoder's own sha256 is what prototypes name."""
+    facts = shown(models / "encoder")
+    assert facts["kind"] == "encoder"
+    assert facts["sha256"] == facts["encoder sha256"]
+    write_checkpoint(store(str(tmp_path)), "pretrained", pack_masked(tiny_models.masked()))
+    facts = shown(tmp_path / "pretrained.safetensors")
+    assert (facts["kind"], facts["predicts"]) == ("masked", "5 channels")
+    write_prototypes(store(str(tmp_path / "fit")), import_prototypes(torch.eye(3, 7), "means"))
+    facts = shown(tmp_path / "fit")
+    assert facts["kind"] == "prototypes (kmeans, covariances none)"
+    assert (facts["k"], facts["features"]) == ("3", "7 channels")
+
+
+def test_what_a_published_file_is(
+    published: Path, tmp_path: Path, shown: Callable[[object], dict[str, str]]
+) -> None:
+    facts = shown(published)
+    assert facts["from"] == "EfficientAT"
+    assert facts["names"].startswith("with the prefix `module.`")
+    assert (facts["kind"], facts["encoder"], facts["fits"]) == ("encoder", "mn04", "yes")
+    assert facts["calibrated"].startswith("no: give it as --encoder.weights")
+    assert facts["sha256"] == hashlib.sha256(published.read_bytes()).hexdigest()
+    assert "published as" not in facts
+    loaded = torch.load(published, weights_only=True)
+    del loaded["module.classifier.2.weight"]
+    loaded["module.features.0.0.weight"][0] = torch.nan
+    torch.save(loaded, tmp_path / "damaged.pt")
+    facts = shown(tmp_path / "damaged.pt")
+    assert facts["not finite"] == "1 tensors (module.features.0.0.weight)"
+    assert facts["fits"].startswith("no: tensors do not fit MobileNet: 1 missing (classifier.0.w")
+    torch.save(torch.eye(3, 7), tmp_path / "gmm_means.pt")
+    assert shown(tmp_path / "gmm_means.pt")["k"] == "3"
+
+
+def test_the_real_mn04_is_known_by_name(
+    shared_dir: Path, shown: Callable[[object], dict[str, str]]
+) -> None:
+    facts = shown(shared_dir / "data" / "efficientat" / "mn04_as_mAP_432.pt")
+    assert (facts["published as"], facts["fits"]) == ("mn04", "yes")
+    assert facts["parameters"] == "0.98 M"
+
+
+def test_a_published_encoder_becomes_ours(
+    published: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], refused: Callable[..., str]
+) -> None:
+    out = tmp_path / "models" / "mn04"
+    main(["checkpoint", "convert", str(published), str(out)])
+    assert capfd.readouterr().out == f"{out}.safetensors\n"
+    model = unpack(read_checkpoint(str(out)), str(out))
+    assert isinstance(model, FrameEncoder)
+    weight = torch.load(published, weights_only=True)["module.features.0.0.weight"]
+    assert any(torch.equal(weight, value) for value in model.state_dict().values())
+    again = ("checkpoint", "convert", published, f"{out}.safetensors")
+    assert f"{out}.safetensors: is there already; give another name, or --fresh" in refused(*again)
+    main([*map(str, again), "--fresh"])
+
+
+def test_what_does_not_fit_is_refused(
+    published: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    out = tmp_path / "out"
+    convert = ("checkpoint", "convert", published, out)
+    assert "of another shape (" in refused(*convert, "--encoder", "mn10")
+    assert "is an encoder; it cannot become a detector" in refused(*convert, "--kind", "detector")
+    missing = tmp_path / "none.pt"
+    assert f"{missing}: no such file" in refused("checkpoint", "convert", missing, out)
+    strange = tmp_path / "strange.pt"
+    torch.save({"w": torch.zeros(1)}, strange)
+    line = refused("checkpoint", "convert", strange, out)
+    assert f"{strange}: 1 tensors (w ...) of no model that we know; expected a checkpoint" in line
+    assert line in refused("checkpoint", "show", strange)
+    assert not list(tmp_path.glob("out*"))

@@ -1,0 +1,236 @@
+"""Any number of workers fits what one process fits, by real collectives and by a real group."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import fit_cases
+import numpy as np
+import pytest
+import torch
+import torch.distributed
+
+from pipelines.fit import FitSettings, fit, sweep_of
+from pipelines.fit_em import clusters_of_all, statistics_of_all
+from pipelines.fit_frames import Part
+from pipelines.fit_group import Alone, Distributed, Group
+from pipelines.fit_job import FitJob, fit_part
+from pipelines.fit_progress import silent
+from pipelines.fit_work import moments_of_all
+from pipelines.frame_jobs import open_frames
+from pipelines.ledger import Stage, record_of
+from pipelines.urls import read_prototypes
+from pmam.gmm_stats import MixtureParameters, statistics
+from pmam.kmeans import cluster_statistics
+from pmam.pca import moments
+
+CLIPS, WIDTH = 31, 8
+SETTINGS = FitSettings(k=6, pca=5, iterations=25, tolerance=0)
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A dataset, and its embeddings in two files; clips differ much in length."""
+    folder = tmp_path_factory.mktemp("fit")
+    dataset = fit_cases.write_dataset(folder, CLIPS)
+    files = [
+        {
+            key: fit_cases.frames_of(5 + 17 * (n % 7) ** 2, WIDTH, 6, seed=n, spread=1.5)
+            for n, key in enumerate(fit_cases.keys(dataset))
+            if n % 2 == file
+        }
+        for file in (0, 1)
+    ]
+    return dataset, fit_cases.write_stage(folder / "embed", files)
+
+
+@contextlib.contextmanager
+def groups(world: int) -> Iterator[Callable[[Callable[[Group], object]], list[object]]]:
+    """Runs a function once per worker: threads with gloo between them."""
+    rendezvous = torch.distributed.HashStore()
+    wait = timedelta(seconds=60)
+
+    def worker(rank: int) -> Distributed:
+        gloo = torch.distributed.ProcessGroupGloo(rendezvous, rank, world, wait)
+        return Distributed(torch.device("cpu"), rank, world, gloo)
+
+    with ThreadPoolExecutor(world) as pool:
+        members = list(pool.map(worker, range(world)))
+        yield lambda function: list(pool.map(function, members))
+
+
+def fitted(stages: tuple[str, str], out: Path, world: int, settings: FitSettings = SETTINGS) -> str:
+    dataset, embeddings = stages
+    out.mkdir()
+    job = FitJob(
+        stage=Stage(name="fit", url=str(out), fingerprint="x"),
+        dataset=dataset,
+        embeddings=embeddings,
+        before=None,
+        settings=settings,
+    )
+    with groups(world) as each:
+        each(lambda group: fit_part(job, group, silent))
+    return str(out)
+
+
+@pytest.fixture(scope="module")
+def alone(stages: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = str(tmp_path_factory.mktemp("alone") / "fit")
+    return fit(*stages, out, SETTINGS)
+
+
+def same(found: str, expected: str) -> None:
+    first, second = read_prototypes(found), read_prototypes(expected)
+    # Every iteration, and so the same path from the same initial centres.
+    assert len(first.log_likelihoods) == len(second.log_likelihoods) > 5
+    np.testing.assert_allclose(first.log_likelihoods, second.log_likelihoods, rtol=1e-6)
+    torch.testing.assert_close(first.means, second.means, rtol=1e-3, atol=1e-3)
+    a, b = first.diagnostics, second.diagnostics
+    assert a is not None
+    assert b is not None
+    assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-6)
+    assert (a.frames, a.components_in_use) == (b.frames, b.components_in_use)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_workers_find_what_one_process_finds(
+    stages: tuple[str, str], alone: str, tmp_path: Path, world: int
+) -> None:
+    same(fitted(stages, tmp_path / "fit", world), alone)
+
+
+def test_a_sweep_by_workers_is_that_of_one_process(stages: tuple[str, str], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, k=(3, 6), pca="auto", covariance="auto", iterations=3)
+    chosen, found = sweep_of(fitted(stages, tmp_path / "fit", 2, settings)) or ("", [])
+    name, expected = sweep_of(fit(*stages, str(tmp_path / "alone"), settings)) or ("", [])
+    assert chosen == name
+    assert len(found) == len(expected) == 4 + 1
+    for one, other in zip(found, expected, strict=True):
+        assert one.candidate == other.candidate
+        assert one.complaints == other.complaints
+        for number in ("iterations", "parameters", "components_in_use"):
+            assert getattr(one, number) == getattr(other, number)
+        for number in ("bic", "full_space_log_likelihood"):
+            assert getattr(one, number) == pytest.approx(getattr(other, number), rel=1e-6)
+        for number in ("mean_entropy", "silhouette"):  # float32 posteriors
+            assert getattr(one, number) == pytest.approx(getattr(other, number), rel=1e-3)
+
+
+def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) -> None:
+    frames = open_frames(stages[1])
+    whole = Part(frames, list(frames), Alone(torch.device("cpu")))
+    x = torch.cat(list(whole.blocks())).double()
+    means = x[:6].clone()
+    parameters = MixtureParameters(
+        covariance_type="full",
+        weights=torch.full((6,), 1 / 6, dtype=torch.float64),
+        means=means,
+        covariances=torch.eye(WIDTH).double().expand(6, -1, -1).contiguous(),
+    )
+
+    def summed(group: Group) -> tuple[object, ...]:
+        part = Part(frames, list(frames), group)
+        assert 0.5 < part.count * 3 / len(x) < 1.5  # balanced by frames
+
+        def own() -> Iterator[torch.Tensor]:
+            return (block.double() for block in part.blocks())
+
+        return (
+            moments_of_all(group, moments(own)),
+            clusters_of_all(group, cluster_statistics(own, means)),
+            statistics_of_all(group, statistics(own, parameters)),
+        )
+
+    expected = (moments(x), cluster_statistics(x, means), statistics(x, parameters))
+    with groups(3) as each:
+        for found in each(summed):
+            for part, reference in zip(found, expected, strict=True):  # type: ignore[arg-type]
+                for name, value in vars(reference).items():
+                    torch.testing.assert_close(getattr(part, name), value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(2, 0, 5), (0, 0, 0), (1, 1, 1)])
+def test_rows_of_all_workers_come_in_their_order(sizes: tuple[int, ...]) -> None:
+    def gathered(group: Group) -> torch.Tensor:
+        return group.gathered(torch.full((sizes[group.rank], 2), float(group.rank)))
+
+    expected = torch.repeat_interleave(torch.arange(3.0), torch.tensor(sizes))
+    with groups(3) as each:
+        for found in each(gathered):
+            assert torch.equal(found, expected[:, None].expand(-1, 2))
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", bytes(range(256)) * 9])
+def test_all_know_what_the_first_worker_says(data: bytes) -> None:
+    with groups(2) as each:
+        assert each(lambda group: group.agreed(data if group.rank == 0 else b"?!")) == [data, data]
+
+
+def test_more_workers_than_clips(tmp_path: Path) -> None:
+    dataset = fit_cases.write_dataset(tmp_path, 2)
+    rows = {k: fit_cases.frames_of(90, 4, 2, seed=n) for n, k in enumerate(fit_cases.keys(dataset))}
+    stages = dataset, fit_cases.write_stage(tmp_path / "embed", [rows])
+    settings = FitSettings(k=2, pca=3)
+    found = read_prototypes(fitted(stages, tmp_path / "fit", 3, settings))
+    expected = read_prototypes(fit(*stages, str(tmp_path / "alone"), settings))
+    np.testing.assert_allclose(found.log_likelihoods, expected.log_likelihoods, rtol=1e-6)
+
+
+def own_workers() -> list[int]:
+    """Processes of Ray Train that descend from this one."""
+    parents, found = {}, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            stat = (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[int(folder.name)] = int(stat[1])
+            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+
+    def ours(pid: int) -> bool:
+        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
+
+    return [pid for pid in found if ours(pid)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("ray_session")
+def test_a_worker_group_that_loses_a_worker(
+    stages: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two real workers; one is killed when EM has begun, and the fit goes on from its state."""
+    settings = FitSettings(k=6, pca=5, iterations=400, tolerance=0, workers=2)
+    out = tmp_path / "group"
+    killed = threading.Event()
+
+    def kill() -> None:
+        state = out / "candidates" / "k6-full-pca5" / "state.safetensors"
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            if state.exists() and b'"weights"' in state.read_bytes()[:2000] and own_workers():
+                os.kill(own_workers()[-1], signal.SIGKILL)
+                killed.set()
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    fit(*stages, str(out), settings)
+    thread.join()
+    assert killed.is_set()
+    assert "started again" in caplog.text
+    expected = fit(
+        *stages, str(tmp_path / "alone"), FitSettings(k=6, pca=5, iterations=400, tolerance=0)
+    )
+    same(str(out), expected)
+    assert record_of(str(out))["result"]["iterations"] == 400
+    assert not json.loads((out / "stage.json").read_text())["result"]["reseeded"]
