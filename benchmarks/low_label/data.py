@@ -62,6 +62,7 @@ class Data:
     classes: tuple[str, ...]
     encoder: FrameEncoder
     duration_s: float
+    fingerprint: str  # of all that the inputs and labels depend on
 
     def training_inputs(self) -> Tensor:
         """The inputs of all training clips, labelled or not: `(N, T, PCA_WIDTH)`."""
@@ -90,33 +91,28 @@ def load(data: Path, weights: Path, cache: Path, soundscapes: SoundscapeSettings
     )
     encoder = build_encoder(EncoderSettings(name="mn04", pca=PCA_WIDTH)).eval()
     load_published(encoder, read_published(weights), str(weights))
-    raw = {
-        subset: _cached_raw(
-            cache, weights, soundscapes, encoder, read, [p for p in plans if p.subset == subset]
-        )
-        for subset in COUNTS
-    }
+    of_subset = {subset: [p for p in plans if p.subset == subset] for subset in COUNTS}
+    names = {n: _name(weights, soundscapes, encoder, members) for n, members in of_subset.items()}
+    raw = {n: _cached_raw(cache / names[n], encoder, read, of_subset[n]) for n in COUNTS}
     encoder.calibration.fit(moments(lambda: (clip for s in TRAINING for clip in raw[s])))
     return Data(
         clips={
-            subset: _clips(encoder, raw[subset], [p for p in plans if p.subset == subset], classes)
-            for subset in COUNTS
+            subset: _clips(encoder, raw[subset], of_subset[subset], classes) for subset in COUNTS
         },
         classes=classes,
         encoder=encoder,
         duration_s=soundscapes.duration_s,
+        fingerprint=hashlib.sha256(" ".join(names.values()).encode()).hexdigest()[:16],
     )
 
 
-def _cached_raw(
-    cache: Path,
+def _name(
     weights: Path,
     soundscapes: SoundscapeSettings,
     encoder: FrameEncoder,
-    read: RecordingReader,
     plans: Sequence[Soundscape],
-) -> Tensor:
-    """Uncalibrated inputs `(N, T, raw width)`; the file's name is a hash of all they depend on."""
+) -> str:
+    """The name of the file of cached inputs: a hash of all that they depend on."""
     made_from = json.dumps(
         {
             "plans": [plan.to_json() for plan in plans],
@@ -125,10 +121,15 @@ def _cached_raw(
             "encoder": asdict(encoder.settings),
         }
     )
-    name = f"{plans[0].subset}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.npy"
-    path = cache / name
+    return f"{plans[0].subset}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.npy"
+
+
+def _cached_raw(
+    path: Path, encoder: FrameEncoder, read: RecordingReader, plans: Sequence[Soundscape]
+) -> Tensor:
+    """Uncalibrated inputs `(N, T, raw width)`."""
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".part.npy")
         np.save(temporary, _encode(encoder, read, plans).numpy())
         temporary.replace(path)

@@ -1,5 +1,8 @@
 """The settings of all arms, chosen on validation clips."""
 
+from dataclasses import replace
+from typing import Any
+
 from low_label.training import Finetune, Pretrain
 
 from pmam.detector import ContextSettings
@@ -19,6 +22,9 @@ PRETRAIN = Pretrain(
     batch=24,
 )
 
+# Half as long, so that many arms can be compared.
+SHORT = replace(PRETRAIN, optimizer=replace(PRETRAIN.optimizer, steps=200))
+
 # A few strong clips alone: no weak or unlabelled clips, no consistency.
 FEW = Finetune(
     losses=FinetuneLossSettings(consistency_weight=0.0),
@@ -27,9 +33,21 @@ FEW = Finetune(
     ema_limit=0.99,
 )
 
+SIXTY = replace(FEW, batch={"strong": 8})
+
+# Iterations after the first.
+LATER: dict[str, Any] = {"layer": "context"}
+
 ALL = Finetune(
     losses=FinetuneLossSettings(consistency_weight=2.0, consistency_ramp_steps=100),
     optimizer=OptimizerSettings(steps=200, body_lr=1e-3, head_lr=1e-2),
     batch={"strong": 8, "weak": 8, "unlabeled": 8},
     ema_limit=0.99,
+)
+
+# The same steps and rates as with labels alone.
+TEACHER = replace(
+    ALL,
+    losses=FinetuneLossSettings(consistency_weight=2.0, consistency_ramp_steps=60),
+    optimizer=FEW.optimizer,
 )

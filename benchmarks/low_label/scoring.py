@@ -9,8 +9,10 @@ from low_label.training import frame_scores
 from torch import Tensor
 
 from pmam.detector import Detector
+from pmam.events import decode_at
 from pmam.metrics import METRICS, EvaluationSet
 from pmam.metrics.bootstrap import Interval, Statistic, paired_bootstrap
+from pmam.metrics.event_f1 import EventCounts, event_counts
 from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
 from pmam.metrics.tagging import frame_table
 from pmam.postprocess import median_filter
@@ -91,9 +93,31 @@ def statistic(run: Run, number: str) -> Statistic:
     result: Callable
     if number == "frame_ap":
         result = frame_table(run.raw).result
+    elif number == "event_f1":
+        result = counts_at(run.smooth).result
     else:
         result = psds_counts(run.smooth, {"psds1": PSDS1, "psds2": PSDS2}[number]).result
     return lambda weights: result(weights).value
+
+
+def counts_at(clips: EvaluationSet, threshold: float = 0.5) -> EventCounts:
+    """Matches of the events that scores decode to."""
+    detections = {
+        clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), threshold)
+        for clip in clips.clips
+    }
+    return event_counts(detections, clips.ground_truth, clips.classes)
+
+
+def resampled(run: Run, draws: int) -> dict[str, list[float]]:
+    """Each number on resamples of the test clips, the same ones for every run."""
+    clips = len(run.raw.clips)
+    drawn = np.random.default_rng(0).multinomial(clips, np.full(clips, 1 / clips), size=draws)
+    found = {}
+    for number in NUMBERS:
+        of_weights = statistic(run, number)
+        found[number] = [of_weights(weights.astype(np.float64)) for weights in drawn]
+    return found
 
 
 def mean_statistic(runs: Sequence[Run], number: str) -> Statistic:

@@ -44,12 +44,14 @@ class Finetune:
     ema_limit: float
 
 
-def fit_prototypes(frames: Tensor, settings: Pretrain, kind: str, seed: int) -> Prototypes:
+def fit_prototypes(
+    frames: Tensor, settings: Pretrain, kind: str, seed: int, *, standardise: bool = False
+) -> Prototypes:
     """Prototypes of frames `(N, T, D)`; a mixture of full covariance, or k-means."""
     rows = frames[:, :: settings.frame_step].flatten(0, 1)
     # The inputs are principal components: standardised again they would all weigh the same, and
     # the choice of the first ones would be arbitrary.
-    projection = fit_projection(moments(rows), settings.pca, standardise=False)
+    projection = fit_projection(moments(rows), settings.pca, standardise=standardise)
     projected = projection.apply(rows)
     if kind == "kmeans":
         result = kmeans(projected, settings.k, seed=seed)

@@ -1,0 +1,132 @@
+"""What makes iteration 2 and masking pay: trials on validation clips alone.
+
+    python benchmarks/esc10_search.py --data ESC10 --weights mn04_as_mAP_432.pt --cache CACHE
+
+The same data, cache and trainings as `esc10_ablation.py`; no test clip is read.
+"""
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from low_label import presets
+from low_label.arms import FIRST, arm
+from low_label.data import TEXTURES, load
+from low_label.recipes import Arm, Recipe
+from low_label.training import Finetune
+from low_label.workbench import Workbench
+
+from shards.soundscape_types import SoundscapeSettings
+
+# The package has a function of this name, which `import ... as` would give.
+prototype_loss = importlib.import_module("pmam.pretext.prototype_bce")
+STRONG, PARTS = 20, 2
+Trial = tuple[str, Arm, float]  # its name, what is trained, the temperature of pretraining
+
+
+def main() -> None:
+    """Print one line per trial as it ends."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="ESC-10: esc10.csv and audio/")
+    parser.add_argument("--weights", type=Path, required=True, help="EfficientAT mn04_as")
+    parser.add_argument("--cache", type=Path, required=True, help="features and finished work")
+    parser.add_argument("--seeds", type=int, default=1, help="pretrainings of each trial")
+    parser.add_argument("--only", default="", help="trials whose name starts with this")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    data = load(
+        arguments.data, arguments.weights, arguments.cache, SoundscapeSettings(textures=TEXTURES)
+    )
+    published = prototype_loss.TEMPERATURE
+    print(f"{'':42}frame AP of {STRONG} strong clips    NMI of pseudo labels")
+    for name, trial, temperature in trials(published):
+        if not name.startswith(arguments.only):
+            continue
+        other = "" if temperature == published else f"-temperature-{temperature:g}"
+        bench = Workbench(data, arguments.cache / f"work{other}")
+        prototype_loss.TEMPERATURE = temperature
+        seeds = range(arguments.seeds)
+        aps = [bench.validated(trial, STRONG, p, seed) for seed in seeds for p in range(PARTS)]
+        nmi = ""
+        if trial.recipe is not None:
+            nmi = f"{np.mean([bench.kept_nmi(trial.recipe, s, 'validation') for s in seeds]):.3f}"
+        each = " ".join(f"{ap:.3f}" for ap in aps)
+        print(f"{name:42}{np.mean(aps):.3f} ({each})  {nmi}", flush=True)
+
+
+def trials(temperature: float) -> Iterator[Trial]:
+    """Each differs in one thing from the first iteration, or from a second one."""
+    for name, trial in (*later_iterations(), *pretrainings(), *finetunings()):
+        yield name, trial, temperature
+    for other in (0.05, 0.2):
+        yield f"pretraining: temperature {other:g}", arm(FIRST), other
+
+
+def later_iterations() -> Iterator[tuple[str, Arm]]:
+    """Targets from which layer, compared with which vectors, starting where."""
+    yield "supervised", arm(None)
+    yield "iteration 1", arm(FIRST)
+    yield "iteration 1, 400 steps", arm(optimised(steps=400))
+    for layer, centred in (("context", True), ("context", False), ("context2", True)):
+        name = f"iteration 2: {layer}, {'centred' if centred else 'as they are'}"
+        yield name, arm(Recipe(before=FIRST, layer=layer, centred=centred))
+    second = Recipe(before=FIRST, layer="context", centred=True)
+    yield "iteration 2: context, centred, goes on", arm(replace(second, goes_on=True))
+    yield "iteration 2: input, goes on", arm(Recipe(before=FIRST, goes_on=True))
+    yield "iteration 2: context, standardised", arm(replace(second, standardise=True))
+    yield "iteration 2: context1, centred", arm(replace(second, layer="context1"))
+
+
+def pretrainings() -> Iterator[tuple[str, Arm]]:
+    """Masks, labels, steps and rates of pretraining."""
+    for rate, block_s in ((0.75, 0.16), (0.75, 0.8), (0.5, 0.8)):
+        pretext = presets.SHORT.pretext
+        pretext = replace(pretext, mask=replace(pretext.mask, rate=rate, block_s=block_s))
+        recipe = replace(FIRST, pretrain=replace(presets.SHORT, pretext=pretext))
+        yield f"pretraining: rate {rate:g}, blocks of {block_s:g} s", arm(recipe)
+    for power in (0.5, 2.0):
+        yield f"pretraining: posteriors^{power:g}", arm(replace(FIRST, sharpen=power))
+    yield "pretraining: 800 steps", arm(optimised(steps=800))
+    for body_lr, head_lr in ((2e-3, 2e-3), (5e-4, 5e-4), (1e-3, 1e-2)):
+        name = f"pretraining: rates {body_lr:g}, {head_lr:g}"
+        yield name, arm(optimised(body_lr=body_lr, head_lr=head_lr))
+
+
+def optimised(**changes: float) -> Recipe:
+    """The first iteration with another optimizer."""
+    optimizer = replace(presets.SHORT.optimizer, **changes)  # type: ignore[arg-type]
+    return replace(FIRST, pretrain=replace(presets.SHORT, optimizer=optimizer))
+
+
+def finetunings() -> Iterator[tuple[str, Arm]]:
+    """Rates and the teacher, for both starts."""
+    for start, recipe in (("supervised", None), ("iteration 1", FIRST)):
+        for body_lr in (1e-3, 2e-3, 8e-3):
+            optimizer = replace(presets.FEW.optimizer, body_lr=body_lr)
+            settings = replace(presets.FEW, optimizer=optimizer)
+            yield f"fine-tuning: rate {body_lr:g}, {start}", tuned(recipe, settings)
+    for weight in (0.5, 2.0, 10.0):
+        losses = replace(presets.TEACHER.losses, consistency_weight=weight)
+        settings = replace(presets.TEACHER, losses=losses)
+        yield f"mean teacher: weight {weight:g}, supervised", tuned(None, settings)
+    losses = replace(presets.TEACHER.losses, consistency_weight=0.0)
+    yield (
+        "mean teacher: no teacher, weak labels",
+        tuned(None, replace(presets.TEACHER, losses=losses)),
+    )
+    slow = replace(presets.TEACHER, optimizer=presets.ALL.optimizer)
+    yield "mean teacher: 200 steps, rate 0.001", tuned(None, slow)
+
+
+def tuned(recipe: Recipe | None, settings: Finetune) -> Arm:
+    """An arm with other fine-tuning."""
+    return arm(recipe, {STRONG: settings})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The arms of the ablation: each differs from PMAM's first iteration in one thing."""
+
+from dataclasses import replace
+
+from low_label import presets
+from low_label.recipes import Arm, Recipe
+from low_label.training import Finetune, Pretrain
+
+LABELS_ALONE = {20: presets.FEW, 60: presets.SIXTY}
+TEACHER = {20: presets.TEACHER, 60: presets.TEACHER}
+FIRST = Recipe()
+
+
+def later(before: Recipe) -> Recipe:
+    """The iteration after another, with what was chosen on validation clips."""
+    return replace(FIRST, before=before, **presets.LATER)
+
+
+SECOND = later(FIRST)
+THIRD = later(SECOND)
+FOURTH = later(THIRD)
+
+
+def objective(name: str) -> Recipe:
+    """Another loss."""
+    pretext = replace(presets.SHORT.pretext, objective=name)
+    return replace(FIRST, pretrain=replace(presets.SHORT, pretext=pretext))
+
+
+def masked(rate: float) -> Recipe:
+    """Another share of masked blocks; without masking every frame pays the loss."""
+    pretext = presets.SHORT.pretext
+    pretext = replace(pretext, mask=replace(pretext.mask, rate=rate))
+    return replace(FIRST, pretrain=replace(presets.SHORT, pretext=pretext))
+
+
+def prototypes(k: int) -> Recipe:
+    """Another number of prototypes."""
+    pretrain: Pretrain = replace(presets.SHORT, k=k)
+    return replace(FIRST, pretrain=pretrain)
+
+
+def arm(recipe: Recipe | None, finetune: dict[int, Finetune] = LABELS_ALONE) -> Arm:
+    """With labels alone unless said otherwise."""
+    return Arm(recipe=recipe, finetune=finetune)
+
+
+REFERENCE = "PMAM iteration 1"
+BASELINE = "supervised"
+# In this order: a benchmark that is stopped early has the first ones.
+ARMS = {
+    BASELINE: arm(None),
+    REFERENCE: arm(FIRST),
+    "no masking": arm(masked(0.0)),
+    "PMAM iteration 2": arm(SECOND),
+    "it. 2, centred means": arm(replace(SECOND, centred=True)),
+    "shuffled labels": arm(replace(FIRST, shuffled=True)),
+    "softmax CE": arm(objective("softmax_cross_entropy")),
+    "k-means": arm(replace(FIRST, kind="kmeans")),
+    "mean teacher": arm(None, TEACHER),
+    "mask rate 0.5": arm(masked(0.5)),
+    "mask rate 0.9": arm(masked(0.9)),
+    "InfoNCE": arm(objective("info_nce")),
+    "PMAM iteration 3": arm(THIRD),
+    "PMAM iteration 4": arm(FOURTH),
+    "K 10": arm(prototypes(10)),
+    "K 20": arm(prototypes(20)),
+    "K 50": arm(prototypes(50)),
+    "focal": arm(objective("focal")),
+    "label smoothing": arm(objective("label_smoothing")),
+    "it. 1 + mean teacher": arm(FIRST, TEACHER),
+}
