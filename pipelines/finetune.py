@@ -1,5 +1,6 @@
 """finetune: a detector from a pretrained model and few labels, with a mean teacher."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,7 @@ from pmam.teacher import follow
 from shards.store import Store
 
 CHECKPOINT = "detector"
+log = logging.getLogger("pmam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,8 @@ class FinetuneTask:
             return {}
         found = self._validated()
         self.module.train()
+        said = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+        log.info("step %d: on validation clips %s", step, said)
         return {f"validation/{name}": value for name, value in found.items()}
 
     def finish(self, folder: Store) -> dict[str, Any]:

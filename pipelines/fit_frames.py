@@ -129,7 +129,7 @@ def posteriors_at(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
     """For which frames of a piece there are posteriors, and these `(n, J)`, with sums of 1.
 
-    They are those nearest in time, at most one step of their grid away.
+    They are those nearest in time; beyond either end, at most one step of the grid farther.
 
     Raises:
         ValueError: posteriors of some frames of the grid alone.

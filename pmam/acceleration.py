@@ -7,9 +7,14 @@ import torch
 from torch import Tensor, nn
 
 Precision = Literal["float32", "bfloat16"]
-# Names under which our networks hold parts that repeat. One part at a time, the compiler makes
-# code for the first and reuses it for the others: seconds instead of minutes for a whole network.
-REPEATED = ("blocks", "stages")
+# Where our networks hold alike blocks, compiled one by one: what is made for the first serves all,
+# in seconds instead of minutes;
+ALIKE = "blocks"
+# and stages that all differ, compiled together.
+DIFFERENT = "stages"
+# Kinds of call of one block that are compiled before it is left to the interpreter: student and
+# teacher, frozen or not, training or scoring, a last window that is shorter. torch allows 8.
+MOST_KINDS = 64
 
 
 class Objective(Protocol):
@@ -39,14 +44,17 @@ class Shares(nn.Module):
             return self.objective.share(part, totals)
 
 
-def compile_blocks(module: nn.Module) -> int:
-    """Compile all parts that repeat, in place: names and weights stay. Returns how many."""
-    parts = [
-        part
-        for name, several in module.named_modules()
-        if name.rsplit(".", 1)[-1] in REPEATED
-        for part in several.children()
-    ]
+def compile_blocks(module: nn.Module) -> list[nn.Module]:
+    """Compile what takes the time, in place: names and weights stay. Returns what was compiled."""
+    config = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, MOST_KINDS)
+    parts = []
+    for name, inner in module.named_modules():
+        last = name.rsplit(".", 1)[-1]
+        if last == ALIKE:
+            parts += list(inner.children())
+        elif last == DIFFERENT:
+            parts.append(inner)
     for part in parts:
         part.compile()
-    return len(parts)
+    return parts

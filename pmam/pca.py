@@ -115,12 +115,8 @@ def fit_projection(
     components = axes.T.flip(0)[:dimensions]  # (d, D)
     largest = components.abs().argmax(dim=1, keepdim=True)
     components = components * components.gather(1, largest).sign()
-    floor = variances[0] * width * torch.finfo(torch.float64).eps
-    if whiten and bool((variances <= floor).any()):
-        raise ValueError(
-            f"PCA: got {dimensions} dimensions to whiten; expected at most "
-            f"{int((variances > floor).sum())}, the rank of the frames"
-        )
+    if whiten:
+        check_rank(variances, width)
     return Projection(
         mean=total.mean,
         scale=scale,
@@ -129,8 +125,21 @@ def fit_projection(
     )
 
 
-def _scale(total: Moments) -> torch.Tensor:
+def scale_of(mean: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
     """Standard deviations `(D,)`; 1 where a dimension varies by no more than rounding does."""
-    variances = total.scatter.diagonal() / total.count
-    rounding = (10 * torch.finfo(torch.float64).eps * total.mean) ** 2
+    rounding = (10 * torch.finfo(torch.float64).eps * mean) ** 2
     return torch.where(variances > rounding, variances, 1.0).sqrt()
+
+
+def check_rank(variances: torch.Tensor, width: int) -> None:
+    """`ValueError` where the last of `variances (d,)` is none to whiten by; `width` is D."""
+    floor = variances[0] * width * torch.finfo(torch.float64).eps
+    if bool((variances <= floor).any()):
+        raise ValueError(
+            f"PCA: got {len(variances)} dimensions to whiten; expected at most "
+            f"{int((variances > floor).sum())}, the rank of the frames"
+        )
+
+
+def _scale(total: Moments) -> torch.Tensor:
+    return scale_of(total.mean, total.scatter.diagonal() / total.count)

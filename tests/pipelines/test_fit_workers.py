@@ -234,3 +234,23 @@ def test_a_worker_group_that_loses_a_worker(
     same(str(out), expected)
     assert record_of(str(out))["result"]["iterations"] == 400
     assert not json.loads((out / "stage.json").read_text())["result"]["reseeded"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("ray_session")
+def test_a_worker_names_the_clip_that_it_cannot_use(
+    stages: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last clip, so that it is not the first worker that meets it; nothing is tried again."""
+    dataset, _ = stages
+    keys = fit_cases.keys(dataset)
+    rows = {k: fit_cases.frames_of(50, WIDTH, 6, seed=n) for n, k in enumerate(keys)}
+    mark = np.float32(12345.678)
+    rows[keys[-1]][7, 3] = mark
+    embedded = fit_cases.write_stage(tmp_path / "embed", [rows])
+    file = tmp_path / "embed" / "frames" / "0.arrow"
+    file.write_bytes(file.read_bytes().replace(mark.tobytes(), np.float32(np.nan).tobytes()))
+    with pytest.raises(ValueError, match=f"^{keys[-1]}: frame 7 .* NaN or infinity"):
+        fit(dataset, embedded, str(tmp_path / "out"), replace(SETTINGS, workers=2))
+    assert "started again" not in caplog.text

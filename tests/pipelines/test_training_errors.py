@@ -2,9 +2,11 @@
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import packing
 import pytest
@@ -17,6 +19,7 @@ from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pipelines.worker_group import restarted
 from pmam.checkpoint import pack_encoder
+from pmam.finetuning import TaughtBatch
 from pmam.training import OptimizerSettings, TrainingError
 from shards.clip import Clip
 
@@ -70,6 +73,28 @@ def test_a_loss_that_is_no_number(
     assert (out / latest["name"]).is_file()
     assert not (out / "stage.json").exists()
     assert "started again" not in caplog.text
+
+
+def test_of_a_batch_in_parts_the_clips_of_the_bad_part_are_named(
+    prepared: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, start = prepared
+    whole = FinetuneTask.prepare
+
+    def broken(self: FinetuneTask, batch: Any, step: int, generator: Any) -> TaughtBatch:
+        taught = whole(self, batch, step, generator)
+        if step == 2:
+            taught.batch.inputs[1] = math.nan  # the second clip, and so of the second part
+        return taught
+
+    monkeypatch.setattr(FinetuneTask, "prepare", broken)
+    training = replace(SETTINGS.training, optimizer=OptimizerSettings(steps=4), accumulate=2)
+    settings = replace(SETTINGS, training=training)
+    with pytest.raises(TrainingError, match="step 2: loss nan") as failed:
+        finetune(dataset, str(tmp_path / "out"), settings, start=start)
+    task = FinetuneTask(dataset, start, None, settings)
+    keys = [row.key for row in task.batches.rows(2)]
+    assert str(failed.value).endswith(f"those of the batch: {keys[1]}, {keys[3]}")
 
 
 class Fit:

@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import packing
 import pytest
 import torch
 
 from pipelines.embed import EmbedSettings, embed
-from pipelines.finetune import FinetuneSettings, finetune
+from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.fit import FitSettings, fit
 from pipelines.label import LabelSettings, label
 from pipelines.pretrain import PretrainSettings, pretrain
@@ -73,6 +74,16 @@ def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for file in files for line in file.read_text().splitlines()]
 
 
+def tuned(dataset: str, start: str, out: Path, **training: Any) -> list[float]:
+    settings = FinetuneSettings(context=CONTEXT, training=replace(TRAINING, **training))
+    finetune(dataset, str(out), settings, start=start)
+    return losses(out)
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing in the pipeline catches it."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("ray_session")
@@ -85,8 +96,8 @@ def test_two_workers_have_the_losses_of_one_process(tmp_path: Path) -> None:
     )
     found = {}
     for workers in (0, 2):
-        training = replace(TRAINING, workers=workers)
-        model, tuned = tmp_path / f"pretrain-{workers}", tmp_path / f"finetune-{workers}"
+        training = replace(TRAINING, workers=workers, accumulate=workers + 1)
+        model = tmp_path / f"pretrain-{workers}"
         pretrain(
             dataset,
             str(model),
@@ -95,12 +106,31 @@ def test_two_workers_have_the_losses_of_one_process(tmp_path: Path) -> None:
             prototypes=prototypes,
             start=start,
         )
-        finetune(
-            dataset,
-            str(tuned),
-            FinetuneSettings(context=CONTEXT, training=training),
-            start=start,
-        )
-        found[workers] = losses(model) + losses(tuned)
-    assert len(found[0]) == 4
+        found[workers] = losses(model)
+    assert len(found[0]) == 2
     assert found[2] == pytest.approx(found[0], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("ray_session")
+def test_a_killed_training_goes_on_with_more_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, start = write_dataset(tmp_path), write_encoder(tmp_path)
+    undisturbed = tuned(dataset, start, tmp_path / "undisturbed")
+    assert len(undisturbed) == 2
+
+    def killed(self: FinetuneTask, step: int) -> None:
+        follow(self, step)
+        if step == 12:
+            raise Killed
+
+    follow = FinetuneTask.after_step
+    monkeypatch.setattr(FinetuneTask, "after_step", killed)
+    with pytest.raises(Killed):
+        tuned(dataset, start, tmp_path / "out")
+    monkeypatch.undo()
+    assert losses(tmp_path / "out") == undisturbed[:1]
+    continued = tuned(dataset, start, tmp_path / "out", workers=2)
+    assert continued == pytest.approx(undisturbed, abs=1e-4)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 
 from pmam.acceleration import Shares, compile_blocks
 from pmam.augment import AugmentSettings
@@ -187,13 +188,26 @@ def test_bfloat16_is_near_and_leaves_weights_and_losses_in_single_precision(kind
     assert all(g.dtype == torch.float32 and torch.isfinite(g).all() for g in gradients)
 
 
-def test_all_blocks_that_repeat_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[str] = []
-    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(type(self).__module__))
-    module, _ = finetuning("passt_cnn")
-    assert compile_blocks(module) == len(compiled) == 2 * (3 + 10 + 2)
-    kinds = {"pmam.encoders.passt_blocks", "pmam.encoders.cnn", "pmam.context"}
-    assert set(compiled) == kinds
+def test_blocks_are_compiled_once_and_stages_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = CompileCounter()
+    whole = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda part: whole(part, backend=counter))
+    module, batch = finetuning("passt_cnn")
+    kinds = {type(part).__module__ for part in compile_blocks(module)}
+    assert kinds == {"pmam.encoders.passt_blocks", "torch.nn.modules.container", "pmam.context"}
+    names = list(module.state_dict())
+    for step in range(3):
+        module(batch, step, torch.Generator().manual_seed(0))[0].backward()
+    assert list(module.state_dict()) == names
+    # Of student and of teacher: the transformer's first block and the others, which need gradients
+    # of what comes in; ten stages together; the context's blocks.
+    assert counter.frame_count <= 2 * (2 + 1 + 2)
+    before = counter.frame_count
+    module(batch, 3, torch.Generator().manual_seed(0))
+    assert counter.frame_count == before
+    with torch.inference_mode():
+        module.student.eval()(batch.inputs, batch.padding)
+    assert counter.frame_count > before  # scoring is compiled too, not left out
 
 
 @pytest.mark.slow
