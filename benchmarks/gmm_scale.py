@@ -7,7 +7,8 @@ The frames are synthetic, clustered, in half precision, 250 to a clip and 1000 c
 worker processes, above what the same workers take for a fit of a thousand frames: so imports and
 Ray do not count. Pages of the memory-mapped files count as resident, though the kernel may take
 them back at any time; they are told apart. Time is that of an EM iteration: one pass over all
-frames, a step, and the state written.
+frames, a step, and the state written; beside it the processor time of the busiest worker, which
+other work on the machine does not change.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +52,18 @@ class Synthetic:
 
 @dataclass
 class Watch:
-    """What was seen of the workers and of the state, many times a second."""
+    """What was seen of the workers and of the state, several times a second."""
 
     state: Path
     resident: dict[int, int] = field(default_factory=dict)  # most bytes, by process
     private: dict[int, int] = field(default_factory=dict)  # of them not of files
-    iterations: list[float] = field(default_factory=list)  # when EM states appeared
+    # When each EM state appeared, and the processor time of each worker till then.
+    iterations: list[tuple[float, dict[int, float]]] = field(default_factory=list)
 
     def look(self, ended: threading.Event) -> None:
         """Until the fit has ended."""
-        while not ended.wait(0.02):
+        while not ended.wait(0.2):
+            spent: dict[int, float] = {}
             for pid in train_workers():
                 with contextlib.suppress(OSError):
                     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -67,9 +71,24 @@ class Watch:
                     peak, own = sizes["VmHWM:"], sizes["RssAnon:"]
                     self.resident[pid] = max(peak, self.resident.get(pid, 0))
                     self.private[pid] = max(own, self.private.get(pid, 0))
+                    times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                    ticks = int(times[11]) + int(times[12])
+                    spent[pid] = ticks / os.sysconf("SC_CLK_TCK")
             done = em_iterations(self.state)
             if done is not None and done >= len(self.iterations):
-                self.iterations.append(time.monotonic())
+                self.iterations.append((time.monotonic(), spent))
+
+    def seconds(self) -> float:
+        """Of an EM iteration."""
+        return float(np.median(np.diff([when for when, _ in self.iterations])))
+
+    def processor_seconds(self) -> float:
+        """Of the worker that took most, of an EM iteration."""
+        spent = [spent for _, spent in self.iterations]
+        steps = [
+            max(after[pid] - before[pid] for pid in before) for before, after in pairwise(spent)
+        ]
+        return float(np.median(steps))
 
 
 def main() -> None:
@@ -88,27 +107,32 @@ def main() -> None:
     settings = FitSettings(k=options.k, pca=None, iterations=options.iterations, tolerance=0)
     print(
         f"{options.frames} frames x {options.width}, K = {options.k}, full covariance; "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        flush=True,
     )
-    seconds = {}
+    seconds, processor = {}, {}
     with session():
         for workers in options.workers:
             chosen = replace(settings, workers=workers)
             base = measured(small, options.cache / "fit", replace(chosen, k=2))
             found = measured(large, options.cache / "fit", chosen)
-            steps = np.diff(found.iterations)
-            seconds[workers] = float(np.median(steps))
+            seconds[workers] = found.seconds()
+            processor[workers] = found.processor_seconds()
             private = max(found.private.values()) - max(base.private.values())
             resident = max(found.resident.values()) - max(base.resident.values())
             wanted = "kept" if resident < LIMIT_BYTES else "MISSED"
             print(
-                f"{workers} workers: {seconds[workers]:7.2f} s an EM iteration "
-                f"({', '.join(f'{s:.2f}' for s in steps)}); a worker holds {private >> 20} MB, "
-                f"{resident >> 20} MB with pages of files (limit of 1 GB {wanted})"
+                f"{workers} workers: {seconds[workers]:.1f} s an EM iteration, "
+                f"{processor[workers]:.1f} s of processor time; a worker holds {private >> 20} MB, "
+                f"{resident >> 20} MB with pages of files (limit of 1 GB {wanted})",
+                flush=True,
             )
     first, *_, last = options.workers
     if last != first:
-        print(f"{last} workers are {seconds[first] / seconds[last]:.2f} times as fast as {first}")
+        print(
+            f"{last} workers are {seconds[first] / seconds[last]:.2f} times as fast as {first} "
+            f"({processor[first] / processor[last]:.2f} times by processor time)"
+        )
 
 
 def measured(data: Synthetic, out: Path, settings: FitSettings) -> Watch:

@@ -15,6 +15,7 @@ from shards.frames import FrameSet
 
 BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as it works on at once
 CPU_CACHE_BYTES = 256 << 20  # of frames as the mixture sees them, kept from pass to pass
+RELEASE_BYTES = 64 << 20  # of frames, after which files let go of what they keep
 Blocks = Callable[[], Iterator[Tensor]]
 Advance = Callable[[int, str], None]
 
@@ -62,7 +63,7 @@ class Part:
     def pieces(self) -> Iterator[list[Piece]]:
         """What each block is made of: a long clip is cut, short ones go together."""
         block: list[Piece] = []
-        held = 0
+        held = passed = 0
         for key, count, place in self.clips:
             for first in range(0, count, self.at_once):
                 stop = min(count, first + self.at_once)
@@ -70,9 +71,14 @@ class Part:
                 held += stop - first
                 if held >= self.at_once:
                     yield block
+                    passed += held * self.width * 4
+                    if passed > RELEASE_BYTES:
+                        self.frames.release()
+                        passed = 0
                     block, held = [], 0
         if block:
             yield block
+        self.frames.release()
 
     def read(self, block: Sequence[Piece]) -> Tensor:
         """The frames `(n, D)` of a block in float32, on the device of the group.

@@ -49,12 +49,12 @@ def compile_blocks(module: nn.Module) -> list[nn.Module]:
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, MOST_KINDS)
     parts = []
-    for name, inner in module.named_modules():
-        last = name.rsplit(".", 1)[-1]
-        if last == ALIKE:
-            parts += list(inner.children())
-        elif last == DIFFERENT:
-            parts.append(inner)
+    for inner in module.modules():
+        for name, child in inner.named_children():
+            if name == ALIKE:
+                parts += list(child.children())
+            elif name == DIFFERENT:
+                parts.append(inner)
     for part in parts:
         part.compile()
     return parts

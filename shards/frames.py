@@ -159,6 +159,10 @@ class FrameFile:
         value = batch.column(3)[row]
         return np.asarray(value.values, np.int32) if value.is_valid else None
 
+    def release(self) -> None:
+        """Let go of the batch that was read last, which is kept for its other clips."""
+        self._batch = (-1, None)
+
     def _place(self, key: str) -> tuple[int, int, int]:
         if key not in self._rows:
             raise ValueError(
@@ -215,6 +219,14 @@ class FrameSet:
     def positions(self, key: str) -> npt.NDArray[np.int32] | None:
         """The grid indices `(n,)` of a clip's frames, or None where all frames were kept."""
         return self._find(key).positions(key)
+
+    def release(self) -> None:
+        """Let go of the batch that each file keeps: of many files in an object store, these add up.
+
+        To be called now and then by who reads all files one after the other.
+        """
+        for file in self.files:
+            file.release()
 
     def _find(self, key: str) -> FrameFile:
         if key not in self._file_of:

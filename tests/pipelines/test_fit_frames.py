@@ -44,13 +44,16 @@ class Counts:
             for n, (count, end) in enumerate(zip(counts, ends, strict=True))
         }
         self.spec = frame_cases.spec(width=1)
-        self.longest_read = 0
+        self.longest_read = self.released = 0
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.rows)
 
     def count(self, key: str) -> int:
         return len(self.rows[key])
+
+    def release(self) -> None:
+        self.released += 1
 
     def read(self, key: str, first: int, stop: int) -> Any:
         self.longest_read = max(self.longest_read, stop - first)
@@ -86,6 +89,17 @@ def test_parts_share_all_frames(counts: list[int], world: int, at_once: int, see
     places = np.sort(np.random.default_rng(seed).choice(total, total // 2 + 1, replace=False))
     rows = [part.rows(places, lambda more, note: None).ravel() for part in found]
     assert torch.cat(rows).tolist() == places.tolist()
+
+
+def test_files_let_go_of_what_they_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an object store each would hold a batch: with the number of files, memory would grow."""
+    frames = Counts([10] * 40)
+    (part,) = parts(frames, 1, 20)
+    assert len(list(part.blocks())) == 20
+    assert frames.released == 1  # at the end of the pass
+    monkeypatch.setattr(fit_frames, "RELEASE_BYTES", 4 * 50)
+    assert len(list(part.blocks())) == 20
+    assert frames.released == 1 + 6 + 1
 
 
 @pytest.mark.parametrize("budget", [0, 10**9])

@@ -271,3 +271,12 @@ def test_published_through_a_store(tmp_path):
 def test_no_torch_is_loaded():
     code = "import sys, shards.frames; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_lets_go_of_the_batch_that_it_read(tmp_path):
+    rows = clips()
+    frames = FrameSet(Store.local(write(tmp_path / "a.arrow", rows, spec()).parent), ["a.arrow"])
+    before = {key: frames.read(key).copy() for key in rows}
+    frames.release()
+    assert frames.files[0]._batch == (-1, None)
+    assert all(np.array_equal(frames.read(key), before[key]) for key in rows)
