@@ -8,8 +8,8 @@ over frequency, and log-mel of both halves of a frame), standardised, cut to D e
 columns; K = 30. Both sides start an iteration from the same parameters: those before each of the
 first five iterations from k-means, and those near convergence. Rounds alternate and processor time
 counts, because other work may run. scikit-learn's time does not depend on the parameters, so it
-runs the first and the fifth of five iterations. `--agree D` fits both from one start, ours in
-float32 and scikit-learn's in float64.
+runs the first and the fifth of five iterations. `--agree D` runs ten iterations of both from one
+start, ours in float32 and scikit-learn's in float64.
 """
 
 import argparse
@@ -24,6 +24,8 @@ from mixture.memory import MIB, peak_in_child
 
 from pmam.gmm_stats import MixtureParameters, m_step
 from pmam.gmm_stats import statistics as e_step
+
+AGREEING = 10  # iterations
 
 
 def compare(frames: torch.Tensor, starts: list[MixtureParameters], rounds: int) -> str:
@@ -44,15 +46,15 @@ def compare(frames: torch.Tensor, starts: list[MixtureParameters], rounds: int) 
     )
 
 
-def agreement(frames: torch.Tensor, start: MixtureParameters, iterations: int) -> str:
-    """Log-likelihoods per frame after some iterations, each in its precision, from one start."""
+def agreement(frames: torch.Tensor, start: MixtureParameters) -> str:
+    """Log-likelihoods per frame after ten iterations, each in its precision, from one start."""
     parameters = start
-    for _ in range(iterations):
+    for _ in range(AGREEING):
         total = e_step(frames, parameters)
         parameters = m_step(total, "full", REG_COVAR)[0]
     array = frames.double().numpy()
     mixture = reference(start, np.dtype(np.float64))
-    for _ in range(iterations):
+    for _ in range(AGREEING):
         theirs(mixture, array)
     found = e_step(frames, parameters)
     final = found.log_likelihood / found.frames
@@ -70,6 +72,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, nargs="*", default=[768, 384, 64])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--precision", nargs="*", default=["float32", "float64"])
     parser.add_argument("--agree", type=int, nargs="*", default=[])
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -79,10 +82,10 @@ def main() -> None:
         found = states(some, options.cache, options.iterations)
         for name, starts in (("first five", found[:FIRST]), ("converged", found[FIRST:])):
             on_average = statistics.mean(active(some, start) for start in starts)
-            for dtype in (torch.float32, torch.float64):
-                line = compare(some.to(dtype), starts, options.rounds)
+            for precision in options.precision:
+                line = compare(some.to(getattr(torch, precision)), starts, options.rounds)
                 print(
-                    f"D {width:3}  {str(dtype)[6:]}  {name:10}  active {on_average:4.2f}   {line}",
+                    f"D {width:3}  {precision}  {name:10}  active {on_average:4.2f}   {line}",
                     flush=True,
                 )
         for count in (3 * options.frames // 10, options.frames):
@@ -91,7 +94,7 @@ def main() -> None:
     for width in options.agree:
         some = cut(frames, width)
         start = states(some, options.cache, options.iterations)[0]
-        print(f"D {width:3}  {agreement(some, start, options.iterations)}")
+        print(f"D {width:3}  {agreement(some, start)}")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,12 @@ def relative_shift(scores: Tensor) -> Tensor:
     is a view of rows whose last two dimensions are contiguous, and copies nothing.
     """
     batch, heads, frames, distances = scores.shape
+    if frames == 1:
+        return scores
+    if torch.compiler.is_compiling():
+        # The same by slices, whose gradients would be copies if they were not compiled.
+        rows = scores.flatten(2)[..., frames - 1 : frames - 1 + frames * (distances - 1)]
+        return rows.unflatten(2, (frames, distances - 1))[..., :frames]
     if scores.stride()[2:] != (distances, 1):
         scores = scores.contiguous()
     return scores.as_strided(

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 
-from pmam.screening import ROWS, Screen
+from pmam.screening import Screen, in_cache
 
 MARGIN = 40.0  # nats; exp(-40) = 4e-18
 PANEL = 128  # columns of P at a time
@@ -68,8 +68,7 @@ def _in_full(
     x: torch.Tensor, rows: torch.Tensor, mean: torch.Tensor, factor: torch.Tensor
 ) -> torch.Tensor:
     """|(x - mean) P|^2 `(m,)` of some rows of `(n, D)`."""
-    pieces = torch.split(rows, ROWS)
-    return torch.cat([_squares(x[piece].sub_(mean), factor) for piece in pieces])
+    return torch.cat([_squares(x[piece].sub_(mean), factor) for piece in in_cache(rows)])
 
 
 def _squares(difference: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:

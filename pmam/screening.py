@@ -16,7 +16,7 @@ import torch
 AXES = 16  # principal axes on which the leading component is guessed
 FIRST = 32  # directions that every component is seen along, and at most D / 12 of them
 SHARE = 6  # those left are seen along D / SHARE
-ROWS = 1024  # frames at a time: what is copied of them stays in a core's cache
+ROWS = 1024  # frames that fit in the cache of a CPU core with what is computed of them
 ITERATIONS = 2  # of the subspace iteration; more leave hardly fewer components
 
 
@@ -56,7 +56,7 @@ class Screen:
         return torch.cat(
             [
                 (piece @ together).view(-1, *shift.shape).sub_(shift).square_().sum(dim=2)
-                for piece in torch.split(near, ROWS)
+                for piece in in_cache(near)
             ]
         )
 
@@ -66,7 +66,7 @@ class Screen:
         return torch.cat(
             [
                 (near[piece] @ self.second[k]).sub_(shift).square_().sum(dim=1)
-                for piece in torch.split(rows, ROWS)
+                for piece in in_cache(rows)
             ]
         )
 
@@ -130,6 +130,14 @@ def build_screen(
         axis_factors=axis_factors.float(),
         axis_offsets=(weights.log() + log_determinants).float(),
     )
+
+
+def in_cache(rows: torch.Tensor) -> Sequence[torch.Tensor]:
+    """The rows in pieces whose copies stay in the cache of a CPU core; on a GPU all at once."""
+    if rows.device.type != "cpu":
+        return (rows,)
+    pieces: tuple[torch.Tensor, ...] = torch.split(rows, ROWS)
+    return pieces
 
 
 def _leading_axes(matrices: Sequence[torch.Tensor], start: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,11 @@ def states(frames: torch.Tensor, cache: Path, most: int) -> list[MixtureParamete
         found = [mixture.initialise(frames).parameters_]
 
         def keep(iteration: int, log_likelihood: float) -> None:
-            print(f"\rD {frames.shape[1]}, iteration {iteration}: {log_likelihood:.4f}", end="")
+            print(
+                f"\rD {frames.shape[1]}, iteration {iteration}: {log_likelihood:.4f}",
+                end="",
+                flush=True,
+            )
             if iteration < FIRST:
                 found.append(mixture.parameters_)
 

@@ -12,6 +12,7 @@ from torch._dynamo.testing import CompileCounter
 from pmam.acceleration import Shares, compile_blocks
 from pmam.augment import AugmentSettings
 from pmam.batch_statistics import BatchStatistics
+from pmam.context import relative_shift
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.passt import PaSSTEncoder
@@ -188,26 +189,48 @@ def test_bfloat16_is_near_and_leaves_weights_and_losses_in_single_precision(kind
     assert all(g.dtype == torch.float32 and torch.isfinite(g).all() for g in gradients)
 
 
-def test_blocks_are_compiled_once_and_stages_all(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "kinds"),
+    [
+        ("passt", {"pmam.encoders.passt_blocks", "pmam.context"}),
+        pytest.param(
+            "passt_cnn",
+            {"pmam.encoders.passt_blocks", "pmam.encoders.cnn", "pmam.context"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_alike_blocks_are_compiled_once(
+    monkeypatch: pytest.MonkeyPatch, encoder: str, kinds: set[str]
+) -> None:
     counter = CompileCounter()
     whole = nn.Module.compile
     monkeypatch.setattr(nn.Module, "compile", lambda part: whole(part, backend=counter))
-    module, batch = finetuning("passt_cnn")
-    kinds = {type(part).__module__ for part in compile_blocks(module)}
-    assert kinds == {"pmam.encoders.passt_blocks", "torch.nn.modules.container", "pmam.context"}
+    module, batch = finetuning(encoder)
+    assert {type(part).__module__ for part in compile_blocks(module)} == kinds
     names = list(module.state_dict())
     for step in range(3):
         module(batch, step, torch.Generator().manual_seed(0))[0].backward()
     assert list(module.state_dict()) == names
-    # Of student and of teacher: the transformer's first block and the others, which need gradients
-    # of what comes in; ten stages together; the context's blocks.
-    assert counter.frame_count <= 2 * (2 + 1 + 2)
+    # One graph for all blocks of a kind, for the student and for the teacher.
+    assert counter.frame_count == 2 * len(kinds)
     before = counter.frame_count
     module(batch, 3, torch.Generator().manual_seed(0))
     assert counter.frame_count == before
     with torch.inference_mode():
         module.student.eval()(batch.inputs, batch.padding)
     assert counter.frame_count > before  # scoring is compiled too, not left out
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7])
+def test_the_compiled_shift_is_the_same(frames: int) -> None:
+    scores = torch.randn(3, 2, frames, 2 * frames - 1).transpose(0, 1).requires_grad_()
+    compiled = torch.compile(relative_shift, backend="eager", fullgraph=True)
+    weights = torch.randn(2, 3, frames, frames)
+    found, expected = (shift(scores) for shift in (compiled, relative_shift))
+    assert torch.equal(found, expected)
+    gradients = [torch.autograd.grad((x * weights).sum(), scores)[0] for x in (found, expected)]
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.slow
