@@ -49,7 +49,7 @@ def relative_shift(scores: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         # The same by slices, whose gradients would be copies if they were not compiled.
         rows = scores.flatten(2)[..., frames - 1 : frames - 1 + frames * (distances - 1)]
-        return rows.unflatten(2, (frames, distances - 1))[..., :frames]
+        return rows.reshape(batch, heads, frames, distances - 1)[..., :frames]
     if scores.stride()[2:] != (distances, 1):
         scores = scores.contiguous()
     return scores.as_strided(

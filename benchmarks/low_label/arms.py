@@ -45,28 +45,29 @@ def arm(recipe: Recipe | None, finetune: dict[int, Finetune] = LABELS_ALONE) -> 
     return Arm(recipe=recipe, finetune=finetune)
 
 
-REFERENCE = "PMAM iteration 1"
+REFERENCE = "PMAM it. 1"
 BASELINE = "supervised"
+TAUGHT = ("it. 1 + teacher", "mean teacher")  # with and without pretraining
 # In this order: a benchmark that is stopped early has the first ones.
 ARMS = {
     BASELINE: arm(None),
     REFERENCE: arm(FIRST),
     "no masking": arm(masked(0.0)),
-    "PMAM iteration 2": arm(SECOND),
-    "it. 2, centred means": arm(replace(SECOND, centred=True)),
+    "PMAM it. 2": arm(SECOND),
+    "it. 2, centred": arm(replace(SECOND, centred=True)),
     "shuffled labels": arm(replace(FIRST, shuffled=True)),
     "softmax CE": arm(objective("softmax_cross_entropy")),
     "k-means": arm(replace(FIRST, kind="kmeans")),
-    "mean teacher": arm(None, TEACHER),
+    TAUGHT[1]: arm(None, TEACHER),
     "mask rate 0.5": arm(masked(0.5)),
     "mask rate 0.9": arm(masked(0.9)),
     "InfoNCE": arm(objective("info_nce")),
-    "PMAM iteration 3": arm(THIRD),
-    "PMAM iteration 4": arm(FOURTH),
+    "PMAM it. 3": arm(THIRD),
+    "PMAM it. 4": arm(FOURTH),
     "K 10": arm(prototypes(10)),
     "K 20": arm(prototypes(20)),
     "K 50": arm(prototypes(50)),
     "focal": arm(objective("focal")),
     "label smoothing": arm(objective("label_smoothing")),
-    "it. 1 + mean teacher": arm(FIRST, TEACHER),
+    TAUGHT[0]: arm(FIRST, TEACHER),
 }
