@@ -23,6 +23,7 @@ two functions, on a part of the frames, so that what an iteration costs once wei
     384    50 000  after 2, 1.1 active          float32     2.38 s   17.7 s          7.4
     384    50 000  after 2                      float64     3.40 s   44.9 s         13.2
     768    30 000  after 1, 1.1 active          float32     4.91 s   31.9 s          6.5
+    768    30 000  after 1                      float64     6.56 s   93.2 s         14.2
 
 An E-step at D = 64 took 53 MiB beyond its block of 16384 frames for 30 000 frames and 54 MiB for
 100 000. Log-likelihoods per frame of the same parameters at D = 384: ours in float32 2e-7 from
