@@ -36,6 +36,10 @@ projector 12 384; half an hour on one thread of a busy machine:
         PMAM 0.599, random context 0.507: +0.091                         wanted +0.05
         pretrained on frame-shuffled pseudo labels 0.506: +0.092         wanted +0.06
         encoder inputs, no context 0.416: +0.183
+
+Again on 2026-11-21 with `--seeds 1`, parts (b) to (d): supervised 0.618, PMAM 0.667 (+0.049); NMI
+0.382 and 0.326; the probe 0.592, random context 0.543 (+0.048: missed), shuffled 0.539 (+0.053:
+missed). One pretraining each: the margins of (d) depend on the one random context.
 """
 
 import argparse
