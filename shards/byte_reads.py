@@ -1,5 +1,6 @@
 """Byte ranges of stored files: open files are kept, broken reads go on from where they broke."""
 
+import contextlib
 import os
 import threading
 from collections import OrderedDict
@@ -33,23 +34,30 @@ class RangeReader:
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         """The bytes `[offset, offset + size)`; fewer than these is an `OSError`."""
+        handle = self._opened(name) if self.store.is_local else None
+        if handle is not None:
+            with contextlib.suppress(OSError):  # what follows tries it again, and explains
+                data = handle.read(offset, size)
+                if len(data) == size:
+                    return data
         path = self.store.path(name)
         at_once = size if self.store.is_local else PART_BYTES
         parts: list[bytes] = []
         done = 0
         while done < size or not parts:
             start, wanted = offset + done, min(at_once, size - done)
-            parts.append(self.store.attempt(path, partial(self._part, path, start, wanted)))
+            parts.append(self.store.attempt(path, partial(self._part, name, start, wanted)))
             done += len(parts[-1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def forget(self, name: str) -> None:
         """Open the file anew at the next read: it may have been replaced."""
         with self._lock:
-            self._handles.pop(self.store.path(name), None)
+            self._handles.pop(name, None)
 
-    def _part(self, path: str, offset: int, size: int) -> bytes:
-        handle = self._handle(path)
+    def _part(self, name: str, offset: int, size: int) -> bytes:
+        path = self.store.path(name)
+        handle = self._opened(name) or self._open(name, path)
         try:
             data = handle.read(offset, size)
             if len(data) < size and offset + len(data) >= handle.size():
@@ -61,23 +69,25 @@ class RangeReader:
                 raise OSError(f"got no bytes at offset {offset}")
         except OSError:
             with self._lock:
-                self._handles.pop(path, None)
+                self._handles.pop(name, None)
             raise
         return data
 
-    def _handle(self, path: str) -> "_Handle":
+    def _opened(self, name: str) -> "_Handle | None":
         with self._lock:
-            handle = self._handles.get(path)
+            handle = self._handles.get(name)
             if handle is not None:
-                self._handles.move_to_end(path)
-                return handle
+                self._handles.move_to_end(name)
+            return handle
+
+    def _open(self, name: str, path: str) -> "_Handle":
         opened: _Handle = (
             _LocalFile(path)
             if self.store.is_local
             else _StoredFile(self.store.filesystem.open_input_file(path))
         )
         with self._lock:
-            self._handles[path] = opened
+            self._handles[name] = opened
             while len(self._handles) > HANDLES:
                 self._handles.popitem(last=False)  # closed when its last reader is done
         return opened

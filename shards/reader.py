@@ -35,6 +35,7 @@ class Dataset:
         self.table = table  # the index as Arrow columns
         self._places = Places(store, manifest.shards, resolve)
         self._readers: dict[Store, RangeReader] = {}
+        self._shards: dict[str, tuple[RangeReader, str]] = {}  # its reader, and its name there
 
     @classmethod
     def open(cls, store: Store, resolve: Resolver = local_only) -> "Dataset":
@@ -60,8 +61,8 @@ class Dataset:
 
     def read_range(self, shard: str, offset: int, size: int) -> bytes:
         """Bytes of a shard; the store itself tries again where a connection breaks."""
-        store, name = self.place(shard)
-        return self._reader(store).read(name, offset, size)
+        reader, name = self._shard(shard)
+        return reader.read(name, offset, size)
 
     @cached_property
     def rows(self) -> list[IndexRow]:
@@ -87,8 +88,8 @@ class Dataset:
                 raise ReadError(f"{self.where(row)}: {reason}") from error
             if not verify or isal_zlib.crc32(data) == row.crc32:
                 return data
-            store, name = self.place(row.shard)
-            self._reader(store).forget(name)
+            reader, name = self._shard(row.shard)
+            reader.forget(name)
         raise ReadError(
             f"{self.where(row)}: its bytes do not match the checksum of the index, "
             f"{ATTEMPTS} times; run pmam verify, restore the shard or pack it again"
@@ -154,8 +155,14 @@ class Dataset:
             reason = " ".join(str(error).split())
             raise ReadError(f"{self.where(row)}: {reason}") from error
 
-    def _reader(self, store: Store) -> RangeReader:
-        return self._readers.setdefault(store, RangeReader(store))
+    def _shard(self, shard: str) -> tuple[RangeReader, str]:
+        known = self._shards.get(shard)
+        if known is None:
+            store, name = self.place(shard)
+            if store not in self._readers:
+                self._readers.setdefault(store, RangeReader(store))
+            known = self._shards.setdefault(shard, (self._readers[store], name))
+        return known
 
     def where(self, row: IndexRow) -> str:
         """What errors call a clip: shard, key and offset."""
