@@ -76,7 +76,7 @@ def fit(
             )
         return result
 
-    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(name, out, work, settings=settings.identity, inputs=inputs, fresh=fresh)
     return out
 
 

@@ -1,6 +1,7 @@
 """One fit, by all workers: from a candidate to prototypes and what they are worth."""
 
 import json
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pipelines.fit_choice import Candidate, Outcome
 from pipelines.fit_em import (
+    KMEANS_TOLERANCE,
     Clustering,
     Saved,
     centres_of_posteriors,
@@ -20,6 +22,8 @@ from pipelines.fit_em import (
 from pipelines.fit_frames import Blocks, projected
 from pipelines.fit_work import Work
 from pipelines.urls import write_prototypes
+from pmam.backends import on_gpu
+from pmam.cuml_backend import cuml_kmeans
 from pmam.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.gmm import FitState
 from pmam.gmm_stats import log_likelihood
@@ -33,6 +37,7 @@ from pmam.silhouette import silhouette
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
 SILHOUETTE_FRAMES = 4000
+log = logging.getLogger("pmam")
 
 
 def outcome_of(work: Work, candidate: Candidate) -> Outcome:
@@ -129,6 +134,7 @@ def _mixture(
         covariance_type=covariance,
         covariances=state.parameters.covariances,
         projection=projection,
+        temperature=settings.temperature,
         encoder=work.encoder,
         log_likelihoods=state.log_likelihoods,
     )
@@ -147,6 +153,24 @@ def _clustering(
             centers = centres_of_posteriors(work.group, work.beside(projection), shape)
             first = Clustering(centers=centers, variance=variance).tensors()
             found = saved.write(lambda: first)
+        elif (held := _on_gpu(work, data)) is not None:
+            log.info("%-14s k-means by cuML", work.name)
+            done = cuml_kmeans(
+                held,
+                candidate.k,
+                seed=settings.seed,
+                max_iterations=settings.iterations,
+                tolerance=KMEANS_TOLERANCE * variance,
+                seeding="k-means++",
+            )
+            found = saved.write(
+                lambda: Clustering(
+                    centers=done.centers,
+                    variance=variance,
+                    iteration=done.iterations,
+                    converged=True,  # or stopped after all iterations
+                ).tensors()
+            )
         else:
             found = saved.write(
                 lambda: Clustering(
@@ -157,6 +181,13 @@ def _clustering(
     title = f"{work.name} (k-means, {candidate.name})"
     progress = work.phase(title, settings.iterations, state.iteration)
     return cluster(work.group, data, state, saved, settings.iterations, progress)
+
+
+def _on_gpu(work: Work, data: Blocks) -> Tensor | None:
+    """The frames `(n, d)` in one array where cuML is to work on them."""
+    if work.settings.workers:
+        return None
+    return on_gpu(data, work.settings.backend, work.group.device)
 
 
 def _likelihoods(

@@ -1,9 +1,10 @@
 """What decides a fit: the settings of the stage `fit`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipelines.calibrate import TRAINING_SUBSETS
+from pmam.backends import Backend
 
 Criterion = Literal["held-out", "bic", "silhouette"]
 
@@ -24,6 +25,9 @@ class FitSettings:
     # Dimensions that the mixture sees; None: as they come; auto: as for the covariance. A full
     # covariance in many dimensions fits few frames only too well.
     pca: int | Literal["auto"] | None = 48
+    # Above 1 softens the posteriors of a mixture, which in many dimensions are nearly one-hot: those
+    # of all that follows, and of the diagnostics; EM and likelihoods know nothing of it.
+    temperature: float = 1.0
     # EM ends when the log-likelihood per frame rises by less.
     tolerance: float = 1e-3
     # Added to the variances.
@@ -39,18 +43,32 @@ class FitSettings:
     subsets: tuple[str, ...] = TRAINING_SUBSETS
     # 0 fits in this process; 1 and more start Ray Train workers, each with a part of the clips.
     workers: int = 0
+    # Of k-means, which EM begins with, in one process: cuml works on frames that fit on a GPU;
+    # auto takes it where it is installed, a GPU is there and holds them, and torch elsewhere.
+    # Several workers take torch. (PCA comes from moments, which are needed in any case.)
+    backend: Backend = "auto"
     # Of the initial centres and of the clips kept aside.
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.counts) < 1 or len(set(self.counts)) < len(self.counts):
             raise ValueError(f"k: got {self.k!r}; expected positive numbers, each once")
+        if not self.temperature > 0 or (self.kind == "kmeans" and self.temperature != 1):
+            raise ValueError(
+                f"temperature: got {self.temperature} with kind = {self.kind}; expected a number "
+                "above 0, and 1 for kmeans, whose posteriors are one-hot"
+            )
         if not 0 < self.held_out < 1:
             raise ValueError(f"held_out: got {self.held_out}; expected a share between 0 and 1")
         if self.iterations < 1 or self.workers < 0:
             raise ValueError(
                 f"fit: got iterations = {self.iterations}, workers = {self.workers}; "
                 "expected at least 1 and 0"
+            )
+        if self.backend == "cuml" and self.workers:
+            raise ValueError(
+                f"fit: got backend = cuml with {self.workers} workers; expected torch or auto: "
+                "cuML works on the frames of one process"
             )
         if self.kind == "kmeans" and "auto" in (self.covariance, self.pca):
             raise ValueError(
@@ -62,3 +80,8 @@ class FitSettings:
     def counts(self) -> tuple[int, ...]:
         """The numbers of prototypes to try."""
         return self.k if isinstance(self.k, tuple) else (self.k,)
+
+    @property
+    def identity(self) -> "FitSettings":
+        """The same without who does the work: a fit that was killed goes on with other workers."""
+        return replace(self, workers=0)
