@@ -1,9 +1,10 @@
 """Lists of shards in one word, as WebDataset users write them: `train-{000..120}.tar`."""
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 
 MAX_URLS = 1_000_000
-_INNERMOST = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 
 
@@ -14,35 +15,59 @@ class ShardUrlError(ValueError):
 def expand_braces(text: str) -> list[str]:
     """`{a,b}` and `{000..120}` in a text as all texts that they stand for, in their order.
 
-    Numbers keep the zeros in front of the first one; a range may run down; braces nest.
+    As shells and WebDataset's `braceexpand` read them: a zero in front of either end of a range
+    fills all its numbers to the same width; a range may run down; braces nest. A text that would
+    be there twice is there once.
+
+    Raises:
+        ShardUrlError: a brace without its other half, one that holds neither a list nor a range
+            of numbers, or more than `MAX_URLS` texts.
     """
-    found = _INNERMOST.search(text)
-    if found is None:
-        if "{" in text or "}" in text:
-            raise ShardUrlError(f"{text}: a brace without its other half")
-        return [text]
-    parts = _alternatives(found.group(1), text)
-    texts = [
-        whole
-        for part in parts
-        for whole in expand_braces(text[: found.start()] + part + text[found.end() :])
-    ]
-    # an outer list holds an inner one's texts more than once: {a,b{1,2}} -> a, b1, a, b2
-    unique = list(dict.fromkeys(texts))
-    if len(unique) > MAX_URLS:
-        raise ShardUrlError(f"{text}: stands for more than {MAX_URLS} shards")
-    return unique
+    found: dict[str, None] = {}
+    for count, whole in enumerate(_expanded(text, text)):
+        found[whole] = None
+        if count >= MAX_URLS:
+            raise ShardUrlError(f"{text}: stands for more than {MAX_URLS} shards")
+    return list(found)
 
 
-def _alternatives(inside: str, text: str) -> list[str]:
+def _expanded(part: str, text: str) -> Iterator[str]:
+    start = part.find("{")
+    if "}" in (part if start < 0 else part[:start]):
+        raise ShardUrlError(f"{text}: a brace without its other half")
+    if start < 0:
+        yield part
+        return
+    stop, commas = _matching(part, start, text)
+    for choice in _choices(part[start + 1 : stop], [at - start - 1 for at in commas], text):
+        for inner in _expanded(choice, text):
+            for rest in _expanded(part[stop + 1 :], text):
+                yield part[:start] + inner + rest
+
+
+def _matching(part: str, start: int, text: str) -> tuple[int, list[int]]:
+    """Where the brace that opens at `start` closes, and where its own commas are."""
+    depth = 0
+    commas: list[int] = []
+    for at in range(start, len(part)):
+        depth += {"{": 1, "}": -1}.get(part[at], 0)
+        if depth == 0:
+            return at, commas
+        if part[at] == "," and depth == 1:
+            commas.append(at)
+    raise ShardUrlError(f"{text}: a brace without its other half")
+
+
+def _choices(inside: str, commas: list[int], text: str) -> Iterator[str]:
     if numbers := _RANGE.fullmatch(inside):
         first, last = numbers.groups()
-        if abs(int(last) - int(first)) >= MAX_URLS:
-            raise ShardUrlError(f"{text}: stands for more than {MAX_URLS} shards")
+        filled = any(end.startswith("0") and end != "0" for end in (first, last))
+        width = max(len(first), len(last)) if filled else 0
         step = 1 if int(last) >= int(first) else -1
-        return [
-            str(number).zfill(len(first)) for number in range(int(first), int(last) + step, step)
-        ]
-    if "," not in inside:
+        for number in range(int(first), int(last) + step, step):
+            yield str(number).zfill(width)
+    elif commas:
+        bounds = [-1, *commas, len(inside)]
+        yield from (inside[low + 1 : high] for low, high in pairwise(bounds))
+    else:
         raise ShardUrlError(f"{text}: got {{{inside}}}; expected a list {{a,b}} or {{000..120}}")
-    return inside.split(",")
