@@ -29,10 +29,9 @@ class _Inspector:
 
     def __init__(self, dataset: str, out: str) -> None:
         self.dataset, self.out = open_dataset(dataset), store(out)
-        self.rows = {row.key: row for row in self.dataset.rows}
 
     def __call__(self, plan: Plan) -> Part:
-        measured = [self._levels(self.rows[key]) for key in plan["keys"]]
+        measured = [self._levels(row) for row in self.dataset.rows_of(plan["keys"])]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "levels.parquet"
             pq.write_table(pa.Table.from_pylist(measured, schema=SCHEMA), path)
@@ -63,8 +62,9 @@ def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Tab
 
     def work(stage: Stage) -> dict[str, Any]:
         by_shard: dict[str, list[str]] = {}
-        for row in open_dataset(dataset_url).rows:
-            by_shard.setdefault(row.shard, []).append(row.key)
+        table = open_dataset(dataset_url).table
+        for shard, key in zip(table["shard"].to_pylist(), table["key"].to_pylist(), strict=True):
+            by_shard.setdefault(shard, []).append(key)
         plans = {
             f"{number:05d}-{PurePosixPath(shard).stem}": keys
             for number, (shard, keys) in enumerate(sorted(by_shard.items()))

@@ -51,6 +51,16 @@ def test_select(dataset: Dataset) -> None:
     assert dataset.select(["strong"]) == []
 
 
+def test_rows_by_key_come_in_the_order_of_the_keys(dataset: Dataset) -> None:
+    wanted = [dataset.rows[n] for n in (3, 0, 3)]
+    opened = Dataset.open(dataset.store)
+    assert opened.rows_of([row.key for row in wanted]) == wanted
+    assert opened.rows_of([]) == []
+    assert "rows" not in vars(opened)  # not built: a million of them take gigabytes
+    with pytest.raises(KeyError, match="no clip 'nobody' in its index"):
+        opened.rows_of([dataset.rows[0].key, "nobody"])
+
+
 def test_a_byte_that_changed_on_the_way_is_read_again(dataset: Dataset) -> None:
     row = dataset.rows[0]
     assert faulty(dataset, wrong=ATTEMPTS - 1).read(row) == dataset.read(row)
