@@ -1,18 +1,16 @@
 """The small rules by which a sample of foreign shards becomes labels: `EXT` or `EXT:PATH`."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from shards.clip import Event
+from shards.shard_urls import ShardUrlError, expand_braces
 from shards.sources.tables import SourceError, event, in_time, separated_rows, split_labels
 from shards.store import Store
 from shards.tar_scan import Member
 
-RANGE = re.compile(r"\{(?P<first>\d+)\.\.(?P<last>\d+)\}")
-MAX_RANGE = 1_000_000
 ONSETS = ("onset", "onset_s", "start", "start_time_seconds")
 OFFSETS = ("offset", "offset_s", "end", "end_time_seconds")
 LABELS = ("label", "event_label", "class")
@@ -133,9 +131,13 @@ def _label(value: Any, where: str, classes: Sequence[str]) -> str:
 
 
 def expand_shards(spec: str, tars: Sequence[str], store: Store) -> list[str]:
-    """The tars that a list of names, ranges `{000..007}` and wildcards `*` means."""
+    """The tars that a list of names, braces `{000..007}` and wildcards `*` means."""
+    try:
+        patterns = expand_braces(f"{{{spec}}}" if "," in spec else spec)
+    except ShardUrlError as error:
+        raise SourceError(f"option shards: {error}") from error
     chosen: dict[str, None] = {}
-    for pattern in _without_ranges(spec):
+    for pattern in map(str.strip, patterns):
         found = [tar for tar in tars if fnmatchcase(tar, pattern)]
         if not found:
             raise SourceError(
@@ -144,19 +146,3 @@ def expand_shards(spec: str, tars: Sequence[str], store: Store) -> list[str]:
             )
         chosen |= dict.fromkeys(found)
     return sorted(chosen)
-
-
-def _without_ranges(spec: str) -> list[str]:
-    patterns = [part.strip() for part in spec.split(",")]
-    while found := next((f for p in patterns if (f := RANGE.search(p))), None):
-        first, last = int(found["first"]), int(found["last"])
-        if not 0 <= last - first < MAX_RANGE:
-            raise SourceError(f"option shards: got {found.group()}; expected a rising range")
-        digits = len(found["first"])
-        numbers = [f"{number:0{digits}d}" for number in range(first, last + 1)]
-        patterns = [
-            pattern.replace(found.group(), number, 1)
-            for pattern in patterns
-            for number in (numbers if found.group() in pattern else [""])
-        ]
-    return patterns
