@@ -11,23 +11,30 @@ counts, because other work may run. scikit-learn's time does not depend on the p
 runs the first and the fifth of five iterations. `--agree D` runs ten iterations of both from one
 start, ours in float32 and scikit-learn's in float64.
 
-Result of 2026-11-21 on one of two cores, busy with other work (load 10 to 30). D = 64: 100 000
-frames, the medians of 2 rounds as this file takes them. Wider ones: single iterations of the same
-two functions, on a part of the frames, so that what an iteration costs once weighs more on ours.
+Result of 2026-11-21, one of two cores, 100 000 frames. D = 768 and 384: one round, with other work
+on the second core; D = 64: the medians of two rounds, the machine busy (load 10 to 30). Near
+convergence is after 12 iterations, at D = 64 after 30.
 
-    D     frames   parameters                   precision   ours     scikit-learn   ratio
-    64    100 000  first five, 6.4 active       float32     0.79 s    3.1 s          3.9
-    64    100 000  first five                   float64     1.27 s    4.6 s          3.6
-    64    100 000  after 30, 5.4 active         float32     0.89 s    3.5 s          3.9
-    64    100 000  after 30                     float64     1.33 s    5.0 s          3.8
-    384    50 000  after 2, 1.1 active          float32     2.38 s   17.7 s          7.4
-    384    50 000  after 2                      float64     3.40 s   44.9 s         13.2
-    768    30 000  after 1, 1.1 active          float32     4.91 s   31.9 s          6.5
-    768    30 000  after 1                      float64     6.56 s   93.2 s         14.2
+    D     parameters                   precision   ours      scikit-learn   ratio   wanted
+    768   first five, 1.04 active      float32      8.4 s     89.4 s        10.6    3
+    768   first five                   float64     13.1 s    327.7 s        25.0    6
+    768   near convergence, 1.01       float32      9.3 s     82.7 s         8.9    3
+    768   near convergence             float64     12.1 s    325.8 s        27.0    6
+    384   first five, 1.17 active      float32      4.2 s     40.4 s         9.6    2.3
+    384   first five                   float64      6.5 s     91.9 s        14.2    5
+    384   near convergence, 1.06       float32      3.7 s     34.7 s         9.3    2.3
+    384   near convergence             float64      5.7 s     81.7 s        14.3    5
+    64    first five, 6.4 active       float32      0.79 s     3.1 s         3.9    1.8
+    64    first five                   float64      1.27 s     4.6 s         3.6
+    64    near convergence, 5.4        float32      0.89 s     3.5 s         3.9    1.8
+    64    near convergence             float64      1.33 s     5.0 s         3.8
 
-An E-step at D = 64 took 53 MiB beyond its block of 16384 frames for 30 000 frames and 54 MiB for
-100 000. Log-likelihoods per frame of the same parameters at D = 384: ours in float32 2e-7 from
-scikit-learn's in float64, whose own float32 is 8e-6 off.
+An E-step of 30 000 and of 100 000 frames took 53 and 54 MiB beyond its input at D = 64, 175 and 210
+MiB at D = 384, 643 and 628 MiB at D = 768 (where the statistics and the factors of the precisions
+are 135 MiB each, whatever the number of frames). After ten iterations at D = 64, ours in float32
+ends 5e-7 per frame from scikit-learn in float64 (`--agree 64`). Frames are close to one component
+each at D = 384 and 768; where posteriors are softer, more components are looked at and the gain is
+smaller, as at D = 64.
 """
 
 import argparse
