@@ -64,7 +64,7 @@ def fit(
         if result["reseeded"]:
             log.warning("%-14s re-seeded %d empty components", stage.name, result["reseeded"])
         for complaint in result["complaints"]:
-            log.warning("%-14s %s", stage.name, complaint)
+            log.warning("%-14s bad fit, %s", stage.name, complaint)
         if moved := result["drift"]:
             log.info(
                 "%-14s %.0f %% of frames kept their prototype (mutual information %.2f), means "

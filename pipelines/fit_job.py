@@ -172,14 +172,29 @@ def split(frames: FrameSet, job: FitJob) -> tuple[list[str], list[str]]:
 
 
 def constant(work: Work, chosen: Outcome) -> list[str]:
-    """A complaint where a mixture without PCA sees dimensions that never change."""
-    sample = work.sample
-    still = int((sample.amax(dim=0) == sample.amin(dim=0)).sum())
-    if not still or chosen.pca is not None:
+    """A complaint where the regularisation alone says how wide a mixture is in some dimensions.
+
+    They never change, or follow from others, or are of another scale.
+    """
+    if work.settings.kind == "kmeans":
         return []
+    projection = work.projection(chosen.pca)
+    x = (work.sample if projection is None else projection.apply(work.sample)).double()
+    x = x - x.mean(dim=0)
+    if chosen.covariance in ("full", "tied"):  # which see what follows from others
+        variances = torch.linalg.eigvalsh(x.T @ x) / len(x)
+    else:
+        variances = x.square().mean(dim=0)
+    floor, width = work.settings.regularisation, len(variances)
+    still = int((variances < floor).sum())
+    if not still:
+        return []
+    advice = f"reduce by PCA to at most {width - still}"
+    if still == width:
+        advice = "lower the regularisation"
     return [
-        f"constant: {still} of {sample.shape[1]} dimensions never change, and add "
-        "to the log-likelihood what the regularisation alone decides: reduce by PCA"
+        f"constant: {still} of {width} dimensions vary by less than the regularisation of "
+        f"{floor:g}, which alone decides what they add to the log-likelihood: {advice}"
     ]
 
 

@@ -15,26 +15,29 @@ class FitSettings:
 
     # Number of prototypes; of several (10,20,30,50) each is tried and the best one taken.
     k: int | tuple[int, ...] = 30
-    # What is best: the log-likelihood of clips kept aside, the Bayesian information criterion, or
-    # the silhouette. k-means, which has no likelihood, goes by the silhouette.
+    # The best of several numbers has the highest log-likelihood of clips kept aside, the lowest
+    # Bayesian information criterion, or the highest silhouette. k-means, which has no likelihood,
+    # goes by the silhouette.
     choose_by: Criterion = "held-out"
-    # Gaussian mixture, or k-means with one-hot posteriors.
+    # Gaussian mixture, whose posteriors are soft, or k-means, whose are one-hot.
     kind: Literal["gmm", "kmeans"] = "gmm"
-    # Of each Gaussian; auto: of all four, what gives clips kept aside the highest likelihood.
+    # Shape of each Gaussian; auto tries all four, and takes what gives clips kept aside the highest
+    # likelihood.
     covariance: Literal["full", "tied", "diag", "spherical", "auto"] = "full"
-    # Dimensions that the mixture sees; None: as they come; auto: as for the covariance. A full
-    # covariance in many dimensions fits few frames only too well.
+    # Principal components that the mixture sees; None: embeddings as they come; auto tries 8, 16
+    # and so on up to 256, and all, as for the covariance. Full covariances in many dimensions fit
+    # few frames only too well, and give one-hot posteriors: fewer dimensions, or diag, soften them.
     pca: int | Literal["auto"] | None = 48
-    # Above 1 softens the posteriors of a mixture, which in many dimensions are nearly one-hot: those
-    # of all that follows, and of the diagnostics; EM and likelihoods know nothing of it.
+    # Above 1 softens the posteriors of the fitted mixture, where they are too nearly one-hot: they
+    # are taken to the power of 1 / temperature. EM and likelihoods know nothing of it.
     temperature: float = 1.0
-    # EM ends when the log-likelihood per frame rises by less.
+    # EM ends when the log-likelihood per frame, in nats, changes by less.
     tolerance: float = 1e-3
-    # Added to the variances.
+    # Added to the variances, so that none of them vanishes.
     regularisation: float = 1e-6
     # At most so many EM iterations, and of k-means before it.
     iterations: int = 100
-    # Share of the clips kept aside, to tell a good fit from a degenerate one.
+    # Share of the clips kept aside, to tell a good fit from a degenerate one: a seeded choice.
     held_out: float = 0.1
     # Begin with the prototypes of the iteration before, carried over by their posteriors; the
     # first iteration has none before it.

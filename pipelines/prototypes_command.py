@@ -33,7 +33,13 @@ def prototypes(
 ) -> None:
     """Tell what each prototype is: how often it occurs, which labels it has, how it sounds.
 
-    Writes prototypes.json, and prototypes.html with segments of each prototype to see and hear.
+    Writes OUT/prototypes.json, and OUT/prototypes.html: one file that holds the spectrogram and the
+    sound of segments of each prototype, those with its greatest mean posterior. Where clips have
+    labels, both tell how prototypes and labels overlap: the normalised mutual information (1: one
+    tells the other, 0: nothing), and the purity (the share of frames whose class is the one most
+    frequent in their prototype).
+
+    Posteriors are those that `pmam label` wrote, or are computed from --embeddings.
 
     Args:
         fit: What `pmam fit` wrote.

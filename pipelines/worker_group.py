@@ -1,7 +1,7 @@
 """Worker groups of Ray Train: what a worker refused, and workers that died."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pmam.training import TrainingError
 
@@ -16,7 +16,8 @@ def restarted(fit: Callable[[], None]) -> None:
 
     Raises:
         ValueError, OSError, TrainingError: what a worker refused.
-        WorkerGroupError: workers died, again and again.
+        ChildProcessError: workers died, again and again.
+        WorkerGroupError: workers failed in another way.
     """
     from ray.train import WorkerGroupError
 
@@ -28,5 +29,30 @@ def restarted(fit: Callable[[], None]) -> None:
                 if isinstance(failure, ValueError | OSError | TrainingError):
                     raise failure from error
             if attempt == RESTARTS:
+                if (told := _told(error.worker_failures)) is not None:
+                    raise told from error
                 raise
             log.warning("%s; the workers are started again", " ".join(str(error).split())[:200])
+
+
+def _told(failures: Mapping[int, Exception]) -> ChildProcessError | None:
+    """What to say of workers that died; None where none did."""
+    for rank, failure in failures.items():
+        lines = str(failure).splitlines()
+        if _died(failure):
+            return ChildProcessError(
+                f"workers died {RESTARTS + 1} times, the last of worker {rank}: "
+                f"{lines[0] if lines else type(failure).__name__}; what they finished is kept, and "
+                "the same command goes on from it; where memory ran out, give it more machines or "
+                "fewer workers on each"
+            )
+    return None
+
+
+def _died(failure: Exception) -> bool:
+    """Whether a process, or its memory, ended: what Ray says of one, and what allocators say."""
+    return (
+        type(failure).__module__.startswith("ray.")
+        or isinstance(failure, MemoryError)
+        or (isinstance(failure, RuntimeError) and "memory" in str(failure))
+    )

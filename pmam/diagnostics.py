@@ -80,9 +80,9 @@ def complaints(diagnostics: Diagnostics, train_log_likelihood: float | None) -> 
     """What is wrong with a fit, one line each; empty for a good one.
 
     The thresholds are rules of thumb: a held-out log-likelihood 0.3 nats per dimension below that
-    of training (on real recordings diag generalised better than full from about there on), half
-    of the components unused, and for a mixture posteriors that are one-hot (mean maximum above
-    0.99) or near uniform (entropy above 0.9 log K).
+    of training (on real recordings diag generalised better than full from about there on), or 3
+    above it, half of the components unused, and for a mixture posteriors that are one-hot (mean
+    maximum above 0.99) or near uniform (entropy above 0.9 log K).
     """
     d = diagnostics
     found = []
@@ -93,6 +93,12 @@ def complaints(diagnostics: Diagnostics, train_log_likelihood: float | None) -> 
                 f"over-fitted: held-out log-likelihood {d.log_likelihood:.1f} per frame against "
                 f"{train_log_likelihood:.1f} in training: reduce by PCA, use diag, or more frames"
             )
+        if gap < -3 * d.dimensions:
+            found.append(
+                f"outliers: held-out log-likelihood {d.log_likelihood:.1f} per frame against "
+                f"{train_log_likelihood:.4g} in training: some training frames lie far from all "
+                "others: look for broken clips with `pmam inspect`"
+            )
     if d.components_in_use < 0.5 * d.components:
         found.append(
             f"unused: held-out frames use {d.components_in_use} of {d.components} components: "
@@ -102,7 +108,8 @@ def complaints(diagnostics: Diagnostics, train_log_likelihood: float | None) -> 
         if d.mean_max_posterior > 0.99:
             found.append(
                 f"one-hot: mean maximal posterior {d.mean_max_posterior:.3f} (mean entropy "
-                f"{d.mean_entropy:.3f} nats), no softer than k-means: reduce by PCA, or use diag"
+                f"{d.mean_entropy:.3f} nats), no softer than k-means: reduce by PCA, use diag, "
+                "or a temperature above 1"
             )
         if d.mean_entropy > 0.9 * math.log(d.components):
             found.append(

@@ -11,7 +11,7 @@ import torch
 
 from pmam.blocks import Array, Frames, steps_of
 from pmam.m_step import LEAST_FRAMES, m_step
-from pmam.mahalanobis import FEWEST, squared_distances
+from pmam.mahalanobis import FEWEST, MARGIN, squared_distances
 from pmam.mixture import COVARIANCE_TYPES, CovarianceType, MixtureParameters, covariance_shape
 from pmam.sufficient_statistics import NEGLIGIBLE, SufficientStatistics
 
@@ -37,10 +37,13 @@ __all__ = [
 LARGE_STEP = 16384
 
 
-def log_joint(x: torch.Tensor, parameters: MixtureParameters) -> torch.Tensor:
+def log_joint(
+    x: torch.Tensor, parameters: MixtureParameters, margin: float = MARGIN
+) -> torch.Tensor:
     """log(weight_k N(x; mean_k, covariance_k)), `(n, K)` in float64, of frames `(n, D)`.
 
-    Minus infinity where a component is hopelessly behind the best one (`pmam.mahalanobis`).
+    Minus infinity where a component is hopelessly behind the best one: by `margin` nats
+    (`pmam.mahalanobis`).
     """
     means, factors = parameters.narrow(x.dtype)
     width = x.shape[1]
@@ -48,7 +51,7 @@ def log_joint(x: torch.Tensor, parameters: MixtureParameters) -> torch.Tensor:
     offsets = parameters.weights.log() + constant  # (K,)
     if parameters.covariance_type == "full":
         screen = parameters.screen if width >= FEWEST else None
-        squares = squared_distances(x, means, factors, offsets, screen)
+        squares = squared_distances(x, means, factors, offsets, screen, margin)
     elif parameters.covariance_type == "tied":
         whitened = [(x - m) @ factors[0] for m in means]
         squares = torch.stack([y.square_().sum(dim=1) for y in whitened], dim=1)
@@ -59,11 +62,17 @@ def log_joint(x: torch.Tensor, parameters: MixtureParameters) -> torch.Tensor:
 
 
 def responsibilities(
-    x: torch.Tensor, parameters: MixtureParameters
+    x: torch.Tensor, parameters: MixtureParameters, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Posteriors `(n, K)` and log-likelihoods `(n,)` of frames `(n, D)`, in float64."""
-    joint = log_joint(x, parameters)
+    """Posteriors `(n, K)` and log-likelihoods `(n,)` of frames `(n, D)`, in float64.
+
+    A `temperature` above 1 softens the posteriors: these are in proportion to the joint
+    probabilities to the power of 1 / temperature. The log-likelihoods know nothing of it.
+    """
+    joint = log_joint(x, parameters, MARGIN * max(1.0, temperature))
     log_likelihoods = joint.logsumexp(dim=1)
+    if temperature != 1:
+        return (joint / temperature).softmax(dim=1), log_likelihoods
     return (joint - log_likelihoods[:, None]).exp_(), log_likelihoods
 
 

@@ -24,6 +24,7 @@ def squared_distances(
     factors: torch.Tensor,
     offsets: torch.Tensor,
     screen: Screen | None = None,
+    margin: float = MARGIN,
 ) -> torch.Tensor:
     """|(x - mean_k) P_k|^2 `(n, K)`, infinite where component k cannot matter for a frame.
 
@@ -34,6 +35,7 @@ def squared_distances(
         offsets: `(K,)`, what is added to half the negative distance to give the log joint
             probability: log weight + log |P_k| + the constant.
         screen: the mixture's; without it every distance is computed.
+        margin: nats behind the best one from which on a component cannot matter.
     """
     pairs = list(zip(means, factors, strict=True))
     if screen is None:
@@ -45,7 +47,7 @@ def squared_distances(
         rows = (leading == k).nonzero().squeeze(1)
         squares[rows, k] = _in_full(x, rows, *pair)
     best = (offsets - 0.5 * squares.double()).amax(dim=1, keepdim=True)  # (n, 1)
-    limits = (2 * (offsets - best + MARGIN)).float()  # (n, K): farther is hopeless
+    limits = (2 * (offsets - best + margin)).float()  # (n, K): farther is hopeless
     rounding = screen.rounding(near)
     bounds = screen.first_squares(near)
     possible = _within(bounds, rounding * screen.first_norms, limits)

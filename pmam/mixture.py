@@ -85,7 +85,10 @@ class MixtureParameters:
     def narrow(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Means `(K, D)` and precision factors in the precision of frames, kept for the next."""
         if dtype not in self._narrow:
-            self._narrow[dtype] = (self.means.to(dtype), self.precision_factors.to(dtype))
+            factors = self.precision_factors
+            if self.covariance_type == "tied":  # a view of one; a conversion would make K of it
+                factors = factors[:1].to(dtype).expand_as(factors)
+            self._narrow[dtype] = (self.means.to(dtype), factors.to(dtype))
         return self._narrow[dtype]
 
     @cached_property

@@ -20,7 +20,7 @@ from pmam.gmm_stats import CovarianceType, MixtureParameters, responsibilities
 from pmam.kmeans import assign
 from pmam.pca import Projection
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TENSORS = "prototypes.safetensors"
 DESCRIPTION = "prototypes.json"
 
@@ -33,7 +33,9 @@ class Prototypes:
 
     Of kind `gmm`, posteriors are those of the Gaussian mixture with `covariances` (shaped by
     `covariance_type`); of kind `kmeans`, they are one-hot at the nearest mean, and there are no
-    covariances. A `projection` takes features of width D to the D' dimensions of the means.
+    covariances. A `temperature` above 1 softens a mixture's posteriors
+    (`pmam.gmm_stats.responsibilities`), which in many dimensions are nearly one-hot. A `projection`
+    takes features of width D to the D' dimensions of the means.
     `encoder` is the fingerprint of the encoder that made the features; `log_likelihoods` are the
     training frames' per EM iteration, `diagnostics` those of held-out frames.
     """
@@ -44,6 +46,7 @@ class Prototypes:
     covariance_type: CovarianceType | None = None
     covariances: torch.Tensor | None = None
     projection: Projection | None = None
+    temperature: float = 1.0
     encoder: str = ""
     log_likelihoods: tuple[float, ...] = ()
     diagnostics: Diagnostics | None = None
@@ -61,8 +64,17 @@ class Prototypes:
                 f"prototypes: got a projection to {len(self.projection.components)} dimensions; "
                 f"expected {self.means.shape[1]}, those of the means"
             )
+        if not self.temperature > 0:
+            raise ValueError(
+                f"prototypes: got temperature {self.temperature:g}; expected a number above 0"
+            )
         if self.kind == "gmm":
             _ = self.mixture  # checks the shapes of the covariances
+        elif self.temperature != 1:
+            raise ValueError(
+                f"prototypes: got kmeans with a temperature of {self.temperature:g}; expected gmm: "
+                "one-hot posteriors cannot be softened"
+            )
         elif self.covariances is not None or self.covariance_type is not None:
             raise ValueError("prototypes: got kmeans with covariances; expected gmm, or none")
 
@@ -99,7 +111,7 @@ class Prototypes:
             )
         projected = self.projection.apply(x) if self.projection else x
         if self.kind == "gmm":
-            return responsibilities(projected, self.mixture)
+            return responsibilities(projected, self.mixture, self.temperature)
         nearest = assign(projected, self.means)
         return torch.nn.functional.one_hot(nearest, len(self.means)).double(), None
 
@@ -121,6 +133,7 @@ class Prototypes:
             "kind": self.kind,
             "components": len(self.means),
             "covariance_type": self.covariance_type,
+            "temperature": self.temperature,
             "encoder": self.encoder,
             "log_likelihoods": self.log_likelihoods,
             "diagnostics": asdict(self.diagnostics) if self.diagnostics else None,
@@ -160,6 +173,7 @@ class Prototypes:
                 covariance_type=description["covariance_type"],
                 covariances=tensors.get("covariances"),
                 projection=Projection(**projection) if projection else None,
+                temperature=description["temperature"],
                 encoder=description["encoder"],
                 log_likelihoods=tuple(description["log_likelihoods"]),
                 diagnostics=Diagnostics(**found) if found else None,

@@ -20,8 +20,9 @@ class SufficientStatistics:
     """All that the M-step needs of any number of frames, in float64.
 
     `counts (K,)` are sums of responsibilities, `first (K, D)` sums of responsibility times
-    (frame - origin), `second` of their outer products `(K, D, D)` or squares `(K, D)`; `origin
-    (K, D)` are the means of the E-step; `log_likelihood` is the sum over `frames` frames.
+    (frame - origin), `second` of their outer products `(K, D, D)` or squares `(K, D)`; components
+    that share a covariance share the sum of outer products too, `(1, D, D)`. `origin (K, D)` are
+    the means of the E-step; `log_likelihood` is the sum over `frames` frames.
     """
 
     frames: int
@@ -35,20 +36,23 @@ class SufficientStatistics:
     def zeros(cls, origin: torch.Tensor, covariance_type: CovarianceType) -> "SufficientStatistics":
         """The statistics of no frame, around `origin (K, D)` (float64)."""
         components, width = origin.shape
-        outer = covariance_type in ("full", "tied")
+        shapes = {"full": (components, width, width), "tied": (1, width, width)}
         return cls(
             frames=0,
             log_likelihood=0.0,
             counts=origin.new_zeros(components),
             first=torch.zeros_like(origin),
-            second=origin.new_zeros((components, width, width) if outer else (components, width)),
+            second=origin.new_zeros(shapes.get(covariance_type, (components, width))),
             origin=origin,
         )
 
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """The statistics of both sets of frames; both must come from the same E-step."""
-        if not torch.equal(self.origin, other.origin):
-            raise ValueError("statistics: got two origins; expected those of one EM iteration")
+        if not torch.equal(self.origin, other.origin) or self.second.shape != other.second.shape:
+            raise ValueError(
+                "statistics: got two origins or kinds of covariance; expected those of one EM "
+                "iteration"
+            )
         return SufficientStatistics(
             frames=self.frames + other.frames,
             log_likelihood=self.log_likelihood + other.log_likelihood,
@@ -71,7 +75,8 @@ class SufficientStatistics:
             difference = x[rows].sub_(origin[k])  # (m, D)
             self.first[k] += weight @ difference
             if self.second.ndim == 3:
-                self.second[k] += _symmetric_product(difference.mul_(weight.sqrt()[:, None]))
+                own = min(k, len(self.second) - 1)
+                self.second[own] += _symmetric_product(difference.mul_(weight.sqrt()[:, None]))
             else:
                 self.second[k] += weight @ difference.square_()
 

@@ -211,12 +211,29 @@ def test_a_degenerate_fit_is_called_bad(
     complaints = record_of(out)["result"]["complaints"]
     assert any(line.startswith("over-fitted") for line in complaints)
     assert any(line.startswith("one-hot") for line in complaints)
-    assert all(complaint in caplog.text for complaint in complaints)
+    assert all(f"bad fit, {complaint}" in caplog.text for complaint in complaints)
     auto = FitSettings(k=12, pca="auto", covariance="auto")
     out = fit(dataset, embedded, str(tmp_path / "auto"), auto)
     found = record_of(out)["result"]
     assert not any(line.startswith("over-fitted") for line in found["complaints"])
     assert found["covariance"] != "full" or found["pca"] is not None
+
+
+def test_a_temperature_softens_what_is_used_and_told(
+    stages: tuple[str, str], tmp_path: Path
+) -> None:
+    """Not EM: the same mixture, whose posteriors are softer from here on."""
+    sharp = fit(*stages, str(tmp_path / "sharp"), SETTINGS)
+    soft = fit(*stages, str(tmp_path / "soft"), replace(SETTINGS, temperature=5.0))
+    one, other = read_prototypes(sharp), read_prototypes(soft)
+    assert torch.equal(one.means, other.means)
+    before, after = record_of(sharp)["result"], record_of(soft)["result"]
+    assert after["mean_entropy"] > 1.5 * before["mean_entropy"]
+    assert after["held_out_log_likelihood"] == before["held_out_log_likelihood"]
+    x = torch.tensor(open_frames(stages[1]).read(fit_cases.keys(stages[0])[0]))
+    powers = one.evaluate(x)[0] ** 0.2
+    expected = (powers / powers.sum(dim=1, keepdim=True)).float()
+    torch.testing.assert_close(other.posteriors(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_state_of_each_iteration_is_whole(

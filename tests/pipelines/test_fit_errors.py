@@ -1,6 +1,7 @@
 """What a fit cannot use is told in one line: which clip, what was expected, what to do."""
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -93,13 +94,35 @@ def test_dimensions_that_never_change(
     settings = replace(SETTINGS, covariance=covariance)
     with caplog.at_level(logging.WARNING, "pmam"):
         out = fit(dataset, embedded, str(tmp_path / "out"), settings)
-    assert "constant: 2 of 4 dimensions never change" in caplog.text
+    assert "bad fit, constant: 2 of 4 dimensions" in caplog.text
+    assert "reduce by PCA to at most 2" in caplog.text
     found = record_of(out)["result"]
     assert found["in_use"] == 2
     caplog.clear()
     out = fit(dataset, embedded, str(tmp_path / "reduced"), replace(settings, pca=2))
     assert "constant" not in caplog.text
     assert record_of(out)["result"]["in_use"] == 2
+    fit(dataset, embedded, str(tmp_path / "more"), replace(settings, pca=3))
+    assert "constant: 1 of 3 dimensions" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({}, "constant: 4 of 8 dimensions"),
+        ({"covariance": "diag"}, None),  # which sees none of it
+        ({"kind": "kmeans"}, None),  # which has no likelihood
+        ({"regularisation": 1e6}, "constant: 8 of 8 .* lower the regularisation"),
+    ],
+)
+def test_dimensions_that_follow_from_others(
+    dataset: str, tmp_path: Path, changes: dict[str, object], complaint: str | None
+) -> None:
+    doubled = {key: np.concatenate([x, 2 * x], axis=1) for key, x in rows(dataset).items()}
+    embedded = fit_cases.write_stage(tmp_path / "embed", [doubled])
+    out = fit(dataset, embedded, str(tmp_path / "out"), replace(SETTINGS, **changes))
+    told = " ".join(record_of(out)["result"]["complaints"])
+    assert re.search(complaint, told) if complaint else "constant" not in told
 
 
 @pytest.mark.parametrize(
@@ -111,6 +134,8 @@ def test_dimensions_that_never_change(
         lambda: FitSettings(held_out=0.0),
         lambda: FitSettings(iterations=0),
         lambda: FitSettings(workers=-1),
+        lambda: FitSettings(temperature=0.0),
+        lambda: FitSettings(kind="kmeans", pca=8, temperature=2.0),
         lambda: FitSettings(kind="kmeans", pca="auto"),
     ],
 )

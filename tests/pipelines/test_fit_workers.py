@@ -1,11 +1,6 @@
 """Any number of workers fits what one process fits, by real collectives and by a real group."""
 
 import contextlib
-import json
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,15 +13,16 @@ import pytest
 import torch
 import torch.distributed
 
+from pipelines import fit_job, fit_outcome
 from pipelines.fit import FitSettings, fit, sweep_of
-from pipelines.fit_em import clusters_of_all, statistics_of_all
+from pipelines.fit_em import Saved, clusters_of_all, statistics_of_all
 from pipelines.fit_frames import Part
 from pipelines.fit_group import Alone, Distributed, Group
 from pipelines.fit_job import FitJob, fit_part
 from pipelines.fit_progress import silent
 from pipelines.fit_work import moments_of_all
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import Stage, record_of
+from pipelines.ledger import Stage
 from pipelines.urls import read_prototypes
 from pmam.gmm_stats import MixtureParameters, statistics
 from pmam.kmeans import cluster_statistics
@@ -185,72 +181,43 @@ def test_more_workers_than_clips(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.log_likelihoods, expected.log_likelihoods, rtol=1e-6)
 
 
-def own_workers() -> list[int]:
-    """Processes of Ray Train that descend from this one."""
-    parents, found = {}, []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            stat = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(stat[1])
-            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-
-    def ours(pid: int) -> bool:
-        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
-
-    return [pid for pid in found if ours(pid)]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.usefixtures("ray_session")
-def test_a_worker_group_that_loses_a_worker(
-    stages: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_killed_fit_goes_on_with_other_workers(
+    stages: tuple[str, str], alone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two real workers; one is killed when EM has begun, and the fit goes on from its state."""
-    settings = FitSettings(k=6, pca=5, iterations=400, tolerance=0, workers=2)
-    out = tmp_path / "group"
-    killed = threading.Event()
+    """One process is killed, two go on; and what they finished is not done again by one."""
+    written: list[bytes] = []
+    write = Saved.write
 
-    def kill() -> None:
-        state = out / "candidates" / "k6-full-pca5" / "state.safetensors"
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline:
-            if state.exists() and b'"weights"' in state.read_bytes()[:2000] and own_workers():
-                os.kill(own_workers()[-1], signal.SIGKILL)
-                killed.set()
-                return
-            time.sleep(0.01)
+    def kill(self, make):  # type: ignore[no-untyped-def]
+        found = write(self, make)
+        written.append(self.folder.read(self.name))
+        if len(written) == 15:
+            raise KeyboardInterrupt
+        return found
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    fit(*stages, str(out), settings)
-    thread.join()
-    assert killed.is_set()
-    assert "started again" in caplog.text
-    expected = fit(
-        *stages, str(tmp_path / "alone"), FitSettings(k=6, pca=5, iterations=400, tolerance=0)
-    )
-    same(str(out), expected)
-    assert record_of(str(out))["result"]["iterations"] == 400
-    assert not json.loads((out / "stage.json").read_text())["result"]["reseeded"]
+    monkeypatch.setattr(Saved, "write", kill)
+    out = str(tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        fit(*stages, out, SETTINGS)
+    assert b'"weights"' in written[-1]  # EM had begun
 
+    def by_threads(job: FitJob) -> None:
+        with groups(job.settings.workers) as each:
+            each(lambda group: fit_part(job, group, silent))
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.usefixtures("ray_session")
-def test_a_worker_names_the_clip_that_it_cannot_use(
-    stages: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The last clip, so that it is not the first worker that meets it; nothing is tried again."""
-    dataset, _ = stages
-    keys = fit_cases.keys(dataset)
-    rows = {k: fit_cases.frames_of(50, WIDTH, 6, seed=n) for n, k in enumerate(keys)}
-    mark = np.float32(12345.678)
-    rows[keys[-1]][7, 3] = mark
-    embedded = fit_cases.write_stage(tmp_path / "embed", [rows])
-    file = tmp_path / "embed" / "frames" / "0.arrow"
-    file.write_bytes(file.read_bytes().replace(mark.tobytes(), np.float32(np.nan).tobytes()))
-    with pytest.raises(ValueError, match=f"^{keys[-1]}: frame 7 .* NaN or infinity"):
-        fit(dataset, embedded, str(tmp_path / "out"), replace(SETTINGS, workers=2))
-    assert "started again" not in caplog.text
+    monkeypatch.setattr(fit_job, "_run_workers", by_threads)
+    monkeypatch.setattr(fit_job, "session", contextlib.nullcontext)
+    monkeypatch.setattr(Saved, "write", write)
+    began: list[int] = []
+    follow = fit_outcome.maximise
+
+    def maximise(group, data, state, *rest, **options):  # type: ignore[no-untyped-def]
+        began.append(state.iteration)
+        return follow(group, data, state, *rest, **options)
+
+    monkeypatch.setattr(fit_outcome, "maximise", maximise)
+    same(fit(*stages, out, replace(SETTINGS, workers=2)), alone)
+    assert len(began) == 2
+    assert 0 < began[0] == began[1] < SETTINGS.iterations
+    fit(*stages, out, SETTINGS)
+    assert len(began) == 2

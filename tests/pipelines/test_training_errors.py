@@ -14,6 +14,7 @@ import tiny_models
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
+from pipelines.cli import user_error
 from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
@@ -122,7 +123,29 @@ def test_workers_that_died_are_started_again(caplog: pytest.LogCaptureFixture) -
     fit = Fit(RayActorError(), times=2)
     restarted(fit)
     assert fit.calls == 3
-    fit = Fit(RayActorError(), times=3)
-    with pytest.raises(WorkerGroupError):
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RayActorError(),
+        MemoryError("Unable to allocate 9 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_workers_that_die_again_and_again(failure: Exception) -> None:
+    """In one line, that tells what is kept; memory is what they lack most often."""
+    fit = Fit(failure, times=9)
+    with pytest.raises(OSError, match="workers died 3 times, the last of worker 1: ") as died:
         restarted(fit)
     assert fit.calls == 3
+    message = str(user_error(died.value))
+    assert "\n" not in message
+    assert str(failure).splitlines()[0] in message
+    assert "the same command goes on from it; where memory ran out" in message
+
+
+def test_what_is_no_death_keeps_its_traceback() -> None:
+    with pytest.raises(WorkerGroupError) as failed:
+        restarted(Fit(KeyError("a bug"), times=9))
+    assert user_error(failed.value) is None

@@ -41,21 +41,25 @@ def test_statistics_of_a_union_are_the_sum(covariance_type, seed, cut, offset):
         )
 
 
-def test_statistics_are_weighted_moments_by_the_definition():
-    x, means = clusters(count=50, width=3)
+@pytest.mark.parametrize(
+    ("covariance_type", "moments"),
+    [("full", "nk,nkd,nke->kde"), ("tied", "nk,nkd,nke->de"), ("diag", "nk,nkd,nkd->kd")],
+)
+def test_statistics_are_weighted_moments_by_the_definition(covariance_type, moments):
+    """Of one covariance for all there is one sum, not one per component."""
+    x, means = clusters(count=50, width=4)
     x = torch.from_numpy(x)
     parameters = MixtureParameters(
-        covariance_type="full",
+        covariance_type=covariance_type,
         weights=torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64),
         means=torch.from_numpy(means),
-        covariances=2 * torch.eye(3, dtype=torch.float64).expand(3, 3, 3),
+        covariances=2 * torch.from_numpy(identity(covariance_type, 3, 4)),
     )
     densities = torch.stack(
         [
-            w * torch.distributions.MultivariateNormal(m, c).log_prob(x).exp()
-            for w, m, c in zip(
-                parameters.weights, parameters.means, parameters.covariances, strict=True
-            )
+            w
+            * torch.distributions.MultivariateNormal(m, 2 * torch.eye(4).double()).log_prob(x).exp()
+            for w, m in zip(parameters.weights, parameters.means, strict=True)
         ],
         dim=1,
     )
@@ -65,8 +69,9 @@ def test_statistics_are_weighted_moments_by_the_definition():
     assert found.log_likelihood == pytest.approx(float(densities.sum(dim=1).log().sum()))
     torch.testing.assert_close(found.counts, posterior.sum(dim=0))
     torch.testing.assert_close(found.first, torch.einsum("nk,nkd->kd", posterior, difference))
-    second = torch.einsum("nk,nkd,nke->kde", posterior, difference, difference)
-    torch.testing.assert_close(found.second, second)
+    second = torch.einsum(moments, posterior, difference, difference)
+    assert found.second.numel() == second.numel()
+    torch.testing.assert_close(found.second.reshape(second.shape), second)
 
 
 def test_statistics_of_other_iterations_do_not_add():
@@ -75,6 +80,8 @@ def test_statistics_of_other_iterations_do_not_add():
         _ = SufficientStatistics.zeros(origin, "full") + SufficientStatistics.zeros(
             origin + 1, "full"
         )
+    with pytest.raises(ValueError, match="kinds of covariance"):
+        _ = SufficientStatistics.zeros(origin, "full") + SufficientStatistics.zeros(origin, "tied")
 
 
 def test_extreme_distances_stay_in_the_log_domain():
@@ -98,3 +105,18 @@ def test_m_step_weights_ignore_reseeded_mass():
     parameters, reseeded = m_step(total, "diag", 1e-6)
     assert reseeded == 1
     assert parameters.weights.tolist() == pytest.approx([0.25, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_covariance_that_all_share_is_kept_once(dtype):
+    """Not once per component: in many dimensions that is what decides the memory."""
+    components, width = 30, 64
+    parameters = MixtureParameters(
+        covariance_type="tied",
+        weights=torch.full((components,), 1 / components, dtype=torch.float64),
+        means=torch.randn(components, width, dtype=torch.float64),
+        covariances=torch.eye(width, dtype=torch.float64),
+    )
+    x = torch.randn(100, width, dtype=dtype)
+    held = [statistics(x, parameters).second, parameters.narrow(dtype)[1]]
+    assert [t.untyped_storage().nbytes() // t.itemsize for t in held] == [width**2] * 2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pmam.gmm_stats import MixtureParameters, log_joint
+from pmam.gmm_stats import MixtureParameters, log_joint, responsibilities
 from pmam.mahalanobis import FEWEST, squared_distances
 
 
@@ -48,6 +48,23 @@ def distances(parameters: MixtureParameters, x: torch.Tensor) -> torch.Tensor:
     means, factors = parameters.narrow(x.dtype)
     offsets = parameters.weights.log() + parameters.log_determinants
     return squared_distances(x, means, factors, offsets, parameters.screen)
+
+
+@pytest.mark.parametrize("width", [6, FEWEST, 250])
+@pytest.mark.parametrize("temperature", [0.5, 3.0, 40.0])
+def test_a_temperature_softens_posteriors_and_leaves_likelihoods(
+    width: int, temperature: float
+) -> None:
+    """Of components that are hopeless without one, too: far ones get their share of a soft one."""
+    parameters = mixture(width, 0.5)
+    frames = parameters.means + 0.3
+    density = torch.distributions.MultivariateNormal(
+        parameters.means, covariance_matrix=parameters.covariances
+    )
+    expected = density.log_prob(frames[:, None]) + parameters.weights.log()
+    posteriors, likelihoods = responsibilities(frames, parameters, temperature)
+    assert torch.allclose(posteriors, (expected / temperature).softmax(dim=1), rtol=0, atol=1e-9)
+    assert torch.allclose(likelihoods, expected.logsumexp(dim=1), rtol=1e-9)
 
 
 def test_far_components_are_left_out_and_near_ones_never() -> None:

@@ -59,6 +59,30 @@ def test_saved_and_loaded_gives_the_same_posteriors(tmp_path, covariance_type, d
     assert names == [DESCRIPTION, TENSORS]
 
 
+def test_a_temperature_softens_posteriors_and_is_kept(tmp_path):
+    """What is most probable stays so, and so does the density."""
+    sharp, x = fitted(), embeddings(seed=2)
+    replace(sharp, temperature=20.0).save(tmp_path)
+    soft = Prototypes.load(tmp_path)
+    assert soft.temperature == 20
+    posteriors = soft.posteriors(x)
+    assert torch.allclose(posteriors.sum(dim=1), torch.ones(len(x)))
+    assert torch.equal(posteriors.argmax(dim=1), sharp.posteriors(x).argmax(dim=1))
+    before, after = diagnose(sharp, x), diagnose(soft, x)
+    assert after.mean_entropy > 5 * before.mean_entropy
+    assert after.mean_max_posterior < before.mean_max_posterior
+    assert after.log_likelihood == before.log_likelihood
+    powers = sharp.evaluate(x)[0] ** (1 / 20)  # the definition, where nothing is 0
+    powers = (powers / powers.sum(dim=1, keepdim=True)).float()
+    exact = (sharp.evaluate(x)[0] > 0).all(dim=1)
+    assert exact.sum() > 100
+    assert torch.allclose(posteriors[exact], powers[exact], atol=1e-6)
+    with pytest.raises(ValueError, match="temperature -1; expected a number above 0"):
+        replace(sharp, temperature=-1)
+    with pytest.raises(ValueError, match="kmeans with a temperature of 2"):
+        replace(clustered(), temperature=2.0)
+
+
 def test_kmeans_is_one_hot_at_the_nearest(tmp_path):
     clustered().save(tmp_path)
     loaded = Prototypes.load(tmp_path)
@@ -161,6 +185,7 @@ def test_each_complaint_names_its_fault():
     )
     assert complaints(fine, -58.0) == []
     assert complaints(replace(fine, log_likelihood=float("nan")), -58.0)[0].startswith("over-fit")
+    assert complaints(fine, -58.0 - 4 * fine.dimensions)[0].startswith("outliers")
     assert "11 of 30" in complaints(replace(fine, components_in_use=11), -58.0)[0]
     assert complaints(replace(fine, mean_entropy=3.39), -58.0)[0].startswith("uniform")
     one_hot = replace(fine, mean_max_posterior=0.996)
@@ -177,7 +202,7 @@ def edit(path, **changes):
     [
         (lambda d: (d / TENSORS).unlink(), FileNotFoundError, "expected prototypes: run fit"),
         (lambda d: (d / DESCRIPTION).unlink(), FileNotFoundError, "expected prototypes: run fit"),
-        (lambda d: edit(d / DESCRIPTION, format_version=9), ValueError, "version 9; expected 1"),
+        (lambda d: edit(d / DESCRIPTION, format_version=9), ValueError, "version 9; expected 2"),
         (lambda d: (d / DESCRIPTION).write_text("{"), ValueError, "is not JSON"),
         (lambda d: (d / DESCRIPTION).write_text("[]"), ValueError, "version None"),
         (lambda d: (d / TENSORS).write_bytes(b"x"), ValueError, "by sha256"),
