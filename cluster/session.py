@@ -45,6 +45,9 @@ def session(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0":
+        # It reads the variable when it is imported, which a caller may have done before.
+        ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
     quiet()
     address = address or os.environ.get("RAY_ADDRESS")
     if address:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pipelines.clip_stream import ClipStream
 from pipelines.examples import Example, ExampleReader
 from pipelines.frame_jobs import open_frames
+from pipelines.rates import warn_of_low_rates
 from pmam.encoders import FrameEncoder
 from shards.block_order import BlockOrder
 from shards.index import IndexRow
@@ -60,6 +61,7 @@ class Batches:
             taken = ", ".join(f"{size} {name}" for name, size in batch.items() if name not in empty)
             log.warning("no clips of %s: a batch is %s", ", ".join(empty), taken)
         encoder.check_length(crop_s, "training.crop_s")
+        warn_of_low_rates([row for group in self.groups.values() for row in group], encoder)
         self._numbers = {row.key: number for number, row in enumerate(dataset.rows)}
         cached = None if cached_inputs is None else open_frames(cached_inputs)
         self.reader = ExampleReader(

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
+from pipelines.rates import low_rates
 from pipelines.urls import open_dataset, store
 from pipelines.weights import OF_ENCODERS, load_weights
 from pmam.checkpoint import CheckpointError
@@ -64,16 +65,15 @@ class _MomentsWorker:
         self, dataset: str, out: str, encoder: EncoderSettings, seconds_per_clip: float
     ) -> None:
         self.dataset, self.out = open_dataset(dataset), store(out)
-        self.rows = {row.key: row for row in self.dataset.rows}
         self.encoder = load_encoder(encoder)
         self.seconds = seconds_per_clip
 
     @torch.inference_mode()
     def __call__(self, plan: Plan) -> Part:
         def blocks() -> Iterator[torch.Tensor]:
-            for key in plan["keys"]:
+            for row in self.dataset.rows_of(plan["keys"]):
                 rate_hz = self.encoder.sample_rate_hz
-                first = self.dataset.audio_blocks(self.rows[key], rate_hz, self.seconds)
+                first = self.dataset.audio_blocks(row, rate_hz, self.seconds)
                 with contextlib.closing(first):
                     yield self.encoder.raw(torch.from_numpy(next(first)[None]))[0]
 
@@ -106,7 +106,7 @@ def calibrate(
             "on; give --calibration.subsets, or --model with an encoder calibrated elsewhere"
         )
     calibrated = load_encoder(encoder)  # first: what is wrong with it shows before workers start
-    if calibrated.needs_weights and settings.low_rates == "fail":
+    if settings.low_rates == "fail":
         check_rates(dataset_url, training, calibrated)
     generator = np.random.default_rng(settings.seed)
     count = min(settings.clips, len(training))
@@ -138,7 +138,7 @@ def check_rates(dataset_url: str, rows: Sequence[IndexRow], encoder: FrameEncode
     Raises:
         ValueError: some have a lower rate than the encoder's.
     """
-    low = [row for row in rows if row.sample_rate_hz < encoder.sample_rate_hz]
+    low = low_rates(rows, encoder)
     if low:
         raise ValueError(
             f"{dataset_url}: {len(low)} of {len(rows)} clips have a low rate, such as "

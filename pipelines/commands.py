@@ -7,7 +7,8 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.session import session
-from pipelines.detect import DetectSettings, write_detections
+from pipelines.detect import write_detections
+from pipelines.detect_settings import DetectSettings
 from pipelines.embed import EmbedSettings
 from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
@@ -113,8 +114,15 @@ def fit(
 ) -> None:
     """Fit prototypes to the embeddings of training clips, by a Gaussian mixture or k-means.
 
-    `--k 10,20,30,50` tries each number and takes the best one; all of them stay in
-    OUT/candidates, with what they are worth in OUT/sweep.json and OUT/sweep.png.
+    Of several numbers (`--k 10,20,30,50`) each is tried and the best one taken; shapes likewise
+    (`--covariance auto --pca auto`). All stay in OUT/candidates, with what they are worth in
+    OUT/sweep.json and OUT/sweep.png.
+
+    Embeddings are read from disk in blocks, and need not fit in memory. Killed, the same command
+    goes on after the last finished iteration, on any number of workers. What is wrong with a fit
+    is told as "bad fit", with what to do about it.
+
+    The next command is `pmam label`; and `pmam prototypes` tells what each prototype is.
 
     Args:
         dataset: Folder of the dataset.
@@ -224,7 +232,8 @@ def detect(
 ) -> None:
     """Find events in audio files of any length, rate and number of channels.
 
-    The events go to standard output; a score is the highest probability inside the event.
+    The events go to standard output; a score is the highest probability inside the event, or of a
+    box its mean.
     Status 1 tells that files were skipped. Write ./-name.wav for names that begin with a dash.
 
     Args:

@@ -1,161 +1,32 @@
-"""detect: events of any audio file, of any length, sample rate and number of channels.
-
-A file streams through, and no step holds more than a few windows: memory does not grow with the
-length of a file, but for the events that are found in it.
-"""
+"""detect: events of any audio file, of any length, sample rate and number of channels."""
 
 import contextlib
 import functools
 import json
 import logging
-import math
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, TextIO
 
-import numpy as np
 from rich.markup import escape
 
 from cluster.session import session
 from cluster.storage import absolute
-from pipelines.audio_inputs import OnError, audio_files, opened
-from pipelines.event_formats import (
-    DetectedEvent,
-    FileEvents,
-    chosen_format,
-    write_each,
-    write_together,
-)
+from pipelines.audio_inputs import OnError, audio_files
+from pipelines.detect_file import attempt
+from pipelines.detect_settings import DetectError, DetectSettings
+from pipelines.event_formats import FileEvents, chosen_format, write_each, write_together
 from pipelines.models import load_detector
 from pipelines.progress import bar
+from pipelines.rates import low_rate
 from pipelines.urls import store
 from pmam.detector import Detector
-from pmam.event_stream import Floats, runs, smoothed, window_scores
-from pmam.postprocess import odd_frames
 from pmam.settings import from_json
-from pmam.windows import Windows, split
-from shards.audio import AudioError, blocks, probe
 
 IN_PROCESS_FILES = 16  # more are a Ray job, whose start takes as long as a few files do
 RAY_BLOCKS = 1000  # at most; a block of one file each would cost more than short files
 log = logging.getLogger("pmam")
-
-
-class DetectError(ValueError):
-    """Files or settings that nothing can be detected with; the message is one line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectSettings:
-    """From audio to events.
-
-    Args:
-        threshold: an event is a run of frames with a smoothed probability above it.
-        median_s: length of the median filter that smooths each class's probabilities.
-        median_by_class_s: another length for some classes, by name.
-        window_s: length of the windows that the model hears.
-        overlap_s: how much neighbouring windows share; they fade into each other there.
-        batch: windows that go through the model together.
-    """
-
-    threshold: float = 0.5
-    median_s: float = 0.3
-    median_by_class_s: dict[str, float] = field(default_factory=dict)
-    window_s: float = 10.0
-    overlap_s: float = 2.0
-    batch: int = 8
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threshold < 1:
-            raise DetectError(f"threshold {self.threshold}: expected at least 0 and below 1")
-        if not 0 <= self.overlap_s < self.window_s < math.inf:
-            raise DetectError(
-                f"windows of {self.window_s} s that overlap by {self.overlap_s} s: expected an "
-                "overlap of at least 0 and below the window"
-            )
-        if self.batch < 1:
-            raise DetectError(f"batch {self.batch}: expected at least 1 window")
-
-    def median_frames(self, classes: Sequence[str], hop_s: float) -> list[int]:
-        """Each class's median filter in frames, an odd number.
-
-        Raises:
-            ValueError: a name that is no class, or a length that is negative or not finite.
-        """
-        if unknown := sorted(self.median_by_class_s.keys() - set(classes)):
-            raise DetectError(
-                f"median of the class {unknown[0]!r}: expected one of {', '.join(classes)}"
-            )
-        widths_s = [self.median_by_class_s.get(name, self.median_s) for name in classes]
-        return [odd_frames(width_s, hop_s) for width_s in widths_s]
-
-
-def detect_file(
-    detector: Detector,
-    file: str,
-    settings: DetectSettings,
-    tell: Callable[[int], None] | None = None,
-) -> list[DetectedEvent]:
-    """The events of one file, sorted by onset, offset and label.
-
-    Args:
-        detector: is put into evaluation mode.
-        file: a path or URL.
-        settings: windows, smoothing and threshold.
-        tell: is called, on the way, with how many more percent of the file are done.
-
-    Raises:
-        AudioError: the file cannot be read as audio, holds none, or makes the detector give NaN.
-        OSError: there is no such file, or reading it failed.
-    """
-    encoder = detector.eval().backbone.encoder
-    windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
-    medians = settings.median_frames(detector.classes, encoder.hop_s)
-    per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
-    with opened(file) as handle:
-        info = probe(handle, file)
-        end_s = info.num_samples / info.sample_rate_hz
-        audio = blocks(
-            handle, file, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
-        )
-        pieces = split(audio, windows, per_frame)
-        scores = window_scores(detector, pieces, windows.overlap, settings.batch)
-        scores = _watched(scores, file, encoder.hop_s, end_s, tell)
-        events = [
-            DetectedEvent(
-                file=file,
-                onset_s=run.first * encoder.hop_s,
-                # The last frame may be longer than what is left of the file.
-                offset_s=min(run.end * encoder.hop_s, end_s),
-                label=detector.classes[run.column],
-                score=run.peak,
-            )
-            for run in runs(smoothed(scores, medians), settings.threshold)
-        ]
-    return sorted(events, key=lambda event: (event.onset_s, event.offset_s, event.label))
-
-
-def _watched(
-    scores: Iterable[Floats],
-    file: str,
-    hop_s: float,
-    end_s: float,
-    tell: Callable[[int], None] | None,
-) -> Iterator[Floats]:
-    """The same scores; tells how far it is, and refuses NaN."""
-    done, percent = 0, 0
-    for block in scores:
-        if np.isnan(block).any():
-            raise AudioError(
-                f"{file}: the detector gives NaN after {done * hop_s:.2f} s; expected samples in "
-                "[-1, 1]: scale or repair the file, or check the detector on others"
-            )
-        done += len(block)
-        if tell is not None:
-            before, percent = percent, min(100, int(100 * done * hop_s / end_s))
-            tell(percent - before)
-        yield block
 
 
 def detect(
@@ -221,28 +92,21 @@ def write_detections(
     return write_each(results, text_format, store(absolute(output_dir)), names)
 
 
-def _attempt(
-    detector: Detector,
-    file: str,
-    settings: DetectSettings,
-    tell: Callable[[int], None] | None = None,
-) -> FileEvents:
-    """The events of a file, or why there are none to tell."""
-    try:
-        return FileEvents(file=file, events=tuple(detect_file(detector, file, settings, tell)))
-    except (AudioError, OSError) as error:
-        text = " ".join(str(error).split())
-        return FileEvents(file=file, error=text if file in text else f"{file}: {text}")
-
-
 def _checked(results: Generator[FileEvents, None, None], on_error: OnError) -> Iterator[FileEvents]:
     with contextlib.closing(results):  # ends a Ray job that an error leaves behind
+        low = 0
         for found in results:
             if found.error is not None:
                 if on_error == "fail":
                     raise DetectError(found.error)
                 log.warning("skipped %s", found.error)
+            if found.low_rate_hz is not None:
+                low += 1
+                if low == 1:
+                    log.warning("%s: %s", found.file, low_rate(found.low_rate_hz))
             yield found
+        if low > 1:
+            log.warning("so have %d other files a low rate", low - 1)
 
 
 def _in_process(
@@ -251,7 +115,7 @@ def _in_process(
     for file in files:
         with bar("detect (%)", 100) as advance:
             tell = functools.partial(_noted, advance, escape(file))
-            found = _attempt(detector, file, settings, tell)
+            found = attempt(detector, file, settings, tell)
         yield found  # with no bar up: what is written now meets no half-drawn line
 
 
@@ -266,7 +130,7 @@ class _Worker:
         self.detector, self.settings = load_detector(checkpoint), settings
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        found = _attempt(self.detector, json.loads(row["file"]), self.settings)
+        found = attempt(self.detector, json.loads(row["file"]), self.settings)
         return {"position": row["position"], "found": json.dumps(asdict(found))}
 
 

@@ -27,8 +27,8 @@ class FormatError(ValueError):
 class DetectedEvent:
     """One event of one file, `onset_s < offset_s`, both from the start of the file.
 
-    `score` is the highest smoothed frame probability inside the event: at any threshold below
-    it, some of the event would still be found.
+    `score` is the highest smoothed frame probability inside the event, or a box's confidence: at
+    any threshold below it, some of the event, or the whole box, would still be found.
     """
 
     file: str
@@ -40,11 +40,15 @@ class DetectedEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class FileEvents:
-    """What was found in a file; `error` says why nothing could be, for a file that is left out."""
+    """What was found in a file; `error` says why nothing could be, for a file that is left out.
+
+    `low_rate_hz` is the file's rate where that is less than the model has learnt from.
+    """
 
     file: str
     events: tuple[DetectedEvent, ...] = ()
     error: str | None = None
+    low_rate_hz: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

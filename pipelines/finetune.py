@@ -55,6 +55,13 @@ class FinetuneSettings:
     # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.ema_limit <= 1 or self.validate_every < 0:
+            raise ValueError(
+                f"ema_limit {self.ema_limit}, validate_every {self.validate_every}: expected a "
+                "decay between 0 and 1, and 0 or more steps"
+            )
+
     @property
     def identity(self) -> "FinetuneSettings":
         """The same without what only says how it is computed and watched."""

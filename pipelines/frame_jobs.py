@@ -16,6 +16,7 @@ from pipelines.batch_size import BatchSize
 from pipelines.frame_sampling import sampled
 from pipelines.jobs import Part, Plan, Pool, run_parts
 from pipelines.ledger import Stage, record_of
+from pipelines.rates import warn_of_low_rates
 from pipelines.urls import join, open_dataset, store
 from pmam.encoders import FrameEncoder
 from pmam.windows import Windows, overlap_added, split
@@ -98,7 +99,6 @@ class FrameWorker:
         seed: int = 0,
     ) -> None:
         self.dataset = open_dataset(dataset)
-        self.rows = {row.key: row for row in self.dataset.rows}
         self.out = store(out)
         self.function = function(**arguments)
         self.settings = settings
@@ -120,7 +120,7 @@ class FrameWorker:
 
     def __call__(self, plan: Plan) -> Part:
         """`{"output": name, "keys": [...]}` to what was written, and counts."""
-        rows = [self.rows[key] for key in plan["keys"]]
+        rows = self.dataset.rows_of(plan["keys"])
         frames = self.frames_of(rows)
         names: list[str] = []
         clips = count = 0
@@ -223,7 +223,9 @@ def run_frame_job(
 ) -> dict[str, Any]:
     """Frames of all rows, files for each audio shard; returns what to record of the stage."""
     # A model that cannot be used, or not so, shows here, before workers start.
-    function(**arguments).encoder.check_length(settings.window_s, "inference.window_s")
+    encoder = function(**arguments).encoder
+    encoder.check_length(settings.window_s, "inference.window_s")
+    warn_of_low_rates(rows, encoder)
     by_shard: dict[str, list[str]] = {}
     for row in rows:
         by_shard.setdefault(row.shard, []).append(row.key)

@@ -73,6 +73,7 @@ class PretrainTask:
                 f"expected those of the {len(means)} in {prototypes} every {hop_s:g} s, the hop of "
                 f"the encoder of {start}"
             )
+        settings.pretext.mask.check(training.crop_s, hop_s)
         packed = open_dataset(dataset)
         self.batches = Batches(
             packed,

@@ -3,18 +3,21 @@
 Checkpoints are our own: Train's local mode (`workers = 0`) keeps none.
 """
 
+import contextlib
 import hashlib
 import json
+import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load, save
 
+from pipelines.messages import Messages, held
 from pipelines.progress import bar
 from pmam.training import Trainer
 from shards.store import Store
@@ -22,6 +25,7 @@ from shards.store import Store
 LATEST = "state/latest.json"
 LOG_EVERY = 10
 BatchT = TypeVar("BatchT")
+log = logging.getLogger("pmam")
 
 
 def restore(folder: Store, trainer: Trainer) -> bool:
@@ -68,34 +72,43 @@ class Recorder:
         name: of the stage, for people.
         trainer: what is kept.
         clips: of a global batch.
-        bar_steps: length of a progress bar; 0 shows none.
+        in_worker: whether it runs in a process of a worker group, which has no terminal: what is
+            logged there goes into the folder, for the driver to tell.
     """
 
     def __init__(
-        self, folder: Store, name: str, trainer: Trainer, *, clips: int, bar_steps: int
+        self, folder: Store, name: str, trainer: Trainer, *, clips: int, in_worker: bool
     ) -> None:
-        self.folder, self.trainer, self.clips = folder, trainer, clips
+        self.folder, self.name, self.trainer, self.clips = folder, name, trainer, clips
+        self.in_worker, self.messages = in_worker, Messages()
+        self.last: Mapping[str, float] = {}  # of the last step
         self.rows: list[dict[str, float]] = []
         self.speeds: list[dict[str, float]] = []
         self.steps, self.seconds, self.waited_s, self.asked = 0, 0.0, 0.0, 0.0
-        self.bar = bar(f"{name} (steps)", bar_steps, trainer.step) if bar_steps else None
+        self.advance: Callable[[int, str], None] = lambda more, note: None
         self.tensorboard: Any = None
+        self.open = contextlib.ExitStack()
 
     def __enter__(self) -> "Recorder":
-        self.advance = self.bar.__enter__() if self.bar else lambda more, note: None
-        if self.folder.is_local:
-            from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard import SummaryWriter
 
-            # What was logged after the checkpoint that we continue from does not count.
-            path = self.folder.path("tensorboard")
-            self.tensorboard = SummaryWriter(path, purge_step=self.trainer.step + 1)
+        steps = self.trainer.settings.steps
+        if self.in_worker:
+            self.open.enter_context(held(self.messages))
+        else:
+            shown = bar(f"{self.name} (steps)", steps, self.trainer.step)
+            self.advance = self.open.enter_context(shown)
+        if self.folder.is_local:
+            self.events = Path(self.folder.path("tensorboard"))
+        else:
+            self.events = Path(self.open.enter_context(tempfile.TemporaryDirectory()))
+        # What was logged after the checkpoint that we continue from does not count.
+        self.tensorboard = SummaryWriter(self.events, purge_step=self.trainer.step + 1)
+        self.open.callback(self.tensorboard.close)
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if self.bar:
-            self.bar.__exit__(*error)
-        if self.tensorboard is not None:
-            self.tensorboard.close()
+        self.open.__exit__(*error)
 
     def timed(self, batches: Iterable[BatchT]) -> Iterator[BatchT]:
         """The batches; the time until they are there counts as waiting."""
@@ -110,6 +123,7 @@ class Recorder:
         self.steps += 1
         self.seconds += time.perf_counter() - self.asked
         self.advance(1, f"loss {values['loss']:.4f}")
+        self.last = values
         if self.trainer.step % LOG_EVERY == 0:
             self.add(values)
             self._measure()
@@ -125,10 +139,13 @@ class Recorder:
         step = self.trainer.step
         if self.steps:
             self._measure()
+        self._tell()
         for kind, rows in (("metrics", self.rows), ("speed", self.speeds)):
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             self.folder.write(f"{kind}/{step:08d}.jsonl", lines.encode())
         self.rows, self.speeds = [], []
+        self.messages.write(self.folder, step)
+        self._publish_events()
         data = save(self.trainer.state())
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "state.safetensors"
@@ -139,6 +156,23 @@ class Recorder:
         for other in self.folder.names("state"):
             if other not in (name, LATEST):
                 self.folder.delete(other)
+
+    def _tell(self) -> None:
+        """A line of the log: loss, learning rates and speed."""
+        if self.last and self.speeds:
+            rates = (f"{name} {rate:.3g}" for name, rate in self.last.items() if "lr/" in name)
+            log.info(
+                "%-14s step %d of %d: loss %.4f, %s, %.1f clips/s",
+                *(self.name, self.trainer.step, self.trainer.settings.steps, self.last["loss"]),
+                *(", ".join(rates), self.speeds[-1]["clips_per_s"]),
+            )
+
+    def _publish_events(self) -> None:
+        """To an object store, which takes whole files."""
+        self.tensorboard.flush()
+        if not self.folder.is_local:
+            for path in self.events.iterdir():
+                self.folder.write(f"tensorboard/{path.name}", path.read_bytes())
 
     def _measure(self) -> None:
         speed = {
@@ -152,6 +186,5 @@ class Recorder:
         self.steps, self.seconds, self.waited_s = 0, 0.0, 0.0
 
     def _show(self, values: Mapping[str, float]) -> None:
-        if self.tensorboard is not None:
-            for name, value in values.items():
-                self.tensorboard.add_scalar(name, value, self.trainer.step)
+        for name, value in values.items():
+            self.tensorboard.add_scalar(name, value, self.trainer.step)

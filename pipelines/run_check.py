@@ -5,6 +5,8 @@ from pipelines.run_settings import RunSettings
 from pmam.augment import AugmentSettings
 from pmam.detector import Backbone, ModelSettings
 from pmam.encoders import FrameEncoder
+from pmam.parameter_groups import Group, group_of
+from pmam.training import OptimizerSettings
 
 
 def check_run(settings: RunSettings) -> None:
@@ -22,12 +24,20 @@ def check_run(settings: RunSettings) -> None:
         _check_layers(settings, backbone)
         encoder.check_length(settings.pretrain.training.crop_s, "pretrain.training.crop_s")
         _check_augmentation(settings.pretrain.pretext.augment, encoder, "pretrain.pretext.augment")
+        _check_rates(settings.pretrain.training.optimizer, backbone, "pretrain", heads_alone=False)
+        try:
+            settings.pretrain.pretext.mask.check(settings.pretrain.training.crop_s, encoder.hop_s)
+        except ValueError as error:
+            raise ValueError(f"pretrain.pretext.{error}") from error
     for stage in ("embed", "label", "score"):
         length_s = getattr(settings, stage).inference.window_s
         encoder.check_length(length_s, f"{stage}.inference.window_s")
-    if settings.finetune_first is not None:
-        _check_tuning(settings, settings.finetune_first, encoder, "finetune_first")
-    _check_tuning(settings, settings.finetune, encoder, "finetune")
+    tunings = {"finetune_first": settings.finetune_first, "finetune": settings.finetune}
+    for name, tuning in tunings.items():
+        if tuning is not None:
+            _check_tuning(settings, tuning, encoder, name)
+            heads_alone = tuning.losses.trained == "heads"
+            _check_rates(tuning.training.optimizer, backbone, name, heads_alone=heads_alone)
 
 
 def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
@@ -59,6 +69,20 @@ def _check_tuning(
         raise ValueError(
             f"{name}.context {tuning.context}: expected that of pretrain.context, "
             f"{settings.pretrain.context}: fine-tuning goes on with the pretrained network"
+        )
+
+
+def _check_rates(
+    optimizer: OptimizerSettings, backbone: Backbone, name: str, *, heads_alone: bool
+) -> None:
+    rates = optimizer.groups
+    trained: set[Group] = {"head"}
+    if not heads_alone:
+        trained |= {group_of(f"backbone.{n}") for n, _ in backbone.named_parameters()}
+    if rates.set and not any(rates.rate(group) for group in trained):
+        raise ValueError(
+            f"{name}.training.optimizer.groups {rates}: of what is trained nothing has a learning "
+            f"rate; set that of {' or '.join(sorted(trained))}"
         )
 
 

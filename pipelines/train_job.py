@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster.session import session
 from pipelines.ledger import Stage
+from pipelines.messages import tell
 from pipelines.progress import bar
 from pipelines.recorder import speed_of, steps_kept
 from pipelines.train_loop import Task, loop
@@ -78,10 +79,11 @@ def run_training(
 
 
 class _watching:
-    """Shows the checkpoints of remote workers as progress."""
+    """Shows the checkpoints of remote workers as progress, and tells what they say."""
 
     def __init__(self, stage: Stage, steps: int) -> None:
         self.stage, self.steps = stage, steps
+        self.told = steps_kept(stage.store)  # what was said before is known
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -91,6 +93,12 @@ class _watching:
     def __exit__(self, *_: Any) -> None:
         self.ended.set()
         self.thread.join()
+        self._tell(steps_kept(self.stage.store))
+
+    def _tell(self, step: int) -> None:
+        if step > self.told:
+            tell(self.stage.store, self.told, step)
+            self.told = step
 
     def _watch(self) -> None:
         folder, seen = self.stage.store, 0
@@ -98,4 +106,5 @@ class _watching:
             while not self.ended.wait(1.0):
                 step = steps_kept(folder)
                 advance(step - seen, "")
+                self._tell(step)
                 seen = step

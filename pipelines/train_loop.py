@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from pmam.acceleration import Shares, compile_blocks
 from pmam.batch_statistics import BatchStatistics
 from pmam.training import ALONE, Share, Trainer, TrainingError, Workers
 from shards.store import Store
+
+log = logging.getLogger("pmam")
 
 
 class Prepared(Protocol):
@@ -86,9 +89,11 @@ def loop(config: dict[str, Any]) -> None:
         stage.name,
         trainer,
         clips=len(task.batches.rows(0)),
-        bar_steps=0 if settings.workers else steps,
+        in_worker=settings.workers > 0,
     )
     with recorder if is_first else contextlib.nullcontext():
+        if trainer.idle and settings.optimizer.groups.set:
+            log.warning("%s: a learning rate, but no parameters", ", ".join(trainer.idle))
         read = prefetched(
             lambda step: task.batches.read(step, workers.rank, workers.count), trainer.step, steps
         )

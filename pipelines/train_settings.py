@@ -1,5 +1,6 @@
 """What every training needs to know: steps, batches, and how they are computed."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 from pmam.acceleration import Precision
@@ -36,6 +37,15 @@ class TrainSettings:
             raise ValueError(
                 f"accumulate {self.accumulate}, checkpoint_every {self.checkpoint_every}, workers "
                 f"{self.workers}: expected at least 1, 1 and 0"
+            )
+        if not 0 < self.crop_s < math.inf or self.cache_gb < 0:
+            raise ValueError(
+                f"crop_s {self.crop_s}, cache_gb {self.cache_gb}: expected a positive length, and "
+                "0 or more"
+            )
+        if min(self.batch.values(), default=0) < 0 or not any(self.batch.values()):
+            raise ValueError(
+                f"batch {self.batch}: expected 0 or more clips of each subset, and some in all"
             )
 
     @property

@@ -28,6 +28,15 @@ class ContextSettings:
     # Of attention weights and of what each part adds.
     dropout: float = 0.1
 
+    def __post_init__(self) -> None:
+        sizes = (self.width, self.layers, self.heads, self.hidden)
+        if min(sizes) < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"context of width {self.width}, {self.layers} layers, {self.heads} heads, "
+                f"{self.hidden} hidden channels, dropout {self.dropout}: expected sizes of at "
+                "least 1 and a share below 1"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:

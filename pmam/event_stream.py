@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from pmam.detector import Detector
-from pmam.postprocess import median_filter_frames
+from pmam.postprocess import max_filter_frames, median_filter_frames
 from pmam.windows import overlap_added
 
 Floats = npt.NDArray[np.float32]
@@ -38,25 +38,30 @@ def _probabilities(detector: Detector, samples: Floats) -> Floats:
     return frames
 
 
-def smoothed(scores: Iterable[Floats], sizes: Sequence[int]) -> Iterator[Floats]:
+def smoothed(
+    scores: Iterable[Floats], sizes: Sequence[int], *, maximum: bool = False
+) -> Iterator[Floats]:
     """`median_filter_frames` of a stream: the same numbers, in blocks of other lengths.
 
     Args:
         scores: blocks `(frames, classes)` of any lengths.
         sizes: the filter of each class in frames, odd numbers.
+        maximum: `max_filter_frames` instead.
     """
-    reach = max(sizes) // 2  # frames on either side that the widest filter looks at
+    apply = max_filter_frames if maximum else median_filter_frames
+    # Frames on either side that the widest filter looks at; a maximum looks at medians.
+    reach = max(sizes) // 2 * (2 if maximum else 1)
     held: Floats | None = None
     given = 0  # frames at the head of `held` that are out already, and still looked at
     for block in scores:
         held = block if held is None else np.concatenate([held, block])
         ready = len(held) - reach
         if ready > given:
-            yield median_filter_frames(held, sizes)[given:ready]
+            yield apply(held, sizes)[given:ready]
             given = min(reach, ready)
             held = held[ready - given :]
     if held is not None:
-        yield median_filter_frames(held, sizes)[given:]
+        yield apply(held, sizes)[given:]
 
 
 @dataclass(frozen=True, kw_only=True)

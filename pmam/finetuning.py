@@ -1,7 +1,8 @@
 """Mean-teacher fine-tuning on strong, weak and unlabelled clips (arXiv 1703.01780, 2409.17656)."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ from pmam.augment import AugmentSettings, Examples, InputScale, augment
 from pmam.detector import Detection, Detector
 from pmam.micro_batches import mean_over, split
 from pmam.parameter_groups import group_of
+from pmam.probabilities import binary_cross_entropy
 from pmam.schedules import RAMPS
 from pmam.teacher import make_teacher
 
@@ -43,6 +45,12 @@ class FinetuneLossSettings:
     # Everything, or only the heads of `pmam.parameter_groups`.
     trained: Literal["all", "heads"] = "all"
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, str) and not 0 <= value < math.inf:
+                raise ValueError(f"losses.{field.name} {value}: expected 0 or more")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledBatch:
@@ -54,16 +62,6 @@ class LabelledBatch:
     tags: Tensor  # (B, classes), 0 where unknown
     has_events: Tensor  # (B,) bool
     has_tags: Tensor  # (B,) bool
-
-
-def bce(probabilities: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy without reduction, finite at 0 and 1, NaN at NaN."""
-    # torch refuses NaN in words of its own; on a GPU it takes the whole process down.
-    broken = probabilities.isnan()
-    losses = nn.functional.binary_cross_entropy(
-        probabilities.masked_fill(broken, 0.0), targets, reduction="none"
-    )
-    return torch.where(broken, probabilities, losses)  # its gradient is NaN too: all workers stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +95,12 @@ def counts(batch: LabelledBatch) -> dict[str, Tensor]:
 def strong_loss(frames: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
     """Mean loss of frame probabilities `(B, T, classes)` of strongly labelled clips."""
     paying = batch.has_events[:, None] & ~batch.padding  # (B, T)
-    return mean_over(bce(frames, batch.events).mean(dim=-1), paying, total)
+    return mean_over(binary_cross_entropy(frames, batch.events).mean(dim=-1), paying, total)
 
 
 def clip_loss(clips: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
     """Mean loss of clip probabilities `(B, classes)` of weakly labelled clips."""
-    return mean_over(bce(clips, batch.tags).mean(dim=-1), batch.has_tags, total)
+    return mean_over(binary_cross_entropy(clips, batch.tags).mean(dim=-1), batch.has_tags, total)
 
 
 def consistency(

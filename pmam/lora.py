@@ -20,9 +20,10 @@ class LoraSettings:
     first_block: int = 8
 
     def __post_init__(self) -> None:
-        if self.rank < 0 or self.first_block < 0:
+        if self.rank < 0 or self.first_block < 0 or not math.isfinite(self.alpha):
             raise ValueError(
-                f"LoRA of rank {self.rank} from block {self.first_block}: expected at least 0"
+                f"LoRA of rank {self.rank}, alpha {self.alpha} from block {self.first_block}: "
+                "expected a rank and a block of at least 0, and a finite alpha"
             )
 
 

@@ -1,5 +1,6 @@
 """Block masking of frame sequences: mask token, random frame or kept (arXiv 2409.17656, 3.2)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,10 +25,38 @@ class MaskSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
             raise ValueError(f"mask rate {self.rate}: expected a share between 0 and 1")
+        if not 0 < self.block_s < math.inf:
+            raise ValueError(f"mask blocks of {self.block_s} s: expected a positive length")
         if min(self.token_share, self.random_share) < 0 or self.token_share + self.random_share > 1:
             raise ValueError(
                 f"mask shares {self.token_share} token + {self.random_share} random: "
                 "expected shares of at least 0 whose sum is at most 1"
+            )
+
+    def block_frames(self, hop_s: float) -> int:
+        """Frames of a block."""
+        return max(1, round(self.block_s / hop_s))
+
+    def check(self, length_s: float, hop_s: float) -> None:
+        """Refuse blocks that do not fit examples of a length in frames of `hop_s`.
+
+        Raises:
+            ValueError: a block is shorter than a frame, or so long that of an example nothing is
+                masked, or all of it where `rate` leaves some.
+        """
+        if self.block_s < (1 - 1e-6) * hop_s:
+            raise ValueError(
+                f"mask.block_s {self.block_s:g}: shorter than a frame of the encoder, {hop_s:g} s; "
+                "set it to that or more"
+            )
+        frames, size = max(1, round(length_s / hop_s)), self.block_frames(hop_s)
+        blocks = frames // size if self.one_more_block else -(-frames // size)
+        masked = masked_blocks(blocks, self.rate, one_more=self.one_more_block)
+        if self.rate > 0 and (masked == 0 or (self.rate < 1 and masked == blocks)):
+            raise ValueError(
+                f"mask.block_s {self.block_s:g}: at a rate of {self.rate:g}, {masked} of the "
+                f"{blocks} blocks in {length_s:g} s are masked; expected some and not all: set "
+                "shorter blocks, another mask.rate or a longer training.crop_s"
             )
 
 
@@ -61,6 +90,13 @@ def draw(
     )
 
 
+def masked_blocks(blocks: int, rate: float, *, one_more: bool = False) -> int:
+    """How many of an example's blocks are masked: see `block_mask`."""
+    if rate == 0:
+        return 0
+    return min(int(rate * blocks) + 1, blocks) if one_more else max(round(rate * blocks), 1)
+
+
 def block_mask(
     noise: Tensor, frames: int, block_frames: int, rate: float, *, one_more: bool = False
 ) -> Tensor:
@@ -69,12 +105,9 @@ def block_mask(
     A last block may be short; frames behind the last block are not masked. At a positive rate at
     least one block is masked. `one_more` masks `int(rate * blocks) + 1` instead.
     """
-    blocks = noise.shape[1]
-    masked_blocks = max(round(rate * blocks), 1) if rate > 0 else 0
-    if one_more and rate > 0:
-        masked_blocks = min(int(rate * blocks) + 1, blocks)
+    masked = masked_blocks(noise.shape[1], rate, one_more=one_more)
     rank = noise.argsort(dim=1).argsort(dim=1)
-    mask = (rank < masked_blocks).repeat_interleave(block_frames, dim=1)[:, :frames]
+    mask = (rank < masked).repeat_interleave(block_frames, dim=1)[:, :frames]
     return nn.functional.pad(mask, (0, frames - mask.shape[1]))
 
 

@@ -1,5 +1,6 @@
 """Which parameters learn at which rate: PMAM's groups, as a function of names alone."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -47,6 +48,11 @@ class GroupRates:
     merge_weight: bool = False
     # Everything else.
     head_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in (*(f"{group}_lr" for group in GROUP_NAMES), "passt_weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"groups.{name} {getattr(self, name)}: expected 0 or more")
 
     @property
     def set(self) -> bool:

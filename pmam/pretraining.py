@@ -107,7 +107,7 @@ class Pretraining(nn.Module):
             batch = self._augmented(batch, generator)
         mask = self.settings.mask
         clips, frames = batch.posteriors.shape[:2]
-        block_frames = max(1, round(mask.block_s / self.model.backbone.encoder.hop_s))
+        block_frames = mask.block_frames(self.model.backbone.encoder.hop_s)
         draws = draw(clips, frames, block_frames, generator, whole_blocks=mask.one_more_block)
         return MaskedBatch(
             examples=batch, draws=draws.to(batch.inputs.device), block_frames=block_frames

@@ -51,6 +51,14 @@ class OptimizerSettings:
                 f"{self.steps} steps, flat share {self.flat_share}: expected at least 0 steps "
                 "and a share between 0 and 1"
             )
+        for name in ("body_lr", "head_lr", "weight_decay", "warm_up_steps"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} {getattr(self, name)}: expected 0 or more")
+        if not self.clip_norm > 0 or not math.isfinite(self.down_exponent):
+            raise ValueError(
+                f"clip_norm {self.clip_norm}, down_exponent {self.down_exponent}: expected a "
+                "positive length and a finite exponent"
+            )
 
 
 class TrainingError(RuntimeError):
@@ -109,12 +117,19 @@ class Trainer:
         self.module, self.settings, self.seed, self.workers = module, settings, seed, workers
         groups = optimizer_groups(module, settings)
         self.parameters: list[nn.Parameter] = [p for g in groups for p in g["params"]]
+        if not self.parameters:
+            raise ValueError(
+                f"nothing to train: {settings.groups if settings.groups.set else 'all is frozen'}; "
+                "set a learning rate of parameters that the model has, and that are not frozen"
+            )
         # One kernel for all parameters, where launching one for each would take the time.
         self.fused = any(p.is_cuda for p in self.parameters)
         self.optimizer = torch.optim.AdamW(
             groups, weight_decay=settings.weight_decay, fused=self.fused or None
         )
         self.base_lrs = tuple(float(g["lr"]) for g in groups)
+        # What was given a rate in vain.
+        self.idle = tuple(g["name"] for g in groups if g["lr"] > 0 and not g["params"])
         self.step = 0
 
     def lr_scale(self) -> float:

@@ -32,4 +32,12 @@ def build_encoder(settings: EncoderSettings) -> FrameEncoder:
         raise ValueError(f"encoder {settings.name!r}: expected one of {', '.join(ENCODERS)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return ENCODERS[settings.name](settings)
+        encoder = ENCODERS[settings.name](settings)
+    if settings.transformer_layer != EncoderSettings.transformer_layer and not isinstance(
+        encoder, PaSSTEncoder
+    ):
+        raise ValueError(
+            f"transformer_layer {settings.transformer_layer}: encoder {settings.name} has no "
+            "transformer; leave it unset"
+        )
+    return encoder

@@ -153,11 +153,16 @@ class FrameEncoder(nn.Module):
         """Refuse windows that this encoder cannot slide.
 
         Raises:
-            ValueError: the encoder slides none.
+            ValueError: the encoder slides none, or none that are so long.
         """
         if sliding.frames and not self.slides:
             raise ValueError(
                 f"encoder {self.settings.name}: slides no windows of its own; set sliding.frames 0"
+            )
+        if self.most_input_frames is not None and sliding.frames > self.most_input_frames:
+            raise ValueError(
+                f"sliding.frames {sliding.frames}: encoder {self.settings.name} takes at most "
+                f"{self.most_input_frames} at a time; set it to that or less"
             )
 
     def check_length(self, length_s: float, name: str) -> None:
@@ -174,6 +179,10 @@ class FrameEncoder(nn.Module):
                 f"{name} {length_s:g}: encoder {self.settings.name} takes at most "
                 f"{most * self.input_hop_s:g} s at a time; set it to that or less"
             )
+
+    def lacking_rate_hz(self, rate_hz: int) -> int | None:
+        """The rate of recordings that lack what a pretrained encoder listens to; else None."""
+        return rate_hz if self.needs_weights and rate_hz < self.sample_rate_hz else None
 
     def adapt(self, settings: LoraSettings) -> None:
         """Freeze the pretrained transformer but for low-rank changes of its upper blocks."""

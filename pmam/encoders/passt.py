@@ -104,6 +104,11 @@ class PaSSTEncoder(LogMelEncoder):
     def adapt(self, settings: LoraSettings) -> None:
         """LoRA on every linear layer; blocks from the first one given on and the norm train."""
         passt = self.transformer.passt
+        if settings.first_block >= len(passt.blocks):
+            raise ValueError(
+                f"lora.first_block {settings.first_block}: encoder {self.settings.name} has the "
+                f"blocks 0 to {len(passt.blocks) - 1}: with none of them changed, set lora.rank 0"
+            )
         add_lora(passt, settings)
         passt.requires_grad_(False)
         passt.norm.requires_grad_(True)

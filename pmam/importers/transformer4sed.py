@@ -133,26 +133,35 @@ def settings_of(tensors: Mapping[str, Tensor], transformer_layer: int = 10) -> M
 def import_backbone(published: Mapping[str, Tensor], name: str) -> Backbone:
     """The backbone of a checkpoint of any stage; heads stay behind.
 
+    MAT-SED's pretraining has no clip branch: its pooling starts untrained.
+
     Raises:
         CheckpointError: lists what is missing, unexpected or of another shape.
     """
     tensors = _translated(published, name)
     kept = {k.removeprefix("backbone."): v for k, v in tensors.items() if k.startswith("backbone.")}
-    return _filled(_backbone(tensors, name), kept, name)
+    return _filled(_backbone(tensors, name), kept, name, clip_branch=_has_branch(tensors))
 
 
 def import_masked(published: Mapping[str, Tensor], name: str) -> MaskedAudioModel:
     """A pretrained model; the event classifier in its file was never trained, and stays behind.
 
+    MAT-SED's has no clip branch, and no prototypes: it predicts features of its own. What it is
+    good for is to be trained on; the pooling of its clips starts untrained.
+
     Raises:
         CheckpointError: lists what is missing, unexpected or of another shape.
     """
     tensors = {k: v for k, v in _translated(published, name).items() if "classifier." not in k}
-    for needed in ("head.2.bias", "branch.bias"):
-        if needed not in tensors:
-            raise CheckpointError(f"{name}: no masked model: {needed} missing; expected one")
-    widths = len(tensors["head.2.bias"]), len(tensors["branch.bias"])
-    return _filled(MaskedAudioModel(_backbone(tensors, name), *widths), tensors, name)
+    if "head.2.bias" not in tensors:
+        raise CheckpointError(f"{name}: no masked model: head.2.bias missing; expected one")
+    backbone, width = _backbone(tensors, name), len(tensors["head.2.bias"])
+    has_branch = _has_branch(tensors)
+    if has_branch and "branch.bias" not in tensors:
+        raise CheckpointError(f"{name}: no masked model: branch.bias missing; expected one")
+    prototypes = len(tensors["branch.bias"]) if has_branch else 0
+    model = MaskedAudioModel(backbone, width, prototypes)
+    return _filled(model, tensors, name, clip_branch=has_branch)
 
 
 def import_detector(
@@ -180,16 +189,26 @@ def _translated(published: Mapping[str, Tensor], name: str) -> dict[str, Tensor]
         raise CheckpointError(f"{name}: {error}") from error
 
 
+def _has_branch(tensors: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith(("branch.", "backbone.clip_pooling.")) for name in tensors)
+
+
 def _backbone(tensors: Mapping[str, Tensor], name: str) -> Backbone:
     try:
-        return Backbone(settings_of(tensors))
+        # What a file does not hold is the same in each conversion.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return Backbone(settings_of(tensors))
     except ValueError as error:
         raise CheckpointError(f"{name}: {error}") from error
 
 
-def _filled(model: ModelT, tensors: dict[str, Tensor], name: str) -> ModelT:
+def _filled(
+    model: ModelT, tensors: dict[str, Tensor], name: str, *, clip_branch: bool = True
+) -> ModelT:
     own = model.state_dict()
-    ours_alone = {k: v for k, v in own.items() if ".calibration." in f".{k}"}
+    kept = (".calibration.",) if clip_branch else (".calibration.", ".clip_pooling.")
+    ours_alone = {k: v for k, v in own.items() if any(part in f".{k}" for part in kept)}
     projector = [k for k in own if k.endswith("projector.weight")]
     for weight in projector:  # MAT-SED has none where the widths agree: identity does the same
         bias = weight.replace("weight", "bias")

@@ -1,7 +1,9 @@
 """The clip-level loss of pretraining: which prototypes does a clip hold at all?"""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from pmam.probabilities import binary_cross_entropy
 
 # Of this loss beside that of frames (PMAM).
 WEIGHT = 0.1
@@ -19,5 +21,4 @@ def clip_labels(posteriors: Tensor, padding: Tensor, least_frames: float = 1.0) 
 def clip_bce(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Binary cross-entropy of clip probabilities, averaged over prototypes: `(B, K)` to `(B,)`."""
     probabilities = torch.clamp(probabilities, 0.0, 1.0)
-    losses = nn.functional.binary_cross_entropy(probabilities, labels, reduction="none")
-    return losses.mean(dim=-1)
+    return binary_cross_entropy(probabilities, labels).mean(dim=-1)

@@ -92,3 +92,19 @@ def test_what_only_ray_itself_refuses(form: str, web_server: int) -> None:
     assert ended.stdout == ""
     assert ended.stderr.startswith("pmam: error: Ray at ")
     assert ended.stderr.count("\n") == 1, ended.stderr
+
+
+def test_uv_run_makes_no_environment_for_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Ray was imported first, too: under `uv run`, no worker would ever start."""
+    import ray
+    from ray._private import ray_constants
+
+    found = []
+    monkeypatch.setattr(ray_constants, "RAY_ENABLE_UV_RUN_RUNTIME_ENV", True)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(
+        ray, "init", lambda **_: found.append(ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV)
+    )
+    with session():
+        pass
+    assert found == [False]

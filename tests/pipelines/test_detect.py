@@ -3,6 +3,7 @@
 import io
 import math
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import soundfile as sf
 import torch
 from detect_cases import CLASSES, RATE, SETTINGS, noise
 
-from pipelines.detect import DetectedEvent, DetectSettings, detect_file, write_detections
+from pipelines.detect import write_detections
+from pipelines.detect_file import detect_file
+from pipelines.detect_settings import DetectSettings
+from pipelines.event_formats import DetectedEvent
 from pmam.detector import Detector
 from pmam.postprocess import median_filter
 from shards.audio import AudioError, decode
@@ -42,7 +46,7 @@ def spelt_out(scores: np.ndarray, threshold: float, end_s: float) -> list[tuple]
     return sorted(events)
 
 
-def assert_same(found: list[DetectedEvent], expected: list[tuple]) -> None:
+def assert_same(found: Sequence[DetectedEvent], expected: list[tuple]) -> None:
     assert [event.label for event in found] == [label for _, _, label, _ in expected]
     for event, (onset_s, offset_s, _, score) in zip(found, expected, strict=True):
         assert (event.onset_s, event.offset_s) == pytest.approx((onset_s, offset_s), abs=1e-6)
@@ -70,7 +74,7 @@ def as_heard(path: Path) -> np.ndarray:
 def test_a_file_of_one_window_is_one_forward_pass(detector: Detector, tmp_path: Path) -> None:
     path = tmp_path / "ten.wav"
     sf.write(path, noise(10), RATE, subtype="FLOAT")
-    found = detect_file(detector, str(path), SETTINGS)
+    found = detect_file(detector, str(path), SETTINGS).events
     scores = median_filter(forward(detector, as_heard(path)), SETTINGS.median_s, HOP_S)
     assert_same(found, spelt_out(scores, 0.5, 10.0))
     assert len({event.label for event in found}) == 3
@@ -90,7 +94,7 @@ def test_a_long_file_is_overlap_add_by_hand(detector: Detector, tmp_path: Path) 
         ],
         axis=1,
     )
-    found = detect_file(detector, str(path), settings)
+    found = detect_file(detector, str(path), settings).events
     assert_same(found, spelt_out(scores, 0.4, 35.013))
     assert len(found) > 20
 
@@ -99,8 +103,8 @@ def test_a_long_file_is_overlap_add_by_hand(detector: Detector, tmp_path: Path) 
 def test_the_batch_changes_nothing(detector: Detector, tmp_path: Path, batch: int) -> None:
     path = str(tmp_path / "long.wav")
     sf.write(path, noise(25), RATE)
-    expected = detect_file(detector, path, SETTINGS)
-    found = detect_file(detector, path, DetectSettings(batch=batch))
+    expected = detect_file(detector, path, SETTINGS).events
+    found = detect_file(detector, path, DetectSettings(batch=batch)).events
     assert [(e.onset_s, e.offset_s, e.label) for e in found] == [
         (e.onset_s, e.offset_s, e.label) for e in expected
     ]
@@ -127,7 +131,7 @@ def test_any_rate_channels_and_codec(
     heard = as_heard(path)
     scores = median_filter(forward(detector, heard), SETTINGS.median_s, HOP_S)
     end_s = sf.info(path).duration
-    found = detect_file(detector, str(path), SETTINGS)
+    found = detect_file(detector, str(path), SETTINGS).events
     assert_same(found, spelt_out(scores, 0.5, end_s))
     assert found
     assert max(event.offset_s for event in found) <= end_s
@@ -140,14 +144,14 @@ def test_files_shorter_than_a_frame(
 ) -> None:
     path = tmp_path / "short.wav"
     sf.write(path, np.full(samples, 0.1), rate)
-    for event in detect_file(detector, str(path), DetectSettings(threshold=0.0)):
+    for event in detect_file(detector, str(path), DetectSettings(threshold=0.0)).events:
         assert 0 <= event.onset_s < event.offset_s <= samples / rate
 
 
 def test_a_single_sample(detector: Detector, tmp_path: Path) -> None:
     path = tmp_path / "one.wav"
     sf.write(path, [0.5], RATE)
-    found = detect_file(detector, str(path), DetectSettings(threshold=0.0))
+    found = detect_file(detector, str(path), DetectSettings(threshold=0.0)).events
     assert [(e.onset_s, e.offset_s, e.label) for e in found] == [
         (0.0, 1 / RATE, label) for label in CLASSES
     ]
@@ -163,7 +167,7 @@ def test_silence(detector: Detector, tmp_path: Path) -> None:
     values = np.sort(raw, axis=None)
     widest = np.diff(values).argmax()
     threshold = float(values[widest : widest + 2].mean())  # some of it is an event, none is close
-    found = detect_file(detector, str(path), DetectSettings(threshold=threshold, median_s=0))
+    found = detect_file(detector, str(path), DetectSettings(threshold=threshold, median_s=0)).events
     assert_same(found, spelt_out(raw, threshold, 12.0))
     assert found
 

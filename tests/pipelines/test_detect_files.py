@@ -14,14 +14,9 @@ from detect_cases import RATE, SETTINGS, noise
 from s3_server import s3_server
 
 from pipelines.audio_inputs import InputError, audio_files
-from pipelines.detect import (
-    IN_PROCESS_FILES,
-    DetectError,
-    DetectSettings,
-    detect,
-    detect_file,
-    write_detections,
-)
+from pipelines.detect import IN_PROCESS_FILES, detect, write_detections
+from pipelines.detect_file import detect_file
+from pipelines.detect_settings import DetectError, DetectSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.checkpoint import CheckpointError, pack_encoder
 from pmam.detector import Detector

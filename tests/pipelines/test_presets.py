@@ -169,6 +169,19 @@ def test_a_dry_run_shows_the_settings_and_does_nothing(
             ("--encoder.name", "cnn", "--pretrain.pretext.lora.rank", "0", "--iterations", "0"),
             "finetune.detector: encoder cnn: slides no windows of its own",
         ),
+        (
+            ("--finetune.detector.sliding.frames", "2000"),
+            "finetune.detector: sliding.frames 2000: encoder passt_cnn takes at most 1005",
+        ),
+        (("--pretrain.pretext.mask.block-s", "20"), "pretrain.pretext.mask.block_s 20: at a rate"),
+        (("--pretrain.pretext.lora.first-block", "12"), "passt_cnn has the blocks 0 to 11"),
+        (
+            (
+                *("--finetune-first.training.optimizer.groups.head-lr", "0"),
+                *("--finetune-first.training.optimizer.groups.decoder-lr", "1e-4"),
+            ),
+            "nothing has a learning rate; set that of head",
+        ),
         (("--prototypes", "p"), "expected both or neither"),
         (("--data", "d", "--dataset", "p"), "not both"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pmam.event_stream import runs, smoothed
 from pmam.events import Event, decode
-from pmam.postprocess import median_filter_frames
+from pmam.postprocess import max_filter_frames, median_filter_frames
 
 CLASSES = ("a", "b", "c")
 
@@ -23,13 +23,18 @@ def scores_in_blocks(draw: st.DrawFn) -> tuple[np.ndarray, list[np.ndarray]]:
     return scores, np.split(scores, cuts)
 
 
-@given(scores_in_blocks(), st.lists(st.sampled_from([1, 3, 5, 9, 31]), min_size=3, max_size=3))
+@given(
+    scores_in_blocks(),
+    st.lists(st.sampled_from([1, 3, 5, 9, 31]), min_size=3, max_size=3),
+    st.booleans(),
+)
 def test_smoothing_a_stream_is_smoothing_the_whole(
-    given_scores: tuple[np.ndarray, list[np.ndarray]], sizes: list[int]
+    given_scores: tuple[np.ndarray, list[np.ndarray]], sizes: list[int], maximum: bool
 ) -> None:
     scores, blocks = given_scores
-    streamed = np.concatenate(list(smoothed(blocks, sizes)))
-    np.testing.assert_array_equal(streamed, median_filter_frames(scores, sizes))
+    streamed = np.concatenate(list(smoothed(blocks, sizes, maximum=maximum)))
+    whole = max_filter_frames if maximum else median_filter_frames
+    np.testing.assert_array_equal(streamed, whole(scores, sizes))
 
 
 @given(scores_in_blocks(), st.sampled_from([0.0, 0.2, 0.5, 0.99]))

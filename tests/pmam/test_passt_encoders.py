@@ -38,7 +38,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def settings(name: str) -> EncoderSettings:
-    return EncoderSettings(name=name, transformer_layer=2)
+    layer = {} if name == "cnn" else {"transformer_layer": 2}
+    return EncoderSettings(name=name, **layer)
 
 
 def backbone(name: str = "passt_cnn") -> Backbone:
@@ -145,7 +146,7 @@ def test_pretraining_by_lora_changes_the_upper_blocks_alone(small: None) -> None
     assert "backbone.projector.merge_weight" in changed
     # What follows starts from the merged model, and can add LoRA anew.
     onwards = start_backbone(again, CONTEXT, "pretrained")
-    onwards.encoder.adapt(LoraSettings(rank=2))
+    onwards.encoder.adapt(LoraSettings(rank=2, first_block=1))
 
 
 def test_a_detector_has_a_clip_branch_and_comes_back(small: None) -> None:

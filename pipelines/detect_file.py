@@ -1,0 +1,118 @@
+"""The events of one audio file, which streams through: no step holds more than a few windows.
+
+Memory does not grow with the length of a file, but for the events that are found in it; and, where
+events are boxes, for its scores.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from pipelines.audio_inputs import opened
+from pipelines.detect_settings import DetectSettings
+from pipelines.event_formats import DetectedEvent, FileEvents
+from pmam.boxes import find_boxes
+from pmam.detector import Detector
+from pmam.event_stream import Floats, Run, runs, smoothed, window_scores
+from pmam.windows import Windows, split
+from shards.audio import AudioError, blocks, probe
+
+
+def detect_file(
+    detector: Detector,
+    file: str,
+    settings: DetectSettings,
+    tell: Callable[[int], None] | None = None,
+) -> FileEvents:
+    """The events of one file, sorted by onset, offset and label.
+
+    Args:
+        detector: is put into evaluation mode.
+        file: a path or URL.
+        settings: windows, smoothing and threshold.
+        tell: is called, on the way, with how many more percent of the file are done.
+
+    Raises:
+        AudioError: the file cannot be read as audio, holds none, or makes the detector give NaN.
+        OSError: there is no such file, or reading it failed.
+    """
+    encoder = detector.eval().backbone.encoder
+    windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
+    per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
+    with opened(file) as handle:
+        info = probe(handle, file)
+        end_s = info.num_samples / info.sample_rate_hz
+        audio = blocks(
+            handle, file, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
+        )
+        pieces = split(audio, windows, per_frame)
+        scores = window_scores(detector, pieces, windows.overlap, settings.batch)
+        scores = _watched(scores, file, encoder.hop_s, end_s, tell)
+        events = [
+            DetectedEvent(
+                file=file,
+                onset_s=run.first * encoder.hop_s,
+                # The last frame may be longer than what is left of the file.
+                offset_s=min(run.end * encoder.hop_s, end_s),
+                label=detector.classes[run.column],
+                score=run.peak,
+            )
+            for run in _runs(scores, detector.classes, encoder.hop_s, settings)
+        ]
+    return FileEvents(
+        file=file,
+        events=tuple(sorted(events, key=lambda e: (e.onset_s, e.offset_s, e.label))),
+        low_rate_hz=encoder.lacking_rate_hz(info.sample_rate_hz),
+    )
+
+
+def _runs(
+    scores: Iterable[Floats], classes: tuple[str, ...], hop_s: float, settings: DetectSettings
+) -> Iterator[Run]:
+    """Events in frames; those of boxes when the stream has ended."""
+    if settings.method != "boxes":
+        sizes = settings.median_frames(classes, hop_s)
+        smooth = smoothed(scores, sizes, maximum=settings.method == "max")
+        yield from runs(smooth, settings.threshold)
+        return
+    held = np.concatenate(list(scores))
+    for column, boxes in enumerate(find_boxes(held, hop_s, settings.boxes)):
+        for box in boxes:
+            if box.confidence > settings.threshold:
+                yield Run(column=column, first=box.first, end=box.end, peak=box.confidence)
+
+
+def _watched(
+    scores: Iterable[Floats],
+    file: str,
+    hop_s: float,
+    end_s: float,
+    tell: Callable[[int], None] | None,
+) -> Iterator[Floats]:
+    """The same scores; tells how far it is, and refuses NaN."""
+    done, percent = 0, 0
+    for block in scores:
+        if np.isnan(block).any():
+            raise AudioError(
+                f"{file}: the detector gives NaN after {done * hop_s:.2f} s; expected samples in "
+                "[-1, 1]: scale or repair the file, or check the detector on others"
+            )
+        done += len(block)
+        if tell is not None:
+            before, percent = percent, min(100, int(100 * done * hop_s / end_s))
+            tell(percent - before)
+        yield block
+
+
+def attempt(
+    detector: Detector,
+    file: str,
+    settings: DetectSettings,
+    tell: Callable[[int], None] | None = None,
+) -> FileEvents:
+    """The events of a file, or why there are none to tell."""
+    try:
+        return detect_file(detector, file, settings, tell)
+    except (AudioError, OSError) as error:
+        text = " ".join(str(error).split())
+        return FileEvents(file=file, error=text if file in text else f"{file}: {text}")

@@ -1,0 +1,63 @@
+"""Recordings of a lower rate than a pretrained encoder has learnt from: refused, or told."""
+
+import logging
+from pathlib import Path
+
+import packing
+import pytest
+
+from pipelines.batches import Batches
+from pipelines.calibrate import check_rates
+from pipelines.rates import low_rates, warn_of_low_rates
+from pipelines.urls import open_dataset
+from pmam.encoders import EncoderSettings, build_encoder
+from shards.clip import Clip
+from shards.reader import Dataset
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Four clips, two of 16 kHz."""
+    clips = []
+    for number, rate in enumerate((44100, 16000, 32000, 16000)):
+        name = f"{number}.wav"
+        packing.write_noise(tmp_path / name, seed=number, seconds=0.5, rate=rate)
+        clips.append(Clip(source_id=name, audio=name, subset="unlabeled"))
+    packing.pack(tmp_path, clips, tmp_path / "dataset")
+    return open_dataset(str(tmp_path / "dataset"))
+
+
+def test_a_pretrained_encoder_is_not_calibrated_on_them(dataset: Dataset) -> None:
+    rows = sorted(dataset.rows, key=lambda row: row.source_id)
+    encoder = build_encoder(EncoderSettings(name="mn04"))
+    with pytest.raises(
+        ValueError, match=r"2 of 4 clips have a low rate, such as 1\.wav with 16000 Hz.*32000 Hz"
+    ):
+        check_rates("here", rows, encoder)
+    check_rates("here", [rows[0], rows[2]], encoder)
+    # Trained from scratch, it learns from what there is.
+    assert low_rates(rows, build_encoder(EncoderSettings(name="cnn"))) == []
+
+
+def test_training_and_scoring_with_a_model_from_elsewhere_tell(
+    dataset: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = build_encoder(EncoderSettings(name="mn04"))
+    with caplog.at_level(logging.WARNING, "pmam"):
+        Batches(
+            dataset,
+            dataset.rows,
+            encoder,
+            batch={"unlabeled": 2},
+            crop_s=0.5,
+            seed=0,
+            cached_inputs=None,
+        )
+        (line,) = caplog.messages
+        assert line.startswith("2 of 4 clips, such as ")
+        assert "16000 Hz is less than the model has learnt from" in line
+        caplog.clear()
+        warn_of_low_rates(
+            [row for row in dataset.rows if row.sample_rate_hz >= encoder.sample_rate_hz], encoder
+        )
+        assert caplog.messages == []
