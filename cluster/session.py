@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 OBJECT_STORE_BYTES = 512 << 20
 CONNECT_S = 5.0
+# Ray gives itself 30 s, which nothing changes; a second start finds its files in memory.
+STARTS, TOO_SLOW = 3, "timed out during startup"
 # Ray tries to reach a cluster so often, 40 s at a time where something else has the port.
 TRIES = {"RAY_gcs_server_port_wait_time_s": "1"}
 
@@ -31,7 +33,8 @@ def session(address: str | None = None) -> Iterator[None]:
             which Ray sets in jobs that it runs, or else starts Ray on this machine.
 
     Raises:
-        SessionError: no cluster answers at the address, or not one that this Ray can join.
+        SessionError: no cluster answers at the address, or not one that this Ray can join; or
+            this machine is too busy to start Ray.
     """
     # `uv run` would otherwise make Ray build a new environment for its workers.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -53,20 +56,39 @@ def session(address: str | None = None) -> Iterator[None]:
     if address:
         _join(address)
     else:
-        with _silent_core():
-            ray.init(
-                # One more than there are: a pool of actors that takes every CPU waits for ever
-                # on the tasks that feed it.
-                num_cpus=cores() + 1,
-                object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+        _start()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _start() -> None:
+    """Start Ray on this machine; again where the machine was too slow for it."""
+    import ray
+
+    for attempt in range(1, STARTS + 1):
+        try:
+            with _silent_core():
+                ray.init(
+                    # One more than there are: a pool of actors that takes every CPU waits for ever
+                    # on the tasks that feed it.
+                    num_cpus=cores() + 1,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            return
+        except Exception as error:  # a bare one
+            if TOO_SLOW not in str(error):
+                raise
+            ray.shutdown()
+            if attempt == STARTS:
+                raise SessionError(
+                    f"Ray did not start on this machine within its 30 s, {STARTS} times: wait "
+                    "until there is less other work or more free memory, or join a cluster"
+                ) from error
 
 
 def _join(address: str) -> None:

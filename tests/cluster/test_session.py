@@ -108,3 +108,36 @@ def test_uv_run_makes_no_environment_for_workers(monkeypatch: pytest.MonkeyPatch
     with session():
         pass
     assert found == [False]
+
+
+@pytest.mark.parametrize(("failures", "starts"), [(2, 3), (3, 3)])
+def test_a_machine_that_is_too_slow_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, failures: int, starts: int
+) -> None:
+    asked: list[int] = []
+
+    def init(**_: object) -> None:
+        asked.append(1)
+        if len(asked) <= failures:
+            raise Exception("The current node timed out during startup. This could happen ...")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    if failures < starts:
+        with session():
+            pass
+    else:
+        with pytest.raises(SessionError, match="did not start on this machine"), session():
+            pass
+    assert len(asked) == starts
+
+
+def test_other_failures_of_the_start_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise RuntimeError("no such option")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(RuntimeError, match="no such option"), session():
+        pass
