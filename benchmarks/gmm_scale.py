@@ -9,6 +9,15 @@ Ray do not count. Pages of the memory-mapped files count as resident, though the
 them back at any time; they are told apart. Time is that of an EM iteration: one pass over all
 frames, a step, and the state written; beside it the processor time of the busiest worker, which
 other work on the machine does not change.
+
+Result of 2026-11-21 on 2 cores, 5 million frames x 64 (640 MB), K = 30, full covariance, two
+iterations of k-means and of EM (`--iterations 2 --workers 2 1`), nothing else running:
+
+    workers   an EM iteration   processor time   memory of a worker, with pages of files
+    1         54.9 s            55.4 s           153 MB, 787 MB
+    2         36.1 s            31.8 s           152 MB, 455 MB
+
+Two workers are 1.52 times as fast by the clock, 1.74 times by processor time; both stay under 1 GB.
 """
 
 import argparse
