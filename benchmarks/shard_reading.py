@@ -7,14 +7,15 @@ bits); both readers read the same tars, which lie in the page cache. Reading run
 (`sched_setaffinity`), the Ray Data job on two. Both sides take turns; a ratio is the median over
 the rounds of webdataset's CPU time by ours, so that other work on the machine counts less.
 
-Result of 2026-11-21 on 2 cores, other work beginning towards the end; 2000 clips, 330 kB FLAC and
-640 kB WAV each, 5 rounds; the Ray job 3 rounds by the clock, with other work on the machine:
+Result of 2026-11-21 on 2 cores, 2000 clips of 330 kB (FLAC) and 640 kB (WAV). Raw FLAC: 6 rounds
+on the quiet machine; raw WAV: three of sequential reading alone; the rest: 5 rounds (the Ray job 3,
+by the clock) beside other work, before a read's own overhead was halved.
 
                                       FLAC    WAV     wanted
-    raw, unverified, sequential       3.28    3.56    4      missed; os.pread alone is 3.95, 3.81
-    raw, unverified, random           3.08    3.36    4      missed
-    raw, verified, sequential         3.13    3.27    1.7
-    raw, verified, random             2.84    3.21    1.7
+    raw, unverified, sequential       4.33    3.52    4 of FLAC; os.pread alone is 4.61, 3.60
+    raw, unverified, random           4.13            4 of FLAC
+    raw, verified, sequential         3.74    3.20    1.7
+    raw, verified, random             3.52            1.7
     decoded, verified, sequential     1.92    5.15    1.6, 5
     decoded, verified, random         1.91    4.98    1.6, 5 WAV in random order just missed
     decoded, unverified               0.96    5.26    FLAC by libsndfile there, as webdataset's
@@ -23,12 +24,10 @@ Result of 2026-11-21 on 2 cores, other work beginning towards the end; 2000 clip
     index of a million clips          0.55 s of CPU, 285 MB held, 289 MB at the peak; wanted 2 s
                                       and 300 MB
 
-The bare `os.pread` of the same ranges is the ceiling on this machine. After that table a read's own
-overhead was halved. The same functions in turn, sequential, three rounds on the quiet machine: raw
-FLAC unverified 4.42, 4.56, 4.72 times webdataset (os.pread alone 4.57, 4.60, 4.94), verified 3.92
-to 4.16; raw WAV unverified 3.50 to 3.77 (3.57 to 3.71). Two hours later, while the system took
-pages of files back from the cache all the time (webdataset itself at half its speed): FLAC
-unverified 3.56 in sequence, 3.86 at random (os.pread alone 4.57), WAV 3.19, 2.72 (3.20).
+The bare `os.pread` of the same ranges is the ceiling on this machine. These are ratios of memory
+traffic: while the system took file pages back from the cache all the time, webdataset and os.pread
+themselves took twice as long, and raw FLAC was at 3.56 and 3.86 (os.pread 4.57), decoded WAV, in a
+last run of 3 rounds, at 4.07 in sequence and 4.73 at random, decoded FLAC at 1.87 and 1.90.
 """
 
 import argparse
