@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pipelines.clip_stream import ClipStream
 from pipelines.examples import Example, ExampleReader
 from pipelines.frame_jobs import open_frames
-from pipelines.rates import warn_of_low_rates
+from pipelines.sample_rates import warn_of_low_rates
 from pmam.encoders import FrameEncoder
 from shards.block_order import BlockOrder
 from shards.index import IndexRow

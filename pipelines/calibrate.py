@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
-from pipelines.rates import low_rates
+from pipelines.sample_rates import low_rates
 from pipelines.urls import open_dataset, store
 from pipelines.weights import OF_ENCODERS, load_weights
 from pmam.checkpoint import CheckpointError

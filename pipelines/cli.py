@@ -94,7 +94,7 @@ def user_error(error: BaseException) -> BaseException | None:
         wrapped = getattr(seen, "cause", None) or _first(getattr(seen, "worker_failures", None))
         if isinstance(wrapped, BaseException):
             seen = wrapped
-        elif isinstance(seen, ValueError | OSError | TrainingError):
+        elif isinstance(seen, ValueError | OSError | TrainingError | MemoryError):
             return seen
         else:
             seen = seen.__cause__

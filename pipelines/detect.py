@@ -19,7 +19,7 @@ from pipelines.detect_settings import DetectError, DetectSettings
 from pipelines.event_formats import FileEvents, chosen_format, write_each, write_together
 from pipelines.models import load_detector
 from pipelines.progress import bar
-from pipelines.rates import low_rate
+from pipelines.sample_rates import low_rate
 from pipelines.urls import store
 from pmam.detector import Detector
 from pmam.settings import from_json

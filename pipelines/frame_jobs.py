@@ -16,7 +16,7 @@ from pipelines.batch_size import BatchSize
 from pipelines.frame_sampling import sampled
 from pipelines.jobs import Part, Plan, Pool, run_parts
 from pipelines.ledger import Stage, record_of
-from pipelines.rates import warn_of_low_rates
+from pipelines.sample_rates import warn_of_low_rates
 from pipelines.urls import join, open_dataset, store
 from pmam.encoders import FrameEncoder
 from pmam.windows import Windows, overlap_added, split

@@ -24,7 +24,9 @@ def check_run(settings: RunSettings) -> None:
         _check_layers(settings, backbone)
         encoder.check_length(settings.pretrain.training.crop_s, "pretrain.training.crop_s")
         _check_augmentation(settings.pretrain.pretext.augment, encoder, "pretrain.pretext.augment")
-        _check_rates(settings.pretrain.training.optimizer, backbone, "pretrain", heads_alone=False)
+        _check_learning_rates(
+            settings.pretrain.training.optimizer, backbone, "pretrain", heads_alone=False
+        )
         try:
             settings.pretrain.pretext.mask.check(settings.pretrain.training.crop_s, encoder.hop_s)
         except ValueError as error:
@@ -37,7 +39,9 @@ def check_run(settings: RunSettings) -> None:
         if tuning is not None:
             _check_tuning(settings, tuning, encoder, name)
             heads_alone = tuning.losses.trained == "heads"
-            _check_rates(tuning.training.optimizer, backbone, name, heads_alone=heads_alone)
+            _check_learning_rates(
+                tuning.training.optimizer, backbone, name, heads_alone=heads_alone
+            )
 
 
 def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
@@ -72,7 +76,7 @@ def _check_tuning(
         )
 
 
-def _check_rates(
+def _check_learning_rates(
     optimizer: OptimizerSettings, backbone: Backbone, name: str, *, heads_alone: bool
 ) -> None:
     rates = optimizer.groups

@@ -48,6 +48,14 @@ def frames_of(count: int, width: int, components: int, seed: int, spread: float 
     return x.astype(np.float32)
 
 
+def uneven(dataset: str, width: int, components: int) -> dict[str, Floats]:
+    """Frames of each clip, in clusters that overlap; clips differ much in length."""
+    return {
+        key: frames_of(5 + 17 * (n % 7) ** 2, width, components, seed=n, spread=1.5)
+        for n, key in enumerate(keys(dataset))
+    }
+
+
 def write_stage(
     folder: Path,
     files: list[dict[str, Floats]],

@@ -1,15 +1,15 @@
 """A worker that is killed from outside is started again, and nothing of the training is lost."""
 
+import contextlib
 import json
 import logging
 import os
 import signal
-import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from train_workers import own_workers
 from training_cases import trained
 
 from pipelines.recorder import steps_kept
@@ -18,20 +18,13 @@ from pipelines.urls import store
 STEPS = 400
 
 
-def kill_a_worker(folder: Path, killed: list[int]) -> None:
+def kill_a_worker(folder: Path, killed: list[int], ended: threading.Event) -> None:
     """As soon as there is a checkpoint to go on from."""
-    deadline = time.monotonic() + 900
-    while steps_kept(store(str(folder))) == 0 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True)
-    processes = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
-    family = {os.getpid()}  # of this session of Ray, and of no other on the machine
-    for _ in range(4):
-        family |= {int(pid) for pid, parent, *_ in processes if int(parent) in family}
-    for pid, _, *name in processes:
-        if int(pid) in family and "RayTrainWorker" in "".join(name):
-            os.kill(int(pid), signal.SIGKILL)
-            killed.append(int(pid))
+    while not killed and not ended.wait(0.01):
+        if steps_kept(store(str(folder))) and (workers := own_workers()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(workers[0], signal.SIGKILL)
+                killed.append(workers[0])
 
 
 def losses(out: Path) -> list[float]:
@@ -49,11 +42,15 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFi
     for folder in folders:
         folder.mkdir()
     pids: list[int] = []
-    killer = threading.Thread(target=kill_a_worker, args=(folders[0] / "out", pids))
+    ended = threading.Event()
+    killer = threading.Thread(target=kill_a_worker, args=(folders[0] / "out", pids, ended))
     killer.start()
-    with caplog.at_level(logging.WARNING, "pmam"):
-        out = trained(folders[0], STEPS, workers=1, checkpoint_every=10)
-    killer.join()
+    try:
+        with caplog.at_level(logging.WARNING, "pmam"):
+            out = trained(folders[0], STEPS, workers=1, checkpoint_every=10)
+    finally:
+        ended.set()
+        killer.join()
     assert len(pids) == 1
     assert "the workers are started again" in caplog.text
     expected = losses(trained(folders[1], STEPS, checkpoint_every=10))

@@ -12,6 +12,7 @@ import fit_cases
 import numpy as np
 import pytest
 from safetensors.torch import load
+from train_workers import own_workers
 
 from pipelines.cli import user_error
 from pipelines.fit import FitSettings, fit
@@ -27,27 +28,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A dataset, and its embeddings."""
     folder = tmp_path_factory.mktemp("fit")
     dataset = fit_cases.write_dataset(folder, CLIPS)
-    rows = {
-        key: fit_cases.frames_of(5 + 17 * (n % 7) ** 2, WIDTH, 6, seed=n, spread=1.5)
-        for n, key in enumerate(fit_cases.keys(dataset))
-    }
-    return dataset, fit_cases.write_stage(folder / "embed", [rows])
-
-
-def own_workers() -> list[int]:
-    """Processes of Ray Train that descend from this one."""
-    parents, found = {}, []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            stat = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(stat[1])
-            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-
-    def ours(pid: int) -> bool:
-        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
-
-    return [pid for pid in found if ours(pid)]
+    return dataset, fit_cases.write_stage(folder / "embed", [fit_cases.uneven(dataset, WIDTH, 6)])
 
 
 @contextlib.contextmanager

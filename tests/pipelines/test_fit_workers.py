@@ -37,14 +37,8 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A dataset, and its embeddings in two files; clips differ much in length."""
     folder = tmp_path_factory.mktemp("fit")
     dataset = fit_cases.write_dataset(folder, CLIPS)
-    files = [
-        {
-            key: fit_cases.frames_of(5 + 17 * (n % 7) ** 2, WIDTH, 6, seed=n, spread=1.5)
-            for n, key in enumerate(fit_cases.keys(dataset))
-            if n % 2 == file
-        }
-        for file in (0, 1)
-    ]
+    clips = list(fit_cases.uneven(dataset, WIDTH, 6).items())
+    files = [dict(clips[file::2]) for file in (0, 1)]
     return dataset, fit_cases.write_stage(folder / "embed", files)
 
 

@@ -246,6 +246,8 @@ def test_the_error_of_a_worker_is_found_in_that_of_its_group() -> None:
     cause = TrainingError("step 3: loss nan")
     group = WorkerGroupError("1 of 2 workers failed", {1: cause})
     assert user_error(group) is cause
+    full = MemoryError("Unable to allocate 9 TiB")
+    assert user_error(WorkerGroupError("failed", {0: full})) is full
     assert user_error(WorkerGroupError("failed", {0: KeyError("a bug")})) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.batches import Batches
 from pipelines.calibrate import check_rates
-from pipelines.rates import low_rates, warn_of_low_rates
+from pipelines.sample_rates import low_rates, warn_of_low_rates
 from pipelines.urls import open_dataset
 from pmam.encoders import EncoderSettings, build_encoder
 from shards.clip import Clip
