@@ -8,17 +8,17 @@ bits); both readers read the same tars, which lie in the page cache. Reading run
 the rounds of webdataset's CPU time by ours, so that other work on the machine counts less.
 
 Result of 2026-11-21 on 2 cores, 2000 clips of 330 kB (FLAC) and 640 kB (WAV). Raw FLAC: 6 rounds
-on the quiet machine; raw WAV: three of sequential reading alone; the rest: 5 rounds (the Ray job 3,
-by the clock) beside other work, before a read's own overhead was halved.
+on the quiet machine; decoded: 5 rounds on the quiet machine; raw WAV: three of sequential reading
+alone; the Ray job: 3 rounds, by the clock, beside other work.
 
                                       FLAC    WAV     wanted
     raw, unverified, sequential       4.33    3.52    4 of FLAC; os.pread alone is 4.61, 3.60
     raw, unverified, random           4.13            4 of FLAC
     raw, verified, sequential         3.74    3.20    1.7
     raw, verified, random             3.52            1.7
-    decoded, verified, sequential     1.92    5.15    1.6, 5
-    decoded, verified, random         1.91    4.98    1.6, 5 WAV in random order just missed
-    decoded, unverified               0.96    5.26    FLAC by libsndfile there, as webdataset's
+    decoded, verified, sequential     1.97    5.55    1.6, 5
+    decoded, verified, random         1.96    5.36    1.6, 5
+    decoded, unverified               0.98    5.66    FLAC by libsndfile there, as webdataset's
     Ray Data job                      4.31    7.33    1.8, 3
     memory of one reader              141 MB with 2000 WAV clips, 136 MB with 600; wanted 150 MB
     index of a million clips          0.55 s of CPU, 285 MB held, 289 MB at the peak; wanted 2 s
@@ -26,8 +26,7 @@ by the clock) beside other work, before a read's own overhead was halved.
 
 The bare `os.pread` of the same ranges is the ceiling on this machine. These are ratios of memory
 traffic: while the system took file pages back from the cache all the time, webdataset and os.pread
-themselves took twice as long, and raw FLAC was at 3.56 and 3.86 (os.pread 4.57), decoded WAV, in a
-last run of 3 rounds, at 4.07 in sequence and 4.73 at random, decoded FLAC at 1.87 and 1.90.
+themselves took twice as long, and raw FLAC was at 3.56 and 3.86 (os.pread 4.57).
 """
 
 import argparse

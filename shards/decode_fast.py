@@ -25,14 +25,14 @@ WAV_FORMS = {
 
 
 def decode(
-    data: bytes | memoryview, row: IndexRow, name: str, sample_rate_hz: int | None = None
+    data: bytes | memoryview, row: IndexRow, name: object, sample_rate_hz: int | None = None
 ) -> Samples:
     """A clip as float32 mono `(samples,)`, channels averaged, at its own rate or resampled.
 
     Args:
         data: its audio file; FLAC must match the checksum of the row.
         row: what the index says of it.
-        name: what errors call it.
+        name: what errors call it; a string is made of it for these alone.
         sample_rate_hz: the rate to resample to.
 
     Raises:
@@ -44,7 +44,7 @@ def decode(
     elif row.codec == "flac":
         samples = _flac(data, row, name)
     if samples is None:  # another codec, or a WAV of another kind
-        samples = audio.decode(bytes(data), name)
+        samples = audio.decode(bytes(data), str(name))
         if row.codec == "wav" and len(samples) != row.num_samples:
             raise AudioError(
                 f"{name}: got {len(samples)} samples, the index says {row.num_samples}; "
@@ -63,7 +63,7 @@ def decode(
     return resampled
 
 
-def _wav(data: bytes | memoryview, row: IndexRow, name: str) -> Samples | None:
+def _wav(data: bytes | memoryview, row: IndexRow, name: object) -> Samples | None:
     """All channels interleaved, or None where this is no plain WAV as the index describes it."""
     if len(data) < RIFF_HEADER_BYTES or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return None
@@ -97,7 +97,7 @@ def _wav(data: bytes | memoryview, row: IndexRow, name: str) -> Samples | None:
     return None
 
 
-def _flac(data: bytes | memoryview, row: IndexRow, name: str) -> Samples:
+def _flac(data: bytes | memoryview, row: IndexRow, name: object) -> Samples:
     """All channels interleaved."""
     ffi, lib = miniaudio.ffi, miniaudio.lib
     count = row.num_samples * row.channels

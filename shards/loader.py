@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shards import audio, decode_fast
+from shards import audio
 from shards.audio import AudioError, Samples
 from shards.block_order import BlockOrder, Blocks
 from shards.cache import ClipCache
@@ -257,10 +257,10 @@ def _decoded(
 ) -> Samples:
     if isinstance(data, ReadError):
         raise data
-    name = f"{dataset.where(row)} ({row.codec})"
     if row.codec == "flac" and not verified:  # dr_flac says nothing of damage
+        name = f"{dataset.where(row)} ({row.codec})"
         return audio.decode(bytes(data), name, sample_rate_hz=sample_rate_hz)
-    return decode_fast.decode(data, row, name, sample_rate_hz)
+    return dataset.decoded(row, data, sample_rate_hz)
 
 
 def _cut(row: IndexRow, samples: Samples, start: int, size: int) -> Example:

@@ -125,8 +125,7 @@ class Dataset:
         self, row: IndexRow, data: bytes | memoryview, sample_rate_hz: int | None = None
     ) -> Samples:
         """What `audio` returns, of bytes that were read and compared with the checksum before."""
-        name = f"{self.where(row)} ({row.codec})"
-        return decode_fast.decode(data, row, name, sample_rate_hz)
+        return decode_fast.decode(data, row, _Name(self, row), sample_rate_hz)
 
     def audio_blocks(self, row: IndexRow, sample_rate_hz: int, block_s: float) -> Iterator[Samples]:
         """What `audio` returns, in blocks: a clip of any length in bounded memory."""
@@ -181,3 +180,16 @@ class Dataset:
         """What errors call a clip: shard, key and offset."""
         store, name = self.place(row.shard)
         return f"{store.path(name)}: clip {row.key} at offset {row.offset}"
+
+
+class _Name:
+    """What errors call a clip's audio: to put it together costs more than to read a header."""
+
+    __slots__ = ("dataset", "row")
+
+    def __init__(self, dataset: Dataset, row: IndexRow) -> None:
+        self.dataset = dataset
+        self.row = row
+
+    def __str__(self) -> str:
+        return f"{self.dataset.where(self.row)} ({self.row.codec})"
