@@ -75,9 +75,9 @@ class GroupRates:
         return self.passt_weight_decay if group.startswith("passt") else of_others
 
 
-# PMAM's published stages (arXiv 2409.17656; the code's configurations).
+# PMAM's published stages (arXiv 2409.17656; the code's configurations). Pretraining has one rate
+# for PaSST, but LoRA freezes what lies below block 8.
 PRETRAIN = GroupRates(
-    passt_lr=5e-6,
     passt_top_lr=5e-6,
     passt_weight_decay=1.0,
     cnn_lr=1.5e-4,

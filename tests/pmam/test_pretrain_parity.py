@@ -134,8 +134,8 @@ def test_gradients_match_the_reference(run: Run) -> None:
 
 def test_optimizer_groups_match_the_reference(run: Run) -> None:
     parameters = {id(p): name for name, p in run.pretraining.model.named_parameters()}
-    ours = {(g["lr"], g["weight_decay"]): set[str]() for g in run.groups if g["params"]}
-    for group in run.groups:
+    ours: dict[tuple[float, float], set[str]] = {}
+    for group in (group for group in run.groups if group["params"]):
         names = {parameters[id(p)] for p in group["params"]}
         ours.setdefault((group["lr"], group["weight_decay"]), set()).update(names)
     expected: dict[tuple[float, float], set[str]] = {}
