@@ -53,6 +53,10 @@ class GroupRates:
         for name in (*(f"{group}_lr" for group in GROUP_NAMES), "passt_weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"groups.{name} {getattr(self, name)}: expected 0 or more")
+        if self.merge_weight and not self.set:
+            raise ValueError(
+                "groups.merge_weight, but every group's rate is 0: expected one above 0, or none"
+            )
 
     @property
     def set(self) -> bool:

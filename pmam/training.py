@@ -42,7 +42,8 @@ class OptimizerSettings:
     down_exponent: float = -3.0
     # Gradients are shortened to this length.
     clip_norm: float = 1.0
-    # Learning rates of PMAM's groups of parameters, instead of the body's and the heads'.
+    # Learning rates of PMAM's groups of parameters, instead of the body's and the heads', which
+    # count where every group's is 0.
     groups: GroupRates = field(default_factory=GroupRates)
 
     def __post_init__(self) -> None:

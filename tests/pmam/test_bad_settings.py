@@ -142,6 +142,7 @@ def test_rates_of_groups_that_the_model_does_not_have_are_told() -> None:
         lambda: MaskSettings(block_s=math.nan),
         lambda: LoraSettings(rank=2, alpha=math.inf),
         lambda: GroupRates(passt_lr=-1e-3),
+        lambda: GroupRates(merge_weight=True),
         lambda: OptimizerSettings(body_lr=-1.0),
         lambda: OptimizerSettings(head_lr=math.nan),
         lambda: OptimizerSettings(clip_norm=0.0),
