@@ -33,7 +33,6 @@ may be luck.
 """
 
 import argparse
-import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,10 +48,8 @@ from low_label.workbench import Workbench
 
 from shards.soundscape_types import SoundscapeSettings
 
-# The package has a function of this name, which `import ... as` would give.
-prototype_loss = importlib.import_module("pmam.pretext.prototype_bce")
 STRONG, PARTS = 20, 2
-Trial = tuple[str, Arm, float]  # its name, what is trained, the temperature of pretraining
+Trial = tuple[str, Arm]  # its name, and what is trained
 
 
 def main() -> None:
@@ -69,15 +66,11 @@ def main() -> None:
     data = load(
         arguments.data, arguments.weights, arguments.cache, SoundscapeSettings(textures=TEXTURES)
     )
-    published = prototype_loss.TEMPERATURE
     print(f"{'':42}frame AP of {STRONG} strong clips    NMI of pseudo labels")
-    for name, trial, temperature in trials(published):
+    bench, seeds = Workbench(data, arguments.cache / "work"), range(arguments.seeds)
+    for name, trial in trials():
         if not name.startswith(arguments.only):
             continue
-        other = "" if temperature == published else f"-temperature-{temperature:g}"
-        bench = Workbench(data, arguments.cache / f"work{other}")
-        prototype_loss.TEMPERATURE = temperature
-        seeds = range(arguments.seeds)
         aps = [bench.validated(trial, STRONG, p, seed) for seed in seeds for p in range(PARTS)]
         nmi = ""
         if trial.recipe is not None:
@@ -86,15 +79,12 @@ def main() -> None:
         print(f"{name:42}{np.mean(aps):.3f} ({each})  {nmi}", flush=True)
 
 
-def trials(temperature: float) -> Iterator[Trial]:
+def trials() -> Iterator[Trial]:
     """Each differs in one thing from the first iteration, or from a second one."""
-    for name, trial in (*later_iterations(), *pretrainings(), *finetunings()):
-        yield name, trial, temperature
-    for other in (0.05, 0.2):
-        yield f"pretraining: temperature {other:g}", arm(FIRST), other
+    yield from (*later_iterations(), *pretrainings(), *temperatures(), *finetunings())
 
 
-def later_iterations() -> Iterator[tuple[str, Arm]]:
+def later_iterations() -> Iterator[Trial]:
     """Targets from which layer, compared with which vectors, starting where."""
     yield "supervised", arm(None)
     yield "iteration 1", arm(FIRST)
@@ -109,7 +99,7 @@ def later_iterations() -> Iterator[tuple[str, Arm]]:
     yield "iteration 2: context1, centred", arm(replace(second, layer="context1"))
 
 
-def pretrainings() -> Iterator[tuple[str, Arm]]:
+def pretrainings() -> Iterator[Trial]:
     """Masks, labels, steps and rates of pretraining."""
     for rate, block_s in ((0.75, 0.16), (0.75, 0.8), (0.5, 0.8)):
         pretext = presets.SHORT.pretext
@@ -130,7 +120,29 @@ def optimised(**changes: float) -> Recipe:
     return replace(FIRST, pretrain=replace(presets.SHORT, optimizer=optimizer))
 
 
-def finetunings() -> Iterator[tuple[str, Arm]]:
+def temperatures() -> Iterator[Trial]:
+    """How sure predictions are, in one iteration, in a longer one, and in two."""
+    for temperature in (0.05, 0.2, 0.4):
+        yield f"temperature {temperature:g}", arm(tempered(FIRST, temperature))
+    longer = tempered(optimised(steps=800), 0.2)
+    yield "temperature 0.2, 800 steps", arm(longer)
+    before = tempered(FIRST, 0.2)
+    for layer in ("context", "context1"):
+        later = replace(before, before=before, layer=layer, centred=True)
+        yield f"temperature 0.2, iteration 2: {layer}, centred", arm(later)
+    yield (
+        "temperature 0.2, iteration 2: input, goes on",
+        arm(replace(before, before=before, goes_on=True)),
+    )
+
+
+def tempered(recipe: Recipe, temperature: float) -> Recipe:
+    """The same with another temperature of pretraining."""
+    pretext = replace(recipe.pretrain.pretext, temperature=temperature)
+    return replace(recipe, pretrain=replace(recipe.pretrain, pretext=pretext))
+
+
+def finetunings() -> Iterator[Trial]:
     """Rates and the teacher, for both starts."""
     for start, recipe in (("supervised", None), ("iteration 1", FIRST)):
         for body_lr in (1e-3, 2e-3, 8e-3):

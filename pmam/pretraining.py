@@ -1,5 +1,6 @@
 """Masked pretraining on the posteriors of prototypes (arXiv 2409.17656, section 3)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,7 @@ from pmam.micro_batches import mean_over, split
 from pmam.pretext import PRETEXTS
 from pmam.pretext.clip_bce import WEIGHT, clip_bce, clip_labels
 from pmam.pretext.health import health_terms
-from pmam.pretext.prototype_bce import prototype_logits
+from pmam.pretext.prototype_bce import TEMPERATURE, prototype_logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class PretextSettings:
     mask: MaskSettings = field(default_factory=MaskSettings)
     # The loss of masked frames, by its name in `PRETEXTS`.
     objective: str = "prototype_bce"
+    # Of its predictions: above 0.1, as published, they are less sure of themselves.
+    temperature: float = TEMPERATURE
     # What is done to the clips before they are masked.
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     # Low-rank changes of a pretrained transformer, which is frozen otherwise.
@@ -40,6 +43,8 @@ class PretextSettings:
             )
         if self.objective not in PRETEXTS:
             raise ValueError(f"objective {self.objective!r}: expected one of {', '.join(PRETEXTS)}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"pretext.temperature {self.temperature}: expected a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,8 @@ class Pretraining(nn.Module):
         branch = branch_probabilities(self.model.branch, clip)
         paying = self._paying(masked, mask)
         with torch.autocast(output.device.type, enabled=False):
-            losses = PRETEXTS[settings.objective](output.float(), self.means, batch.posteriors)
+            objective = PRETEXTS[settings.objective]
+            losses = objective(output.float(), self.means, batch.posteriors, settings.temperature)
             loss = mean_over(losses, paying, totals["frames"])
             logs = self._logs(output.float(), batch.posteriors, paying, totals["frames"])
             if branch is not None and settings.clip_weight > 0:
@@ -172,7 +178,7 @@ class Pretraining(nn.Module):
     def _logs(
         self, output: Tensor, posteriors: Tensor, paying: Tensor, total: Tensor
     ) -> dict[str, Tensor]:
-        logits = prototype_logits(output, self.means)
+        logits = prototype_logits(output, self.means, self.settings.temperature)
         agrees = (logits.argmax(dim=-1) == posteriors.argmax(dim=-1)).float()
         terms = health_terms(logits, posteriors, paying, total)
         return {"accuracy": mean_over(agrees, paying, total), **terms}

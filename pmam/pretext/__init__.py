@@ -8,8 +8,8 @@ from pmam.pretext.binary import focal, label_smoothing
 from pmam.pretext.choice import cross_entropy, info_nce, softmax_cross_entropy
 from pmam.pretext.prototype_bce import prototype_bce
 
-# (output (..., D), prototype means (K, D), posteriors (..., K)) -> loss of each frame (...)
-PRETEXTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+# (output (..., D), prototype means (K, D), posteriors (..., K), temperature) -> loss of each frame
+PRETEXTS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
     "prototype_bce": prototype_bce,
     "info_nce": info_nce,
     "cross_entropy": cross_entropy,

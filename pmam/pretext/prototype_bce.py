@@ -3,23 +3,28 @@
 from torch import Tensor, nn
 
 SLOPE = 0.2
-TEMPERATURE = 0.1
+TEMPERATURE = 0.1  # as published
 
 
-def prototype_logits(output: Tensor, means: Tensor) -> Tensor:
-    """`(2 leaky_relu(cos(output, mean_k), 0.2) - 1) / 0.1`: `(..., D)`, `(K, D)` to `(..., K)`."""
+def prototype_logits(output: Tensor, means: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """`(2 leaky_relu(cos(output, mean_k), 0.2) - 1) / temperature`.
+
+    `(..., D)` and `(K, D)` to `(..., K)`.
+    """
     unit_output = nn.functional.normalize(output, dim=-1)
     unit_means = nn.functional.normalize(means, dim=-1)
     cosine = unit_output @ unit_means.T
-    return (2 * nn.functional.leaky_relu(cosine, SLOPE) - 1) / TEMPERATURE
+    return (2 * nn.functional.leaky_relu(cosine, SLOPE) - 1) / temperature
 
 
-def prototype_bce(output: Tensor, means: Tensor, posteriors: Tensor) -> Tensor:
+def prototype_bce(
+    output: Tensor, means: Tensor, posteriors: Tensor, temperature: float = TEMPERATURE
+) -> Tensor:
     """Cross-entropy of each frame, averaged over prototypes: `(..., D)` to `(...)`.
 
     Each prototype is a binary question of its own: sounds overlap, so several may be present.
     """
     losses = nn.functional.binary_cross_entropy_with_logits(
-        prototype_logits(output, means), posteriors, reduction="none"
+        prototype_logits(output, means, temperature), posteriors, reduction="none"
     )
     return losses.mean(dim=-1)

@@ -138,6 +138,7 @@ def test_rates_of_groups_that_the_model_does_not_have_are_told() -> None:
 @pytest.mark.parametrize(
     "make",
     [
+        lambda: PretextSettings(temperature=0.0),
         lambda: MaskSettings(block_s=0.0),
         lambda: MaskSettings(block_s=math.nan),
         lambda: LoraSettings(rank=2, alpha=math.inf),

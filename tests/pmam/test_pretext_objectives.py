@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from pmam.masking import MaskSettings
 from pmam.pretext import PRETEXTS
 from pmam.pretext.clip_bce import clip_bce, clip_labels
+from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 
 FRAMES, K, WIDTH = 7, 5, 4
 
@@ -20,14 +23,16 @@ def case(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return generator.normal(size=(FRAMES, WIDTH)), generator.normal(size=(K, WIDTH)), posteriors
 
 
-def by_hand(name: str, output: np.ndarray, means: np.ndarray, posteriors: np.ndarray) -> np.ndarray:
+def by_hand(
+    name: str, temperature: float, output: np.ndarray, means: np.ndarray, posteriors: np.ndarray
+) -> np.ndarray:
     losses = []
     for frame, target in zip(output, posteriors, strict=True):
         cosines = [
             float(frame @ mean / math.sqrt(frame @ frame) / math.sqrt(mean @ mean))
             for mean in means
         ]
-        logits = [(2 * (c if c > 0 else 0.2 * c) - 1) / 0.1 for c in cosines]
+        logits = [(2 * (c if c > 0 else 0.2 * c) - 1) / temperature for c in cosines]
         likeliest = max(range(K), key=lambda k: target[k])
         if name in ("prototype_bce", "focal", "label_smoothing"):
             terms = []
@@ -39,7 +44,7 @@ def by_hand(name: str, output: np.ndarray, means: np.ndarray, posteriors: np.nda
             losses.append(sum(terms) / K)
             continue
         if name == "info_nce":
-            logits = [c / 0.1 for c in cosines]
+            logits = [c / temperature for c in cosines]
         total = sum(math.exp(logit) for logit in logits)
         logs = [math.log(math.exp(logit) / total) for logit in logits]
         if name == "softmax_cross_entropy":
@@ -50,11 +55,34 @@ def by_hand(name: str, output: np.ndarray, means: np.ndarray, posteriors: np.nda
 
 
 @pytest.mark.parametrize("name", PRETEXTS)
-@pytest.mark.parametrize("seed", range(3))
-def test_values_are_those_of_the_formula(name: str, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "temperature"), [(0, 0.1), (1, 0.1), (2, 0.2), (3, 1.0)])
+def test_values_are_those_of_the_formula(name: str, seed: int, temperature: float) -> None:
     arrays = case(seed)
-    ours = PRETEXTS[name](*(torch.from_numpy(array) for array in arrays))
-    np.testing.assert_allclose(ours.numpy(), by_hand(name, *arrays), rtol=1e-9)
+    ours = PRETEXTS[name](*(torch.from_numpy(array) for array in arrays), temperature)
+    np.testing.assert_allclose(ours.numpy(), by_hand(name, temperature, *arrays), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", PRETEXTS)
+def test_pretraining_takes_the_temperature_of_its_settings(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(3, 5, generator=generator)
+    posteriors = torch.rand(2, 20, 3, generator=generator).softmax(dim=-1)
+    inputs = torch.randn(2, 80, tiny_models.backbone().encoder.width, generator=generator)
+    padding = torch.zeros(2, 20, dtype=torch.bool)
+    batch = PretextBatch(inputs=inputs, posteriors=posteriors, padding=padding)
+    entropies = []
+    for temperature in (0.1, 0.3):
+        settings = PretextSettings(
+            objective=name, temperature=temperature, mask=MaskSettings(rate=0.0)
+        )
+        module = Pretraining(tiny_models.masked(), means, settings).eval()
+        said: list[Tensor] = []
+        module.model.head.register_forward_hook(lambda *given, said=said: said.append(given[2]))
+        loss, logs = module(batch, torch.Generator().manual_seed(1))
+        expected = PRETEXTS[name](said[0], means, posteriors, temperature).mean()
+        torch.testing.assert_close(loss, expected)
+        entropies.append(float(logs["entropy"]))
+    assert entropies[1] > entropies[0] + 0.1  # less sure
 
 
 @pytest.mark.parametrize("name", PRETEXTS)
