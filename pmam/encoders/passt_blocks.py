@@ -141,7 +141,15 @@ class PaSST(nn.Module):
             raise ValueError(f"layers {wanted}: expected different numbers from 1 on, rising")
         if wanted[-1] > len(self.blocks):
             raise ValueError(f"layer {wanted[-1]}: expected at most {len(self.blocks)}")
-        x = self.patch_tokens(logmel)
+        tokens = self.patch_tokens(logmel)
+        if torch.is_grad_enabled() or tokens.device.type != "cpu":
+            return self._outputs(tokens, wanted)
+        # What the blocks make of one clip is small enough for memory that is at hand already;
+        # that of a batch comes from the system each time, and costs more than the sums in it.
+        clips = [self._outputs(clip, wanted) for clip in torch.split(tokens, 1)]
+        return [torch.cat(layer) for layer in zip(*clips, strict=True)]
+
+    def _outputs(self, x: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
         outputs = []
         for number, block in enumerate(self.blocks[: wanted[-1]], start=1):
             x = block(x)

@@ -10,7 +10,7 @@ from pmam.checkpoint import pack_detector, pack_masked, start_backbone, unpack
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings, FrameEncoder, build_encoder
 from pmam.encoders.passt import PaSSTEncoder
-from pmam.encoders.passt_blocks import PaSSTSettings
+from pmam.encoders.passt_blocks import PaSST, PaSSTSettings
 from pmam.encoders.passt_cnn import PaSSTCNNEncoder
 from pmam.lora import LoraSettings, lora_layers
 from pmam.parameter_groups import PRETRAIN, group_of
@@ -45,6 +45,20 @@ def settings(name: str) -> EncoderSettings:
 def backbone(name: str = "passt_cnn") -> Backbone:
     torch.manual_seed(0)
     return Backbone(ModelSettings(encoder=settings(name), context=CONTEXT)).eval()
+
+
+def test_layers_without_gradients_are_those_with_them_and_of_each_clip_alone() -> None:
+    torch.manual_seed(0)
+    passt, clips = PaSST(SMALL).eval(), torch.randn(3, 128, 500)
+    with torch.no_grad():
+        together = passt.layers(clips, (1, 3))
+        alone = [passt.layers(clip, (1, 3)) for clip in clips.split(1)]
+        assert [x.shape for x in passt.layers(clips[:0], (1, 3))] == [
+            (0, *together[0].shape[1:])
+        ] * 2
+    for number, layer in enumerate(passt.layers(clips, (1, 3))):
+        torch.testing.assert_close(together[number], layer.detach(), rtol=0, atol=1e-5)
+        assert torch.equal(together[number], torch.cat([clip[number] for clip in alone]))
 
 
 @pytest.mark.parametrize("name", ["passt", "cnn", "passt_cnn"])
