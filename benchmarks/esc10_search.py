@@ -40,7 +40,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from low_label import presets
-from low_label.arms import FIRST, arm
+from low_label.arms import FIRST, arm, masked, tempered
 from low_label.data import TEXTURES, load
 from low_label.recipes import Arm, Recipe
 from low_label.training import Finetune
@@ -121,12 +121,15 @@ def optimised(**changes: float) -> Recipe:
 
 
 def temperatures() -> Iterator[Trial]:
-    """How sure predictions are, in one iteration, in a longer one, and in two."""
+    """How sure predictions are, in one iteration, in a longer one, in two, and by mask."""
     for temperature in (0.05, 0.2, 0.4):
-        yield f"temperature {temperature:g}", arm(tempered(FIRST, temperature))
-    longer = tempered(optimised(steps=800), 0.2)
+        yield f"temperature {temperature:g}", arm(tempered(temperature))
+    before = tempered(0.2)
+    longer = tempered(0.2, optimised(steps=800))
     yield "temperature 0.2, 800 steps", arm(longer)
-    before = tempered(FIRST, 0.2)
+    for rate in (0.0, 0.5):
+        yield f"mask {rate:g}, temperature 0.2", arm(masked(rate, before))
+        yield f"mask {rate:g}, temperature 0.2, 800 steps", arm(masked(rate, longer))
     for layer in ("context", "context1"):
         later = replace(before, before=before, layer=layer, centred=True)
         yield f"temperature 0.2, iteration 2: {layer}, centred", arm(later)
@@ -134,12 +137,6 @@ def temperatures() -> Iterator[Trial]:
         "temperature 0.2, iteration 2: input, goes on",
         arm(replace(before, before=before, goes_on=True)),
     )
-
-
-def tempered(recipe: Recipe, temperature: float) -> Recipe:
-    """The same with another temperature of pretraining."""
-    pretext = replace(recipe.pretrain.pretext, temperature=temperature)
-    return replace(recipe, pretrain=replace(recipe.pretrain, pretext=pretext))
 
 
 def finetunings() -> Iterator[Trial]:

@@ -27,11 +27,17 @@ def objective(name: str) -> Recipe:
     return replace(FIRST, pretrain=replace(presets.SHORT, pretext=pretext))
 
 
-def masked(rate: float) -> Recipe:
+def masked(rate: float, recipe: Recipe = FIRST) -> Recipe:
     """Another share of masked blocks; without masking every frame pays the loss."""
-    pretext = presets.SHORT.pretext
+    pretext = recipe.pretrain.pretext
     pretext = replace(pretext, mask=replace(pretext.mask, rate=rate))
-    return replace(FIRST, pretrain=replace(presets.SHORT, pretext=pretext))
+    return replace(recipe, pretrain=replace(recipe.pretrain, pretext=pretext))
+
+
+def tempered(temperature: float, recipe: Recipe = FIRST) -> Recipe:
+    """Another temperature of what pretraining predicts."""
+    pretext = replace(recipe.pretrain.pretext, temperature=temperature)
+    return replace(recipe, pretrain=replace(recipe.pretrain, pretext=pretext))
 
 
 def prototypes(k: int) -> Recipe:
@@ -45,6 +51,7 @@ def arm(recipe: Recipe | None, finetune: dict[int, Finetune] = LABELS_ALONE) -> 
     return Arm(recipe=recipe, finetune=finetune)
 
 
+SOFT = tempered(0.2)
 REFERENCE = "PMAM it. 1"
 BASELINE = "supervised"
 TAUGHT = ("it. 1 + teacher", "mean teacher")  # with and without pretraining
@@ -70,4 +77,8 @@ ARMS = {
     "focal": arm(objective("focal")),
     "label smoothing": arm(objective("label_smoothing")),
     TAUGHT[0]: arm(FIRST, TEACHER),
+    "temperature 0.2": arm(SOFT),
+    "same, no masking": arm(masked(0.0, SOFT)),
+    "same, it. 2": arm(replace(SOFT, before=SOFT, **presets.LATER)),
+    "same, shuffled": arm(replace(SOFT, shuffled=True)),
 }
