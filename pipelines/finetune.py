@@ -87,7 +87,6 @@ class FinetuneTask:
         self.classes = student.classes
         self.batches = Batches(
             packed,
-            packed.rows,
             student.backbone.encoder,
             batch=training.batch,
             crop_s=training.crop_s,
@@ -97,7 +96,7 @@ class FinetuneTask:
             published_borders=settings.published_borders,
         )
         self.reader = self.batches.reader
-        if not any(row.events or row.weak for rows in self.batches.groups.values() for row in rows):
+        if not self.batches.labelled:
             raise ValueError(
                 f"{dataset}: no label on any clip of {', '.join(training.batch)}; "
                 "fine-tuning needs some strong or weak ones"

@@ -225,7 +225,9 @@ def run_frame_job(
     # A model that cannot be used, or not so, shows here, before workers start.
     encoder = function(**arguments).encoder
     encoder.check_length(settings.window_s, "inference.window_s")
-    warn_of_low_rates(rows, encoder)
+    warn_of_low_rates(
+        [row.sample_rate_hz for row in rows], encoder, lambda place: rows[place].source_id
+    )
     by_shard: dict[str, list[str]] = {}
     for row in rows:
         by_shard.setdefault(row.shard, []).append(row.key)

@@ -77,13 +77,13 @@ class PretrainTask:
         packed = open_dataset(dataset)
         self.batches = Batches(
             packed,
-            (row for row in packed.rows if row.key in self.posteriors),
             backbone.encoder,
             batch=training.batch,
             crop_s=training.crop_s,
             seed=training.seed,
             cached_inputs=cached_inputs,
             cache_gb=training.cache_gb,
+            keys=self.posteriors,
         )
         self.reader = self.batches.reader
 

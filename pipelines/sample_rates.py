@@ -1,7 +1,10 @@
 """Recordings of a lower rate than the encoder has learnt from: heard, but not as it knows them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from pmam.encoders import FrameEncoder
 from shards.index import IndexRow
@@ -22,10 +25,24 @@ def low_rates(rows: Sequence[IndexRow], encoder: FrameEncoder) -> list[IndexRow]
     return [row for row in rows if encoder.lacking_rate_hz(row.sample_rate_hz) is not None]
 
 
-def warn_of_low_rates(rows: Sequence[IndexRow], encoder: FrameEncoder) -> None:
-    """Say so where there are any; whoever asks for the encoder anew is refused by `check_rates`."""
-    if low := low_rates(rows, encoder):
+def warn_of_low_rates(
+    rates_hz: Sequence[int] | npt.NDArray[np.int64],
+    encoder: FrameEncoder,
+    source_id: Callable[[int], str],
+) -> None:
+    """Say so where there are any; whoever asks for the encoder anew is refused by `check_rates`.
+
+    Args:
+        rates_hz: of all clips that are used.
+        encoder: what hears them.
+        source_id: which recording the clip of this place in `rates_hz` is.
+    """
+    rates, first, counts = np.unique(rates_hz, return_index=True, return_counts=True)
+    low = [encoder.lacking_rate_hz(int(rate)) is not None for rate in rates]
+    if any(low):
+        example = int(first[low].min())
         log.warning(
             "%d of %d clips, such as %s: %s",
-            *(len(low), len(rows), low[0].source_id, low_rate(low[0].sample_rate_hz)),
+            *(counts[low].sum(), len(rates_hz), source_id(example)),
+            low_rate(int(rates_hz[example])),
         )

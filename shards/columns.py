@@ -1,5 +1,6 @@
 """The index column by column: what reading needs of millions of clips, without an object each."""
 
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 LARGEST = ("checksum", "key", "source_id", "shard")  # what is copied while little is held
 RANK_BITS = 512  # of a selection, per count that is kept
 
@@ -51,10 +53,27 @@ class Columns:
         """The sha256 of a clip's audio file."""
         return str(self._checksum[index].as_py())
 
+    def of_subset(self, subset: str) -> Bools:
+        """Which clips are of a subset."""
+        return _mask(pc.equal(_one_piece(self.table["subset"]), subset))
+
+    def among(self, keys: Iterable[str]) -> Bools:
+        """Which clips have one of these keys."""
+        found = pc.is_in(_one_piece(self.table["key"]), value_set=pa.array(list(keys), pa.string()))
+        return _mask(found)
+
+    def labelled(self) -> Bools:
+        """Which clips have a weak label or a strong event; to be labelled as silent is neither."""
+        counts = [pc.list_value_length(_one_piece(self.table[name])) for name in ("weak", "events")]
+        return np.logical_or(*(_numbers(count.fill_null(0)) > 0 for count in counts))
+
+    def sample_rates_hz(self) -> Ints:
+        """Of all clips."""
+        return _numbers(self.table["sample_rate_hz"])
+
     def chosen(self, subset: str) -> "Chosen":
         """The clips of a subset."""
-        column = _one_piece(self.table["subset"])
-        return Chosen(_mask(pc.equal(column, subset)))
+        return Chosen(self.of_subset(subset))
 
 
 class Chosen:
@@ -63,7 +82,7 @@ class Chosen:
     `chosen[k]` is the k-th of them, for an array of any `k` at once.
     """
 
-    def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
+    def __init__(self, mask: Bools) -> None:
         bits = np.packbits(mask)
         blocks = -(-len(mask) // RANK_BITS)
         self._bits = np.zeros((blocks, RANK_BITS // 8), np.uint8)
@@ -98,6 +117,6 @@ def _numbers(column: pa.ChunkedArray | pa.Array) -> Ints:
     return np.asarray(np.from_dlpack(_one_piece(column)), np.int64)
 
 
-def _mask(values: pa.BooleanArray) -> npt.NDArray[np.bool_]:
+def _mask(values: pa.BooleanArray) -> Bools:
     """Booleans as a byte each, again without pandas."""
     return np.asarray(np.from_dlpack(values.cast(pa.uint8())), np.bool_)

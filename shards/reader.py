@@ -5,6 +5,8 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from isal import isal_zlib
@@ -72,6 +74,10 @@ class Dataset:
             raise KeyError(f"{self.store.root}: no clip {missing!r} in its index")
         return table_to_rows(self.table.take(places))
 
+    def rows_at(self, indices: npt.NDArray[np.int64]) -> list[IndexRow]:
+        """Some of `rows` by their places in it, without building the others."""
+        return table_to_rows(self.table.take(pa.array(indices, pa.int64())))
+
     def read_range(self, shard: str, offset: int, size: int) -> bytes:
         """Bytes of a shard; the store itself tries again where a connection breaks."""
         reader, name = self._shard(shard)
@@ -83,8 +89,11 @@ class Dataset:
         return table_to_rows(self.table)
 
     def select(self, subsets: Collection[str] | None = None) -> list[IndexRow]:
-        """The clips of some subsets; all where none are named."""
-        return [row for row in self.rows if subsets is None or row.subset in subsets]
+        """The clips of some subsets, without building the others; all where none are named."""
+        if subsets is None:
+            return self.rows
+        wanted = pc.is_in(self.table["subset"], value_set=pa.array(subsets, pa.string()))
+        return table_to_rows(self.table.filter(wanted))
 
     def read(self, row: IndexRow, verify: bool = True) -> bytes:
         """A clip's audio file as it was packed.

@@ -56,6 +56,8 @@ def test_rows_by_key_come_in_the_order_of_the_keys(dataset: Dataset) -> None:
     opened = Dataset.open(dataset.store)
     assert opened.rows_of([row.key for row in wanted]) == wanted
     assert opened.rows_of([]) == []
+    assert opened.rows_at(np.array([3, 0, 3])) == wanted
+    assert opened.select(["weak"]) == [row for row in dataset.rows if row.subset == "weak"]
     assert "rows" not in vars(opened)  # not built: a million of them take gigabytes
     with pytest.raises(KeyError, match="no clip 'nobody' in its index"):
         opened.rows_of([dataset.rows[0].key, "nobody"])
