@@ -18,7 +18,7 @@ from pipelines.weights import OF_ENCODERS, load_weights
 from pmam.checkpoint import CheckpointError
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.pca import Moments, moments
-from shards.index import IndexRow
+from shards.index import Listed
 
 TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
 
@@ -90,7 +90,7 @@ class _MomentsWorker:
 def calibrate(
     stage: Stage,
     dataset_url: str,
-    rows: Sequence[IndexRow],
+    rows: Sequence[Listed],
     encoder: EncoderSettings,
     settings: CalibrationSettings,
 ) -> FrameEncoder:
@@ -132,7 +132,7 @@ def calibrate(
     return calibrated
 
 
-def check_rates(dataset_url: str, rows: Sequence[IndexRow], encoder: FrameEncoder) -> None:
+def check_rates(dataset_url: str, rows: Sequence[Listed], encoder: FrameEncoder) -> None:
     """Refuse recordings that lack what a pretrained encoder listens to.
 
     Raises:

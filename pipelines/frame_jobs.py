@@ -22,7 +22,7 @@ from pmam.encoders import FrameEncoder
 from pmam.windows import Windows, overlap_added, split
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSet, FrameSpec
-from shards.index import IndexRow
+from shards.index import IndexRow, Listed
 
 Floats = npt.NDArray[np.float32]
 FRAMES = "frames"
@@ -202,9 +202,9 @@ class FrameWorker:
                 yield row, [of_row]
 
 
-def clips_of(dataset_url: str, subsets: Sequence[str]) -> list[IndexRow]:
+def clips_of(dataset_url: str, subsets: Sequence[str]) -> list[Listed]:
     """The clips of some subsets; `ValueError` where there are none."""
-    rows = open_dataset(dataset_url).select(subsets)
+    rows = open_dataset(dataset_url).listed(subsets)
     if not rows:
         raise ValueError(
             f"{dataset_url}: no clips of the subsets {', '.join(subsets)}; check --subsets"
@@ -215,7 +215,7 @@ def clips_of(dataset_url: str, subsets: Sequence[str]) -> list[IndexRow]:
 def run_frame_job(
     stage: Stage,
     dataset_url: str,
-    rows: Sequence[IndexRow],
+    rows: Sequence[Listed],
     function: Callable[..., FrameFunction],
     arguments: Mapping[str, Any],
     settings: InferenceSettings,

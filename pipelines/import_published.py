@@ -18,7 +18,7 @@ from pmam.importers.prototypes import read_prototypes
 from pmam.importers.pseudo_labels import parse_pseudo_labels
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSpec
-from shards.index import IndexRow
+from shards.index import Listed
 from shards.sources.matching import Files
 
 log = logging.getLogger("pmam")
@@ -131,7 +131,7 @@ def join_name(folder: str, name: str) -> str:
     return f"{folder}/{name}"
 
 
-def _tables_of(rows: Sequence[IndexRow], names: Sequence[str], folder: str) -> dict[str, str]:
+def _tables_of(rows: Sequence[Listed], names: Sequence[str], folder: str) -> dict[str, str]:
     """The table of each clip that has one, by the clip's key."""
     clips = Files([row.source_id for row in rows], "")
     tables: dict[str, str] = {}

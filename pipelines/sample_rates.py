@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pmam.encoders import FrameEncoder
-from shards.index import IndexRow
+from shards.index import Listed
 
 log = logging.getLogger("pmam")
 
@@ -20,7 +20,7 @@ def low_rate(rate_hz: int) -> str:
     )
 
 
-def low_rates(rows: Sequence[IndexRow], encoder: FrameEncoder) -> list[IndexRow]:
+def low_rates(rows: Sequence[Listed], encoder: FrameEncoder) -> list[Listed]:
     """The clips whose recording has too low a rate for a pretrained encoder."""
     return [row for row in rows if encoder.lacking_rate_hz(row.sample_rate_hz) is not None]
 

@@ -1,9 +1,9 @@
 """What a dataset holds: one index row per clip, as a dataclass and as Arrow columns."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -88,6 +88,16 @@ class IndexRow:
         )
 
 
+class Listed(NamedTuple):
+    """The part of an `IndexRow` that planning needs, in less than half the memory."""
+
+    key: str
+    source_id: str
+    shard: str
+    subset: str
+    sample_rate_hz: int
+
+
 def rows_to_table(rows: Sequence[IndexRow]) -> pa.Table:
     """Rows as Arrow columns of `SCHEMA`."""
     columns: dict[str, list[Any]] = {
@@ -107,6 +117,19 @@ def table_to_rows(table: pa.Table) -> list[IndexRow]:
         IndexRow.from_dict({**values, "meta": json.loads(values["meta"])})
         for values in table.to_pylist()
     ]
+
+
+def table_to_listed(table: pa.Table) -> list[Listed]:
+    """Arrow columns of `SCHEMA`, less those that a list leaves out."""
+    columns = (_shared(table[name]) for name in Listed._fields)
+    return list(map(Listed._make, zip(*columns, strict=True)))
+
+
+def _shared(column: pa.ChunkedArray) -> Iterable[Any]:
+    """The values, with one object for all that are equal."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return map(values.__getitem__, encoded.indices.to_pylist())
 
 
 def _json_text(values: Mapping[str, Any]) -> str:

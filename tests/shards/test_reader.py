@@ -57,7 +57,10 @@ def test_rows_by_key_come_in_the_order_of_the_keys(dataset: Dataset) -> None:
     assert opened.rows_of([row.key for row in wanted]) == wanted
     assert opened.rows_of([]) == []
     assert opened.rows_at(np.array([3, 0, 3])) == wanted
-    assert opened.select(["weak"]) == [row for row in dataset.rows if row.subset == "weak"]
+    weak = [row for row in dataset.rows if row.subset == "weak"]
+    for entry, row in zip(opened.listed(["weak"]), weak, strict=True):
+        assert all(getattr(row, name) == value for name, value in entry._asdict().items())
+    assert opened.select(["weak"]) == weak
     assert "rows" not in vars(opened)  # not built: a million of them take gigabytes
     with pytest.raises(KeyError, match="no clip 'nobody' in its index"):
         opened.rows_of([dataset.rows[0].key, "nobody"])
