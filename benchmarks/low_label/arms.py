@@ -55,6 +55,7 @@ SOFT = tempered(0.2)
 REFERENCE = "PMAM it. 1"
 BASELINE = "supervised"
 TAUGHT = ("it. 1 + teacher", "mean teacher")  # with and without pretraining
+SOFTER = ("temperature 0.2", "same, shuffled")  # pseudo labels of each frame, and of any
 # In this order: a benchmark that is stopped early has the first ones.
 ARMS = {
     BASELINE: arm(None),
@@ -77,8 +78,8 @@ ARMS = {
     "focal": arm(objective("focal")),
     "label smoothing": arm(objective("label_smoothing")),
     TAUGHT[0]: arm(FIRST, TEACHER),
-    "temperature 0.2": arm(SOFT),
+    SOFTER[0]: arm(SOFT),
     "same, no masking": arm(masked(0.0, SOFT)),
     "same, it. 2": arm(replace(SOFT, before=SOFT, **presets.LATER)),
-    "same, shuffled": arm(replace(SOFT, shuffled=True)),
+    SOFTER[1]: arm(replace(SOFT, shuffled=True)),
 }
