@@ -36,14 +36,16 @@ and one seed, where supervised has 0.635, iteration 1 0.656:
     mean teacher: no teacher, weak labels         0.784
     mean teacher: 200 steps, rate 0.001           0.759
 
-What pays is the temperature of the predictions (0.2 or 0.4, published: 0.1) and more steps.
-Masking pays in a long pretraining alone: more steps gain with masks (0.695 to 0.719) and lose
-without (0.717 to 0.704), so that 200 steps are better without masks, and 800 with them, in five of
-six runs. The second iteration does not pay: targets from the context network never beat the first
+What pays is the temperature of the predictions (0.2 or 0.4, published: 0.1) and more steps. Masking
+pays in a long pretraining alone: more steps gain with masks (0.695 to 0.719) and lose without
+(0.717 to 0.704), so that 200 steps are better without masks, and 800 with them, in five of six
+runs. The second iteration does not pay: targets from the context network never beat the first
 iteration's, not even where they agree better with true labels (0.424 against 0.405: its first
 layer); going on with the same targets gains less than more steps do. Posteriors, mask rates and
 blocks, learning rates and the teacher's weight are as good as they were. Test clips confirmed the
-temperature (`esc10_ablation.py`), and `esc10` has it.
+temperature (`esc10_ablation.py`). The preset `esc10` keeps the published one: with its 60 strong
+and 150 weak clips and a teacher, one run of 400 steps has 0.822 on validation clips with 0.1, 0.798
+with 0.2 and 0.805 without pretraining.
 """
 
 import argparse
