@@ -9,15 +9,17 @@ spelled out, because its counter does not see the fused kernel. The plain networ
 reference does, in its structure: attention as two products and a softmax, a full pooling by
 attention over frequency, channels first, nothing fused.
 
-Result of 2026-11-21, two cores with AVX-512, busy with other work, 3 rounds, 863 GFLOP a forward:
+Result of 2026-11-21, two cores with AVX-512, otherwise idle, 863 GFLOP a forward, 5 rounds each; of
+the share, the medians of two runs:
 
     threads  clock      matrix GFLOP/s  forward s  share of the matrix's rate  plain / ours
-    1        wall            137           8.9              0.76                  1.81
-    1        processor       139           8.6              0.76                  1.66
-    2        wall            153           8.8              1.11                  1.82
-    2        processor        80           9.7              0.96                  1.78
+    1        wall            166           6.8              0.76, 0.79            1.61
+    1        processor       166           6.8              0.75, 0.80            1.61
+    2        wall            325           3.6              0.74, 0.77            2.16
+    2        processor       162           7.1              0.76, 0.76            1.91
 
-Two threads on two busy cores wait for each other: the ratios of one thread are the ones to trust.
+Blocks run clip by clip, which gained 0.01 to 0.03, and 0.1 while the system was short of memory;
+parts of a clip are slower again.
 """
 
 import argparse
@@ -83,6 +85,9 @@ class PlainEncoder(nn.Module):
     def __init__(self, encoder: PaSSTCNNEncoder) -> None:
         super().__init__()
         self.encoder = encoder
+        passt = encoder.transformer.passt
+        # All clips at once, as the reference does.
+        passt.layers = lambda logmel, wanted: passt._outputs(passt.patch_tokens(logmel), wanted)
         for block in encoder.transformer.passt.blocks:
             block.attn = PlainAttention(block.attn)
         encoder.transformer.pool = PlainPooling(encoder.transformer.pool)
