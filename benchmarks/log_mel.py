@@ -5,13 +5,15 @@
 Ten seconds a clip at 32 kHz, the same window, hop and mel bands; both run in turn, and what is
 printed are medians, of processor time and of time on the wall. Threads wait asleep, as in `pmam`.
 
-Result of 2026-11-21, two cores busy with other work (load 7 to 17), three or four runs each:
+Result of 2026-11-21, two idle cores:
 
     threads  clock      ours ms     torchaudio ms  ratio
-    1        processor   60 to 76    206 to 241    3.2 to 3.5
-    1        wall       127 to 172   434 to 540    3.0 to 4.3
-    2        processor   67 to 79    206 to 220    2.8 to 3.3
-    2        wall       101 to 255   377 to 631    2.4 to 3.7
+    1        processor   58          202            3.55
+    1        wall        58          202            3.55
+    2        processor   75          210            2.86
+    2        wall        64          111            1.80
+
+Ours gains little from a second thread: blocks are small, so that they stay in the cache.
 """
 
 import argparse
