@@ -156,7 +156,7 @@ def split(frames: FrameSet, job: FitJob) -> tuple[list[str], list[str]]:
         ValueError: there are none.
     """
     settings = job.settings
-    rows = open_dataset(job.dataset).select(settings.subsets)
+    rows = open_dataset(job.dataset).listed(settings.subsets)
     keys = [row.key for row in rows if row.key in frames and frames.count(row.key)]
     if not keys:
         raise ValueError(
