@@ -10,8 +10,8 @@ def draw_shifts(clips: int, deviation: float, unit: int, generator: torch.Genera
 
 
 def pooled_shifts(shifts: Tensor, unit: int) -> Tensor:
-    """Shifts of a sequence that is `unit` times shorter, towards zero."""
-    return torch.div(shifts, unit, rounding_mode="trunc")
+    """Shifts of a sequence that is `unit` times shorter, rounded down, also below zero."""
+    return torch.div(shifts, unit, rounding_mode="floor")
 
 
 def frame_shift(x: Tensor, shifts: Tensor, held: Tensor | None = None) -> Tensor:

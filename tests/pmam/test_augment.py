@@ -15,7 +15,7 @@ from pmam.augment.filters import FilterDraws, band_borders, draw_filter, filter_
 from pmam.augment.frequency import DistortionDraws, distort, distorted_axis, frequency_mask
 from pmam.augment.mixup import LEAST, MOST, draw_mix, hard_labels
 from pmam.augment.noise import NoiseDraws, add_noise
-from pmam.augment.timing import draw_shifts, draw_spans, frame_shift, inside
+from pmam.augment.timing import draw_shifts, draw_spans, frame_shift, inside, pooled_shifts
 
 SCALE = InputScale(hop_s=0.01, inputs_per_frame=4, nepers=torch.full((8,), 5.0))
 STRONG = AugmentSettings(
@@ -80,6 +80,14 @@ def test_a_shift_is_a_roll_where_nothing_is_padded() -> None:
     drawn = draw_shifts(4000, 90.0, 4, seeded())
     assert (drawn % 4 == 0).all()
     assert drawn.double().std() == pytest.approx(90, rel=0.05)
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=1), st.sampled_from([1, 2, 3, 4, 10, 50]))
+def test_pooled_shifts_are_rounded_down(shifts: list[int], unit: int) -> None:
+    assert pooled_shifts(torch.tensor([-110, -40, -1, 0, 3]), 4).tolist() == [-28, -10, -1, 0, 0]
+    assert pooled_shifts(torch.tensor(shifts), unit).tolist() == [
+        math.floor(shift / unit) for shift in shifts
+    ]
 
 
 @pytest.mark.parametrize("labels", ["soft", "hard"])

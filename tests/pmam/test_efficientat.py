@@ -1,12 +1,14 @@
 """EfficientAT against the published network: seeded weights, and real ones on real clips."""
 
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from parity_rule import load, mel, state_dict, tolerance
+from parity_rule import assert_close, load, mel, state_dict, tolerance
 
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.efficientat import (
@@ -32,24 +34,48 @@ def test_matches_the_reference_with_seeded_weights(parity_dir: Path) -> None:
     assert np.abs(logits - expected["logits"]).max() <= tolerance(meta, "logits")
 
 
-@pytest.mark.parametrize("clip", ["music", "speech", "typing"])
-@pytest.mark.parametrize("high_hz", [15000, 16000])
-def test_matches_the_reference_on_real_clips(
-    parity_dir: Path, shared_dir: Path, clip: str, high_hz: int
-) -> None:
+def recording(parity_dir: Path, folder: Path, name: str, sha256: str) -> Path:
+    """A clip of the fixture: beside the published weights, or else beside the fixture."""
+    for path in (folder / name, parity_dir / name):
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return path
+    raise AssertionError(f"{name} of {sha256}: neither in {folder} nor in {parity_dir}")
+
+
+def test_matches_the_reference_on_real_clips(parity_dir: Path, shared_dir: Path) -> None:
     meta, expected = load(parity_dir, "11_efficientat_mn04_real")
     folder = shared_dir / "data" / "efficientat"
-    published = torch.load(folder / "mn04_as_mAP_432.pt", weights_only=True, map_location="cpu")
+    published = torch.load(
+        folder / meta["config"]["pretrained"], weights_only=True, map_location="cpu"
+    )
     network = MobileNet(MobileNetSettings()).eval()
     network.load_state_dict(from_published(published), strict=True)
-    audio = next(f for f in (folder / f"{clip}.wav", parity_dir / f"{clip}.wav") if f.exists())
-    pcm, rate = soundfile.read(audio, dtype="float32")
-    assert rate == 32000
-    frontend = LogMel(LogMelSettings(high_hz=high_hz))
-    with torch.inference_mode():
-        logits = network(frontend(torch.from_numpy(pcm)[None])).numpy()
-    name = f"logits_{clip}_fmax{high_hz}"
-    assert np.abs(logits - expected[name]).max() <= meta["outputs"][name]["tolerance"]
+    compared = set()
+    for name, stated in meta["inputs"].items():
+        clip = Path(name).stem
+        path = recording(parity_dir, folder, name, stated["sha256"])
+        pcm, rate = soundfile.read(path, dtype="float32")
+        assert (rate, len(pcm)) == (stated["sr"], stated["samples"])
+        for output in expected:
+            if not (found := re.fullmatch(rf"logits_{re.escape(clip)}_fmax(\d+)", output)):
+                continue
+            frontend = LogMel(LogMelSettings(high_hz=float(found[1])))
+            with torch.inference_mode():
+                logmel = frontend(torch.from_numpy(pcm)[None])
+                logits = network(logmel)
+                fmap = network.features(logmel)[-1]
+            assert_close(meta, expected, output, logits)
+            top = meta["top10"][output.removeprefix("logits_")]
+            scores, classes = logits[0].sigmoid().topk(len(top))
+            assert classes.tolist() == [number for number, _, _ in top]
+            np.testing.assert_allclose(scores, [score for *_, score in top], atol=1e-5)
+            compared.add(output)
+            if found[1] == "15000":  # the others are of this front end alone
+                assert_close(meta, expected, f"logmel_{clip}", logmel[:, ::5, ::23])
+                assert_close(meta, expected, f"fmap_{clip}", fmap[:, ::7, :, ::3])
+                assert_close(meta, expected, f"embedding_{clip}", fmap.mean(dim=(2, 3)))
+                compared |= {f"{kind}_{clip}" for kind in ("logmel", "fmap", "embedding")}
+    assert compared == set(expected), "outputs that no clip of the fixture explains"
 
 
 def test_frames_average_each_block_over_their_own_span() -> None:
