@@ -6,6 +6,7 @@ its length before any threshold is applied, and stands or falls as a whole.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from pmam.postprocess import Scores
 
 Floats = npt.NDArray[np.float64]
+# Added to both sides of a ratio of scores: silence has none.
+RATIO_FLOOR = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +24,16 @@ class BoxSettings:
 
     # Scores are compared over half of this length on either side of a possible border.
     step_s: float = 0.5
-    # Neighbours become one where the scores between them drop by less than this.
+    # Limit of a gap that is closed: the highest score of either neighbour is less than this above
+    # the gap's lowest.
     merge_drop: float = 0.15
-    # ... or where they are less than so many times the scores between them.
-    merge_ratio: float = 1.0
+    # Second limit of such a gap: the highest score of either neighbour is less than so many times
+    # the gap's lowest. None = no such limit.
+    merge_ratio: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.step_s > 0 or self.merge_drop < 0 or self.merge_ratio < 1:
+        ratio = 1.0 if self.merge_ratio is None else self.merge_ratio
+        if not (self.step_s > 0 and self.merge_drop >= 0 and ratio >= 1):
             raise ValueError(
                 f"boxes with step {self.step_s} s, merge drop {self.merge_drop}, merge ratio "
                 f"{self.merge_ratio}: expected a positive step, a drop >= 0 and a ratio >= 1"
@@ -94,20 +100,21 @@ def candidates(scores: Floats, reach: int) -> list[Box]:
 
 
 def merge(scores: Floats, found: Sequence[Box], settings: BoxSettings) -> list[Box]:
-    """Join neighbours while the shallowest gap between two is shallower than the settings allow."""
-    total = np.concatenate([[0.0], np.cumsum(scores)])
-    first = np.array([box.first for box in found], dtype=np.int64)
-    end = np.array([box.end for box in found], dtype=np.int64)
-    while len(first) > 1:
-        inside = (total[end] - total[first]) / (end - first)
-        gap = (total[first[1:]] - total[end[:-1]]) / (first[1:] - end[:-1])
-        lower = np.minimum(inside[:-1], inside[1:])
-        is_shallow = (lower - gap < settings.merge_drop) | (lower < settings.merge_ratio * gap)
-        if not is_shallow.any():
-            break
-        at = int(np.where(is_shallow, lower - gap, np.inf).argmin())
-        first, end = np.delete(first, at + 1), np.delete(end, at)
-    return [_box(scores, int(a), int(b)) for a, b in zip(first, end, strict=True)]
+    """Close the gaps that are shallow beside both of their neighbours.
+
+    Every gap is judged once, by the boxes `found` in `scores (frames,)`: a row of boxes becomes one
+    when each of its gaps is shallow. A faint box beside a strong one stays alone.
+    """
+    if not found:
+        return []
+    highest = np.array([scores[box.first : box.end].max() for box in found])
+    lowest = np.array([scores[a.end : b.first].min() for a, b in pairwise(found)])
+    higher = np.maximum(highest[:-1], highest[1:])  # shallow beside it, shallow beside both
+    is_shallow = higher - lowest < settings.merge_drop
+    if settings.merge_ratio is not None:
+        is_shallow &= higher + RATIO_FLOOR < settings.merge_ratio * (lowest + RATIO_FLOOR)
+    firsts = [0, *(np.flatnonzero(~is_shallow) + 1).tolist(), len(found)]
+    return [_box(scores, found[a].first, found[b - 1].end) for a, b in pairwise(firsts)]
 
 
 def find_boxes(scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings) -> list[list[Box]]:
