@@ -48,8 +48,13 @@ def squared_distances(x: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
 
 
 def assign(x: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
-    """The index `(n,)` of the nearest centre of each frame; of equally near ones the first."""
-    return squared_distances(x, centers).argmin(dim=1)
+    """The index `(n,)` of the nearest centre of each frame; of equally near ones the first.
+
+    Without |x|^2, which all centres share: far from them it would drown what differs.
+    """
+    origin = centers.mean(dim=0)
+    around = (centers - origin).to(x)  # (K, D)
+    return (around.square().sum(dim=1) - 2 * (x - origin.to(x)) @ around.T).argmin(dim=1)
 
 
 def cluster_statistics(frames: Frames, centers: torch.Tensor) -> ClusterStatistics:

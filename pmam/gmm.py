@@ -72,15 +72,23 @@ class GaussianMixture:
         *,
         start: FitState | MixtureParameters | None = None,
         on_iteration: Callable[[int, float], None] | None = None,
+        sample_weight: Array | None = None,
     ) -> "GaussianMixture":
         """Fit to an array `(N, D)`, or to a function that returns an iterator of blocks `(n, D)`.
 
         `on_iteration(i, log_likelihood_per_frame)` is called after each iteration, when `state_`
         already holds its result; a fit that was killed continues from such a state as `start`,
         and parameters as `start` begin a new one. Either is a single run, whatever `n_init`.
-        Raises `ValueError` for fewer frames than components, frames that are not finite or differ
-        in width, and covariances that no regularisation holds up.
+        Every frame counts once: a `sample_weight` is refused.
+        Raises `ValueError` for weights, fewer frames than components, frames that are not finite or
+        differ in width, where no component has a positive definite covariance, and where components
+        had to be re-seeded without end.
         """
+        if sample_weight is not None:
+            raise ValueError(
+                "sample_weight: got weights of frames; expected none: they are not supported, "
+                "repeat frames or leave some out"
+            )
         if start is None and self.warm_start and self._state is not None:
             start = self.parameters_
         if isinstance(start, MixtureParameters):

@@ -7,9 +7,12 @@ import torch
 
 from pmam.blocks import Array, Device, Frames, first_piece, steps_of
 from pmam.kmeans import assign, kmeans
-from pmam.m_step import m_step
+from pmam.m_step import is_positive_definite, m_step
 from pmam.mixture import CovarianceType, MixtureParameters
 from pmam.sufficient_statistics import SufficientStatistics
+
+# How often components may be re-seeded in a fit, times their number: more is a circle.
+MOST_RESEEDED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,8 @@ class FitState:
         """The state after the M-step of `total`, the statistics of all frames.
 
         Converged when the log-likelihood per frame changed by less than `tol` and no component had
-        to be re-seeded. Raises `ValueError` for fewer frames than components, and covariances that
-        no regularisation holds up.
+        to be re-seeded. Raises `ValueError` for fewer frames than components, where no component
+        has a positive definite covariance, and where components had to be re-seeded without end.
         """
         components = len(self.parameters.weights)
         if total.frames < components:
@@ -44,6 +47,13 @@ class FitState:
             )
         log_likelihood = total.log_likelihood / total.frames
         parameters, reseeded = m_step(total, self.parameters.covariance_type, reg_covar)
+        if self.reseeded + reseeded > MOST_RESEEDED * components:
+            floor = "" if reg_covar > 0 else ", or set a reg_covar above 0"
+            raise ValueError(
+                f"mixture: got components that became empty or flat {self.reseeded + reseeded} "
+                f"times in {self.iteration + 1} iterations; expected them to hold frames: ask for "
+                f"fewer than {components}{floor}"
+            )
         change = log_likelihood - (self.log_likelihoods or (-np.inf,))[-1]
         return replace(
             self,
@@ -128,6 +138,11 @@ def initial_state(
         covariances = precisions_.reciprocal()
     elif precisions_ is not None:
         covariances = torch.linalg.inv_ex(precisions_).inverse
+    if precisions_ is not None and not is_positive_definite(precisions_, covariance_type).all():
+        raise ValueError(
+            "precisions_init: got a matrix or number that is not positive definite; expected the "
+            "inverses of covariances, which no reg_covar makes of others"
+        )
     if weights_ is None or means_ is None or covariances is None:
         centers = means_
         if centers is None:

@@ -7,7 +7,9 @@ import torch
 from pmam.mixture import CovarianceType, MixtureParameters
 from pmam.sufficient_statistics import SufficientStatistics
 
-LEAST_FRAMES = 2.0  # a component that holds less than this has no variance of its own
+LEAST_FRAMES = 0.5  # a component that holds less than this is empty
+# Floors that are worth a try, in squares of the frames' unit.
+LEAST_FLOOR, MOST_FLOOR = 1e-6, 1e-2
 
 
 def m_step(
@@ -17,20 +19,18 @@ def m_step(
 
     `reg_covar` is added to every variance. A component that holds fewer than `LEAST_FRAMES`
     frames, or whose covariance is not positive definite, is re-seeded: the heaviest one is split
-    in its place. Raises `ValueError` where no component is sound.
+    in its place. One that holds a single frame stays, with `reg_covar` for its variances, as in
+    scikit-learn. Raises `ValueError` where no component is sound.
     """
     counts = total.counts.clamp_min(torch.finfo(torch.float64).tiny)
     shifts = total.first / counts[:, None]  # (K, D)
     means = total.origin + shifts
     weights = total.counts / total.counts.sum()
     covariances = _covariances(total, counts, shifts, covariance_type, reg_covar)
-    sound = (total.counts >= LEAST_FRAMES) & _positive_definite(covariances, covariance_type)
+    sound = (total.counts >= LEAST_FRAMES) & is_positive_definite(covariances, covariance_type)
     bad = (~sound).nonzero().squeeze(1).tolist()
     if len(bad) == len(counts):
-        raise ValueError(
-            f"mixture: none of {len(counts)} components has a positive definite covariance with "
-            f"reg_covar = {reg_covar}; raise it, reduce the dimensions by PCA, or use more frames"
-        )
+        raise ValueError(_why_none_is_sound(covariances, covariance_type, reg_covar))
     weights = torch.where(sound, weights, 0.0)
     weights = weights / weights.sum()
     _split_heaviest(weights, means, covariances, covariance_type, bad)
@@ -38,6 +38,35 @@ def m_step(
         covariance_type=covariance_type, weights=weights, means=means, covariances=covariances
     )
     return parameters, len(bad)
+
+
+def _why_none_is_sound(
+    covariances: torch.Tensor, covariance_type: CovarianceType, reg_covar: float
+) -> str:
+    """What is wrong where no covariance is positive definite, and what cures it."""
+    if not bool(torch.isfinite(covariances).all()):
+        return (
+            "mixture: the covariances hold NaN or infinity: the squares of the frames overflow; "
+            "expected smaller numbers: scale the frames down, or give them in float64"
+        )
+    variances = covariances.reshape(-1, 1) if covariance_type == "spherical" else covariances
+    if covariance_type in ("full", "tied"):
+        variances = torch.linalg.eigvalsh(covariances.reshape(-1, *covariances.shape[-2:]))
+    smallest, largest = variances.amin(dim=1), variances.amax(dim=1)
+    rounding = 4 * variances.shape[1] * torch.finfo(torch.float64).eps * largest
+    enough = 2 * reg_covar + float((rounding - 2 * smallest).clamp_min(LEAST_FLOOR).min())
+    found = f"mixture: none of {max(len(variances), 1)} covariances is positive definite with "
+    if enough > MOST_FLOOR:
+        deviation = float(largest.max()) ** 0.5
+        return (
+            f"{found}reg_covar = {reg_covar}: frames deviate by {deviation:.2g}, which hides what "
+            "is small beside it; expected no frames so far from all others: look for them and "
+            "leave them out"
+        )
+    return (
+        f"{found}reg_covar = {reg_covar}; raise it, reduce the dimensions by PCA, or use more "
+        f"frames: {enough:.1g} is enough for these"
+    )
 
 
 def _covariances(
@@ -69,7 +98,9 @@ def _regularised(covariance: torch.Tensor, reg_covar: float) -> torch.Tensor:
     return covariance
 
 
-def _positive_definite(covariances: torch.Tensor, covariance_type: CovarianceType) -> torch.Tensor:
+def is_positive_definite(
+    covariances: torch.Tensor, covariance_type: CovarianceType
+) -> torch.Tensor:
     """Which components (tied: the one covariance of all) have a usable covariance."""
     if covariance_type in ("diag", "spherical"):
         return (covariances > 0).reshape(len(covariances), -1).all(dim=1)

@@ -156,5 +156,5 @@ def _check_positive_definite(sound: torch.Tensor) -> None:
     if not bool(sound.all()):
         raise ValueError(
             f"mixture: covariance {int((~sound).nonzero()[0])} is not positive definite; "
-            "raise reg_covar, or reduce the dimensions by PCA"
+            "expected the covariances of a fit: check those that were given"
         )

@@ -12,6 +12,7 @@ import torch
 from pmam.mixture import CovarianceType
 
 PANEL = 192  # columns of a product at a time
+FAR = 0.99  # the share of a second moment that a shift makes up, from which on digits are lost
 NEGLIGIBLE = 1e-12  # a responsibility below this adds nothing to a component's moments
 
 
@@ -66,19 +67,42 @@ class SufficientStatistics:
         """Add, in place, frames `(n, D)` with responsibilities `(n, K)`."""
         self.frames += len(x)
         self.log_likelihood += log_likelihood
-        self.counts += weights.sum(dim=0, dtype=torch.float64)
-        origin, weights = self.origin.to(x.dtype), weights.to(x.dtype)
-        for k in range(len(origin)):
+        counts = weights.sum(dim=0, dtype=torch.float64)
+        self.counts += counts
+        weights = weights.to(x.dtype)
+        for k, origin in enumerate(self.origin):
             # most frames belong to few components: leave out the others' rows
             rows = (weights[:, k] > NEGLIGIBLE).nonzero().squeeze(1)
-            weight = weights[rows, k]  # (m,)
-            difference = x[rows].sub_(origin[k])  # (m, D)
-            self.first[k] += weight @ difference
-            if self.second.ndim == 3:
-                own = min(k, len(self.second) - 1)
-                self.second[own] += _symmetric_product(difference.mul_(weight.sqrt()[:, None]))
-            else:
-                self.second[k] += weight @ difference.square_()
+            own = min(k, len(self.second) - 1)
+            is_matrix = self.second.ndim == 3
+            first, second = _moments(x, rows, weights[rows, k], origin.to(x.dtype), is_matrix)
+            spread = second.diagonal() if is_matrix else second
+            if bool((first.square() > FAR * counts[k] * spread).any()):
+                # Far from the origin its square hides the spread in the frames' precision: moments
+                # around a place among the frames, moved to the origin in float64.
+                place = (weights[rows, k] @ x[rows]) / weights[rows, k].sum()
+                first, second = _moments(x, rows, weights[rows, k], place, is_matrix)
+                away = place.double() - origin
+                half = first + 0.5 * counts[k] * away
+                if is_matrix:
+                    second += torch.outer(half, away) + torch.outer(away, half)
+                else:
+                    second += 2 * half * away
+                first += counts[k] * away
+            self.first[k] += first
+            self.second[own] += second
+
+
+def _moments(
+    x: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor, place: torch.Tensor, is_matrix: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums in float64 over rows of `(n, D)`, of weight times difference from `place (D,)`, `(D,)`,
+    and times its outer product `(D, D)` or square `(D,)`."""
+    difference = x[rows].sub_(place)  # (m, D)
+    first = (weight @ difference).double()
+    if is_matrix:
+        return first, _symmetric_product(difference.mul_(weight.sqrt()[:, None])).double()
+    return first, (weight @ difference.square_()).double()
 
 
 def _symmetric_product(x: torch.Tensor) -> torch.Tensor:
