@@ -1,5 +1,7 @@
 """`shards.loader` for torch: an `IterableDataset` of batches. Nothing in `shards` imports it."""
 
+import multiprocessing
+import multiprocessing.context
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +22,11 @@ class TorchStream(IterableDataset[dict[str, Any]]):
     n-th batch. Each worker is a reader with its own memory and its own requests, so a block of
     neighbours is read by several; one worker with threads (`Reading.threads`) reads least.
 
+    Each pass goes on behind the one before: it gives the next `stop` batches, of which none is
+    given again, even if the one before was broken off. Without `stop` it begins behind the last
+    batch that was made, which workers do ahead of what is asked for. To give every batch to the
+    last one, go on from a batch's `state` with a new stream instead.
+
     Args:
         open_dataset: makes the dataset in each worker: stores hold credentials and network
             threads, which no process inherits. It must be picklable, such as a
@@ -28,7 +35,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         rank: of this process, below `world`.
         world: number of processes.
         state: the `state` of the last batch that was trained on.
-        stop: number of batches; None = no end.
+        stop: number of batches of a pass; None = no end.
         cache: makes a local cache of clips in each worker, which all of them may share.
     """
 
@@ -46,6 +53,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         self.open_dataset, self.settings = open_dataset, settings
         self.rank, self.world, self.state, self.stop = rank, world, state, stop
         self.cache = cache
+        self._passes = _Passes()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
@@ -57,9 +65,58 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             state=self.state,
             cache=None if self.cache is None else self.cache(),
         )
+        begin = self._passes.begin(self.stop)
+        end = None if self.stop is None else begin + self.stop
         first, every = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for batch in loader.batches(self.stop, first=first, every=every):
+        batches = loader.batches(end, first=begin + first, every=every)
+        for number, batch in enumerate(batches):
+            self._passes.made(begin + first + number * every)
             yield tensors(batch)
+
+
+class _Passes:
+    """Where passes over a stream begin: known to all workers, whose copies of it are their own.
+
+    Worker processes of one pass share the seed that the loader drew for them; those that stay for
+    the next pass count their own. A copy made by plain pickling counts for itself.
+    """
+
+    def __init__(self) -> None:
+        # Seed and turn of the pass, workers that joined it, its first step, first step of the next.
+        self._shared = multiprocessing.get_context("spawn").Array("q", [-1, 0, 0, 0, 0])
+        self._turn = 0  # of this process
+
+    def begin(self, stop: int | None) -> int:
+        """The first step of the pass that this process is to make batches of."""
+        worker = get_worker_info()
+        self._turn += 1
+        with self._shared.get_lock():
+            seed, turn, joined, begin, following = self._shared[:]
+            own = -1 if worker is None else worker.seed - worker.id
+            late = worker is not None and own == seed and self._turn < turn  # nobody listens
+            is_next = worker is None or (own, self._turn) != (seed, turn)
+            if not late and (is_next or (worker is not None and joined >= worker.num_workers)):
+                begin, joined = following, 0
+                following += stop or 0
+            if not late:
+                self._shared[:] = [own, self._turn, joined + 1, begin, following]
+        return int(begin)
+
+    def made(self, step: int) -> None:
+        """Tell that the batch of a step is made."""
+        with self._shared.get_lock():
+            self._shared[4] = max(self._shared[4], step + 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        is_for_worker = multiprocessing.context.get_spawning_popen() is not None
+        return {"shared": self._shared if is_for_worker else self._shared[:], "turn": self._turn}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+        if isinstance(state["shared"], list):
+            self._shared[:] = state["shared"]
+        else:
+            self._shared = state["shared"]
 
 
 def tensors(batch: Batch) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The training loop: resumed is undisturbed, bad losses stop it, schedules are the reference's."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -154,6 +155,38 @@ def test_a_seed_and_a_rank_draw_their_own_numbers(
 def constant_gradient(module: nn.Linear, size: float) -> StepFunction:
     """A loss whose gradient is `size` for each of the weights, and 0 for the bias."""
     return lambda step, generator: (size * module.weight.sum() + 0 * module.bias.sum(), {})
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_mean_of_the_workers_gradients_is_that_of_the_whole_batch(
+    count: int, parts: int
+) -> None:
+    """Data-parallel training averages gradients over workers; a loss is a sum over the batch."""
+    x, y = torch.randn(12, 3), torch.randn(12, 1)
+
+    def gradient(rank: int, workers: int) -> Tensor:
+        torch.manual_seed(4)
+        module = nn.Linear(3, 1)
+        settings = OptimizerSettings(steps=6, warm_up_steps=0, clip_norm=1e9)
+        trainer = Trainer(module, settings, 0, Workers(rank=rank, count=workers))
+
+        def losses(
+            step: int, generator: torch.Generator
+        ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+            for part in range(parts):
+                mine = slice(rank + workers * part, None, workers * parts)
+                yield (module(x[mine]) - y[mine]).square().sum() / len(x), {}
+
+        trainer.take_parts(losses)
+        assert module.weight.grad is not None
+        return module.weight.grad
+
+    torch.manual_seed(4)
+    module = nn.Linear(3, 1)
+    (module(x) - y).square().mean().backward()
+    mean = torch.stack([gradient(rank, count) for rank in range(count)]).mean(dim=0)
+    torch.testing.assert_close(mean, module.weight.grad)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -1,6 +1,7 @@
 """The order for byte ranges: every clip once, equal shares, well mixed, no list in memory."""
 
 import tracemalloc
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -67,6 +68,33 @@ def test_other_neighbours_meet_in_each_epoch() -> None:
     met = [set(np.flatnonzero(place == place[0])) for place in places]
     assert len(met[0] & met[1]) < 32
     assert np.abs(np.corrcoef(orders[0], orders[1])[0, 1]) < 0.1
+
+
+def test_each_epoch_seed_and_group_has_an_order_of_its_own() -> None:
+    size, per_batch = 640, 16
+
+    def orders(seed: int) -> dict[tuple[int, str, int], tuple[int, ...]]:
+        groups = {name: Group(size=size, per_batch=per_batch) for name in ("strong", "weak")}
+        order = BlockOrder(groups, seed)
+        found: dict[tuple[int, str, int], list[int]] = {}
+        for step in range(4 * size // per_batch):
+            for name, picks in order.picks(step).items():
+                for epoch, index in zip(picks.epochs, picks.indices, strict=True):
+                    found.setdefault((seed, name, int(epoch)), []).append(int(index))
+        return {key: tuple(indices) for key, indices in found.items()}
+
+    found = orders(0) | orders(1)
+    assert len(found) == 2 * 2 * 4
+    assert all(sorted(indices) == list(range(size)) for indices in found.values())
+    assert len(set(found.values())) == len(found), "two of them are in the same order"
+    # Not the same clips in each batch either, in another order or a turned one.
+    batches = [
+        {frozenset(o[at : at + per_batch]) for at in range(0, size, per_batch)}
+        for o in found.values()
+    ]
+    assert all(not one & other for one, other in combinations(batches, 2))
+    steps = [np.diff(o) % size for o in found.values()]
+    assert all(np.mean(one == other) < 0.1 for one, other in combinations(steps, 2))
 
 
 def test_a_hundred_million_clips_need_no_list() -> None:

@@ -1,9 +1,11 @@
 """The torch dataset: the same batches with any number of workers; torch is loaded nowhere else."""
 
+import copy
 import functools
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,20 +55,68 @@ def test_batches_come_in_order_and_go_on_from_a_state(folder: str, workers: int)
         assert batch["weight"].tolist() == [1.0] * 4
 
 
+@pytest.mark.parametrize(
+    ("workers", "more"), [(0, {}), (1, {}), (2, {}), (2, {"persistent_workers": True})]
+)
+def test_each_pass_over_a_loader_goes_on(folder: str, workers: int, more: dict[str, Any]) -> None:
+    plain = list(Loader(opened(folder), SETTINGS).batches(9))
+    stream = TorchStream(functools.partial(opened, folder), SETTINGS, stop=3)
+    loader = DataLoader(stream, batch_size=None, num_workers=workers, **more)
+    batches = []
+    for _ in range(2):
+        torch.manual_seed(0)  # as trainings do: passes must not be told apart by it alone
+        batches += list(loader)
+    rest = TorchStream(
+        functools.partial(opened, folder), SETTINGS, state=batches[-1]["state"], stop=3
+    )
+    batches += list(DataLoader(rest, batch_size=None, num_workers=workers))
+    assert [b["state"] for b in batches] == [b.state for b in plain]
+    for batch, expected in zip(batches, plain, strict=True):
+        assert batch["rows"] == [example.row for example in expected.groups["weak"]]
+        assert batch["start"].tolist() == [example.start for example in expected.groups["weak"]]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stop", [4, None])
+def test_a_pass_that_was_broken_off_gives_nothing_again(
+    folder: str, workers: int, stop: int | None
+) -> None:
+    stream = TorchStream(functools.partial(opened, folder), SETTINGS, stop=stop)
+    loader = DataLoader(stream, batch_size=None, num_workers=workers)
+    seen = []
+    for count in (1, 3, 2):
+        passed = iter(loader)
+        seen += [next(passed)["state"]["seen"]["weak"] for _ in range(count)]
+        del passed
+    assert len(set(seen)) == 6 and seen == sorted(seen)
+
+
+def test_a_copied_stream_goes_on_by_itself(folder: str) -> None:
+    stream = TorchStream(functools.partial(opened, folder), SETTINGS, stop=2)
+    first = [batch["state"] for batch in stream]
+    other = copy.deepcopy(stream)
+    following = [[batch["state"] for batch in one] for one in (stream, other)]
+    assert following[0] == following[1]
+    assert not any(state in first for state in following[0])
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_share_a_local_cache(folder: str, tmp_path: Path, workers: int) -> None:
-    stream = TorchStream(
-        functools.partial(opened, folder),
-        SETTINGS,
-        stop=4,
-        cache=functools.partial(ClipCache, tmp_path / "cache", 1 << 20),
+    stream, same = (
+        TorchStream(
+            functools.partial(opened, folder),
+            SETTINGS,
+            stop=4,
+            cache=functools.partial(ClipCache, tmp_path / "cache", 1 << 20),
+        )
+        for _ in range(2)
     )
     first = list(DataLoader(stream, batch_size=None, num_workers=workers))
     dataset = opened(folder)
     cache = ClipCache(tmp_path / "cache", 1 << 20)
     seen = {row.key: row for batch in first for row in batch["rows"]}
     assert all(cache.get(row.checksum) == dataset.read(row) for row in seen.values())
-    again = list(DataLoader(stream, batch_size=None, num_workers=workers))
+    again = list(DataLoader(same, batch_size=None, num_workers=workers))
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one["samples"], other["samples"])
 
