@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from cluster.redact import shown_url
 from cluster.storage import absolute, filesystem
 
 WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try that gets no further
@@ -57,7 +58,7 @@ def fetch(
         FetchError: no such file, another sha256, no answer, or no space.
         StorageError: the URL is malformed.
     """
-    url, shown = absolute(url), _shown(url)
+    url, shown = absolute(url), shown_url(url)
     if "://" not in url:
         local = Path(url)
         if not local.is_file():
@@ -119,7 +120,7 @@ def _download(url: str, partial: Path, progress: Progress | None, *, checked: bo
                 file.truncate(0)  # the disk failed: leave it no fuller
                 raise
             except (OSError, http.client.HTTPException) as error:
-                reason = f"{_shown(url)}: {_reason(error)}"
+                reason = f"{shown_url(url)}: {_reason(error)}"
                 if _is_final(error):
                     raise FetchError(
                         f"{reason}; check the address and the rights, {BY_HAND}"
@@ -220,14 +221,6 @@ def _check(file: Path, sha256: str | None, shown: str, advice: str) -> None:
 def _digest(file: Path) -> str:
     with file.open("rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()
-
-
-def _shown(url: str) -> str:
-    """The URL without what may be secret: user, password and query."""
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        return url
-    return f"{scheme}://{re.split('[?#]', rest)[0].rpartition('@')[2]}"
 
 
 @contextlib.contextmanager

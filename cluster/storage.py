@@ -11,7 +11,10 @@ os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
 
 import pyarrow.fs as pafs
 
+from cluster.http import http_filesystem
 from cluster.s3 import S3Server
+
+PIPE = "pipe:"  # WebDataset's URLs of commands
 
 
 class StorageError(ValueError):
@@ -22,8 +25,13 @@ def absolute(url: str) -> str:
     """The URL itself, or the absolute path: workers have other working directories.
 
     Raises:
-        StorageError: a `file://` URL of another machine, or a URL with a password.
+        StorageError: a `file://` URL of another machine, a URL with a password, or `pipe:`.
     """
+    if url.lower().startswith(PIPE):
+        raise StorageError(
+            f"{PIPE} runs a command of the shell, and is refused here: only `pmam pack --source "
+            "webdataset` takes it, typed on its command line with --allow-pipe"
+        )
     if "://" not in url:
         return str(Path(url).expanduser().absolute())
     parts = urlsplit(url)
@@ -46,8 +54,8 @@ def filesystem(url: str) -> tuple[pafs.FileSystem, str]:
     """The filesystem of a URL and the path in it.
 
     `s3://bucket/path` reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and
-    `AWS_ENDPOINT_URL` or the standard AWS files. Build it where it is used: a pickled
-    filesystem would carry its secret along.
+    `AWS_ENDPOINT_URL` or the standard AWS files. Build it where it is used: a pickled filesystem
+    would carry its secret along. `http(s)://` is read only.
 
     Raises:
         StorageError: no filesystem has this scheme, or the URL or the endpoint is malformed.
@@ -65,11 +73,14 @@ def filesystem(url: str) -> tuple[pafs.FileSystem, str]:
                 "the server in AWS_ENDPOINT_URL"
             )
         return _s3(), path
+    if scheme in ("http", "https"):
+        return http_filesystem(), url
     try:
         return pafs.FileSystem.from_uri(url)
     except (ValueError, OSError) as error:
         raise StorageError(
-            f"{url}: {' '.join(str(error).split())}; expected a local path, s3://, gs:// ..."
+            f"{url}: {' '.join(str(error).split())}; expected a local path, s3://, gs://, "
+            "https:// ..."
         ) from error
 
 

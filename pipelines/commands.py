@@ -56,6 +56,7 @@ def pack(
     settings: Annotated[PackSettings, Flat] = PackSettings(),
     address: str | None = None,
     fresh: Flag = False,
+    allow_pipe: Flag = False,
 ) -> None:
     """Pack audio and labels into WebDataset shards with an index.
 
@@ -63,17 +64,21 @@ def pack(
     SOURCE/<subset>.tsv: filename, onset, offset, event_label (strong) or filename, event_labels
     (weak). Subsets: strong, weak, unlabeled, synthetic, validation, test.
 
+    The source `webdataset` reads a folder of tars, or a list of them at URLs such as
+    https://host/train-{000..120}.tar or hf://datasets/NAME/train.tar, each once, from start to end.
+
     Args:
         source_folder: What is packed: a folder or URL, laid out as --source says.
         out: Folder of the dataset.
         settings: Source, codec, shard size.
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Start over instead of continuing.
+        allow_pipe: Let SOURCE be commands of the shell whose output is a tar: 'pipe:COMMAND'.
     """
     from pipelines.pack import pack as stage
 
     with session(address):
-        print_packed(stage(source_folder, out, settings, fresh=fresh))
+        print_packed(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))
 
 
 def embed(

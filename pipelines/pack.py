@@ -9,11 +9,19 @@ from typing import Any, Literal
 from cluster.storage import absolute
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, listing_fingerprint, run_stage
-from pipelines.urls import store
+from pipelines.shard_streams import (
+    COPIES,
+    copy_streams,
+    remove_copies,
+    shard_streams,
+    streams_fingerprint,
+)
+from pipelines.urls import join, store
 from shards.manifest import write_dataset
 from shards.members import MemberStore
 from shards.plan import ShardPlan, plan_shards, survey
 from shards.sources import SOURCES, SourceError
+from shards.sources.webdataset import read_options
 from shards.writer import WrittenShard, write_shard
 
 
@@ -70,28 +78,39 @@ def pack(
     *,
     inputs: Mapping[str, str] | None = None,
     fresh: bool = False,
+    allow_pipe: bool = False,
 ) -> str:
     """Pack a source into a dataset; returns its URL.
 
     Args:
-        source_url: the folder that the source reads.
+        source_url: the folder that the source reads; for webdataset, a list of shards too, at URLs
+            that are read as streams.
         out: the folder of the dataset.
         settings: source, codec and shard size.
         inputs: what identifies the source, where a stage made it; else its listing does.
         fresh: start over.
+        allow_pipe: whether shards may be commands, `pipe:...`: as somebody typed them, never as a
+            file names them.
 
     Raises:
         SourceError: the source is unknown, or not laid out as expected.
     """
-    source_url, out = absolute(source_url), absolute(out)
+    out = absolute(out)
     if settings.source not in SOURCES:
         raise SourceError(
             f"source {settings.source!r}: expected one of {', '.join(sorted(SOURCES))}"
         )
+    streams = shard_streams(source_url, settings.source, allow_pipe=allow_pipe)
+    source_url = join(out, COPIES) if streams else absolute(source_url)
+    if streams:
+        read_options(settings.options)  # wrong ones are found before hours of copying
     if inputs is None:
-        inputs = {"source": listing_fingerprint(source_url)}
+        inputs = {
+            "source": streams_fingerprint(streams) if streams else listing_fingerprint(source_url)
+        }
 
     def work(stage: Stage) -> dict[str, Any]:
+        copy_streams(stage, streams)
         source = MemberStore(store(source_url))
         listing = SOURCES[settings.source](source, settings.options)
         surveyed, skipped = survey(
@@ -124,6 +143,7 @@ def pack(
             classes=listing.classes,
             shards=[shard.entry for shard in written],
         )
+        remove_copies(stage, streams)
         return {
             "clips": manifest.totals.clips,
             "hours": round(manifest.totals.seconds / 3600, 4),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from cluster.http import remote_file
 from cluster.storage import absolute
 from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.jobs import Part, Plan, run_parts
@@ -93,6 +94,7 @@ def reindex_foreign(
 
     Raises:
         ForeignError: no tar is there, or one cannot be indexed.
+        NoRangesError: a tar lies on a server of http(s) without byte ranges.
     """
     out = absolute(out)
     urls = shard_list(shards)
@@ -162,6 +164,9 @@ def _address(url: str, out: str, settings: NewDataset) -> str:
 def _size_and_time(url: str) -> str:
     parent, _, name = url.rpartition("/")
     folder = store(parent or "/")
+    if url.startswith(("http://", "https://")):
+        found = folder.attempt(url, lambda: remote_file(url))
+        return f"{found.size} {found.version}"
     if folder.size(name) is None:
         raise ForeignError(f"{url}: no such file; check the path")
     info = folder.filesystem.get_file_info(folder.path(name))

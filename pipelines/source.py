@@ -6,6 +6,7 @@ from cluster.storage import absolute
 from pipelines.ledger import fingerprint_of, listing_fingerprint
 from pipelines.recordings import DemoSettings, demo_recordings
 from pipelines.run_settings import RunSettings
+from pipelines.shard_streams import shard_streams, streams_fingerprint
 from pipelines.soundscapes import soundscapes
 from pipelines.urls import join
 
@@ -19,6 +20,8 @@ def prepare(settings: RunSettings, at: Callable[[str], str]) -> tuple[str, Mappi
     if settings.soundscapes is None:
         if settings.data is None:
             raise ValueError("no recordings: give --data, a folder of audio and labels")
+        if streams := shard_streams(settings.data, settings.pack.source):
+            return settings.data, {"source": streams_fingerprint(streams)}
         return absolute(settings.data), {"source": listing_fingerprint(settings.data)}
     scene = settings.soundscapes.scene
     if settings.data is None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torchaudio.compliance.kaldi import get_mel_banks
 
 # Frames of one block on a CPU: spectra and squares of so many stay in the cache of a core or two.
 # Smaller blocks make threads wait for each other more often than they gain.
@@ -35,15 +36,15 @@ class LogMelSettings:
         return 1 + (num_samples - 1) // self.hop_samples
 
 
-def hertz_to_mel(frequency_hz: Tensor) -> Tensor:
-    """The mel scale of Kaldi (and HTK), natural logarithm: 1127 ln(1 + f / 700)."""
-    return 1127.0 * torch.log(1.0 + frequency_hz / 700.0)
-
-
 def mel_basis(settings: LogMelSettings) -> Tensor:
     """Triangular filters, linear in mel, peak 1, shape `(mels, fft_size / 2 + 1)`.
 
-    The filters are Kaldi's: the bin at the Nyquist frequency belongs to none of them.
+    The filters are Kaldi's, by torchaudio, as published encoders were trained on them: corners in
+    single precision, and the bin at the Nyquist frequency belongs to none of them.
+    `torchaudio.functional.melscale_fbanks` draws its triangles in hertz, and differs by 0.003.
+
+    Raises:
+        ValueError: a band beyond half the sample rate, fewer than 4 filters, or an odd FFT size.
     """
     nyquist_hz = settings.sample_rate_hz / 2
     if not 0 <= settings.low_hz < settings.high_hz <= nyquist_hz:
@@ -51,16 +52,21 @@ def mel_basis(settings: LogMelSettings) -> Tensor:
             f"mel filters from {settings.low_hz} to {settings.high_hz} Hz: expected "
             f"0 <= low_hz < high_hz <= {nyquist_hz} (half the sample rate)"
         )
-    low, high = hertz_to_mel(torch.tensor([settings.low_hz, settings.high_hz], dtype=torch.double))
-    step = ((high - low) / (settings.mels + 1)).item()
-    # Single precision from here on, as in the filters that published encoders were trained on.
-    corners = low.item() + step * torch.arange(settings.mels + 2).float()
-    left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]  # (mels, 1)
-    bins = torch.arange(settings.fft_size // 2).float()
-    mel = hertz_to_mel(bins * (settings.sample_rate_hz / settings.fft_size))[None, :]  # (1, bins)
-    rising = (mel - left) / (centre - left)
-    falling = (right - mel) / (right - centre)
-    triangles = torch.minimum(rising, falling).clamp_min(0)
+    if settings.mels < 4 or settings.fft_size % 2:
+        raise ValueError(
+            f"{settings.mels} mel filters of an FFT of {settings.fft_size}: expected 4 filters at "
+            "least, and an even size"
+        )
+    triangles, _ = get_mel_banks(
+        settings.mels,
+        settings.fft_size,
+        float(settings.sample_rate_hz),
+        settings.low_hz,
+        settings.high_hz,
+        vtln_low=100.0,  # speakers' vocal tracts: a warp of 1 is none
+        vtln_high=-500.0,
+        vtln_warp_factor=1.0,
+    )
     return nn.functional.pad(triangles, (0, 1))
 
 

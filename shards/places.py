@@ -43,6 +43,11 @@ class Places:
         url = self._urls.get(shard)
         if url is None:
             return self.store, shard
+        if url.lower().startswith("pipe:"):
+            raise DatasetError(
+                f"shard {shard}: its URL is a command ({url.partition(' ')[0]} ...), which a "
+                "manifest may not name: pack what the command gives"
+            )
         near = not is_absolute(url)
         path = posixpath.normpath(posixpath.join(self.store.root, url)) if near else url
         folder, _, name = path.rpartition("/")

@@ -29,7 +29,12 @@ def frame_shift(x: Tensor, shifts: Tensor, held: Tensor | None = None) -> Tensor
 
 
 def draw_spans(clips: int, size: int, most: int, generator: torch.Generator) -> Tensor:
-    """First and end `(clips, 2)` of spans of 0 to `most` of `size` places (arXiv 1904.08779)."""
+    """First and end `(clips, 2)` of spans of 0 to `most` of `size` places (arXiv 1904.08779).
+
+    `torchaudio.functional.mask_along_axis_iid` masks alike, but draws inside from the global
+    generator: its spans can be neither repeated after a restart nor given to the targets too, and
+    the longest of them is `most - 1`.
+    """
     width = torch.randint(min(most, size) + 1, (clips,), generator=generator)
     first = (torch.rand(clips, generator=generator) * (size - width + 1)).long()
     return torch.stack([first, first + width], dim=1)

@@ -61,7 +61,9 @@ DEFAULTS = {
 MAX_LABEL_BYTES = 16 << 20  # of one label member
 
 
-class _Rules(NamedTuple):
+class Rules(NamedTuple):
+    """How members become clips."""
+
     audio: tuple[str, ...]
     keys: Literal["first_dot", "last_dot"]
     by_shard: bool
@@ -85,8 +87,7 @@ class _Scan:
 
 def webdataset(store: Store, options: Options) -> SourceListing:
     """List the samples of all shards that have audio."""
-    check_options(options, OPTIONS, "webdataset")
-    rules = _rules(options)
+    rules = read_options(options)
     tars = [name for name in store.names() if name.endswith(TAR_SUFFIXES)]
     if "shards" in options:
         tars = expand_shards(options["shards"], tars, store)
@@ -127,7 +128,9 @@ def webdataset(store: Store, options: Options) -> SourceListing:
     )
 
 
-def _rules(options: Options) -> _Rules:
+def read_options(options: Options) -> Rules:
+    """The options as rules; `SourceError` for one that is unknown or wrong by itself."""
+    check_options(options, OPTIONS, "webdataset")
     suffixes = ",".join(suffix[1:] for suffix in AUDIO_SUFFIXES)
     for name, allowed in (("keys", ("first_dot", "last_dot")), ("id", ("key", "shard"))):
         if options.get(name, allowed[0]) not in allowed:
@@ -139,7 +142,7 @@ def _rules(options: Options) -> _Rules:
         name: parse_rule(options.get(name, default) if name in given else default)
         for name, default in DEFAULTS.items()
     }
-    return _Rules(
+    return Rules(
         audio=tuple(kind.strip().lower() for kind in options.get("audio", suffixes).split(",")),
         keys="last_dot" if options.get("keys") == "last_dot" else "first_dot",
         by_shard=options.get("id") == "shard",
@@ -150,7 +153,7 @@ def _rules(options: Options) -> _Rules:
     )
 
 
-def _samples(store: MemberStore, tar: str, rules: _Rules, scan: _Scan) -> Iterator[Sample]:
+def _samples(store: MemberStore, tar: str, rules: Rules, scan: _Scan) -> Iterator[Sample]:
     """The samples of one tar, after all of it was scanned."""
     members: dict[str, dict[str, Member]] = defaultdict(dict)
     texts: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -184,7 +187,7 @@ def _samples(store: MemberStore, tar: str, rules: _Rules, scan: _Scan) -> Iterat
         yield Sample(tar, key, of_key, texts.get(key, {}))
 
 
-def _take(sample: Sample, rules: _Rules, scan: _Scan) -> None:
+def _take(sample: Sample, rules: Rules, scan: _Scan) -> None:
     """Make a clip of a sample that has audio."""
     audio = [kind for kind in rules.audio if kind in sample.members]
     if not audio:
@@ -196,7 +199,7 @@ def _take(sample: Sample, rules: _Rules, scan: _Scan) -> None:
     scan.clips.append(_clip(sample, audio[0], rules, found))
 
 
-def _clip(sample: Sample, audio: str, rules: _Rules, found: Mapping[str, Any]) -> Clip:
+def _clip(sample: Sample, audio: str, rules: Rules, found: Mapping[str, Any]) -> Clip:
     where = f"{sample.shard}!{sample.key}"
     events = as_events(found["events"], where, rules.classes)
     weak = as_labels(found["labels"], where, rules.classes)
@@ -233,7 +236,7 @@ def _each_once(clips: Sequence[Clip], store: Store) -> Sequence[Clip]:
     return clips
 
 
-def _notes(tars: Sequence[str], scan: _Scan, rules: _Rules) -> tuple[str, ...]:
+def _notes(tars: Sequence[str], scan: _Scan, rules: Rules) -> tuple[str, ...]:
     samples = len(scan.clips) + len(scan.missing)
     notes = [f"{len(scan.clips)} of {samples} samples in {len(tars)} shards have audio"]
     notes += [f"{count} members left out: {why}" for why, count in sorted(scan.skipped.items())]

@@ -55,6 +55,8 @@ def test_an_s3_url_is_a_bucket_and_a_path(server: S3Server) -> None:
         ("s3://", "no bucket; expected s3://bucket/path"),
         ("s3:///a/b", "no bucket; expected s3://bucket/path"),
         ("ftp://host/a", "expected a local path, s3://, gs://"),
+        ("pipe:touch /tmp/here", "is refused here"),
+        ("PIPE:touch /tmp/here", "is refused here"),
         ("file://host/a", "a file on another machine; expected file:///path"),
         (f"s3://bucket/a?secret_key={SECRET}", "options in the URL"),
         (f"s3://AKIA:{SECRET}@bucket/a", "leave them out"),

@@ -1,6 +1,7 @@
 """The augmentations: what they do to sounds and labels, and what they leave alone."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,13 +10,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torchaudio.functional import mask_along_axis_iid
 
 from pmam.augment import AugmentSettings, Examples, InputScale, augment, augment_once
 from pmam.augment.filters import FilterDraws, band_borders, draw_filter, filter_gain
 from pmam.augment.frequency import DistortionDraws, distort, distorted_axis, frequency_mask
 from pmam.augment.mixup import LEAST, MOST, draw_mix, hard_labels
 from pmam.augment.noise import NoiseDraws, add_noise
-from pmam.augment.timing import draw_shifts, draw_spans, frame_shift, inside, pooled_shifts
+from pmam.augment.timing import (
+    draw_shifts,
+    draw_spans,
+    frame_shift,
+    inside,
+    pooled_shifts,
+    time_mask,
+)
 
 SCALE = InputScale(hop_s=0.01, inputs_per_frame=4, nepers=torch.full((8,), 5.0))
 STRONG = AugmentSettings(
@@ -28,6 +37,9 @@ STRONG = AugmentSettings(
     frequency_mask_mels=2,
     noise_snr_db=(10.0, 20.0),
 )
+
+
+Mask = Callable[[Tensor, Tensor], Tensor]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -231,3 +243,29 @@ def test_impossible_settings_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="expected"):
             AugmentSettings(**wrong)
+
+
+@pytest.mark.parametrize(("axis", "mask"), [(1, time_mask), (2, frequency_mask)])
+def test_masks_are_those_of_torchaudio_where_its_draws_are_known(axis: int, mask: Mask) -> None:
+    x, most = torch.rand(16, 50, 32, generator=seeded(2)) + 1, 20
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        expected = mask_along_axis_iid(x, most, 0.0, axis)
+        torch.manual_seed(7)
+        width = torch.rand(16) * most
+        first = (torch.rand(16) * (x.shape[axis] - width)).long()
+    out = mask(x, torch.stack([first, first + width.long()], dim=1))
+    assert torch.equal(out, expected) and not torch.equal(out, x)
+
+
+@given(st.integers(0, 1000))
+def test_spans_are_as_long_as_torchaudio_draws_them_or_longer_by_one(seed: int) -> None:
+    clips, size, most = 4000, 50, 4
+    spans = draw_spans(clips, size, most, seeded(seed))
+    ours = torch.bincount(spans[:, 1] - spans[:, 0], minlength=most + 1) / clips
+    assert ours.sub(1 / (most + 1)).abs().max() < 0.05  # 0 to 4, as often
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        masked = mask_along_axis_iid(torch.ones(clips, 1, size), most, 0.0, 2)
+    theirs = torch.bincount((masked == 0).sum(dim=(1, 2)), minlength=most + 1) / clips
+    assert theirs[:most].sub(1 / most).abs().max() < 0.05 and theirs[most] == 0
