@@ -51,7 +51,7 @@ def two_nodes(environment: Mapping[str, str]) -> Iterator[TwoNodes]:
     Args:
         environment: of both nodes, besides this process's.
     """
-    folder = Path(tempfile.mkdtemp(prefix="pmam-", dir="/tmp"))  # noqa: S108 - sockets need short paths
+    folder = Path(tempfile.mkdtemp(prefix="pmam-", dir="/tmp"))
     for name in ("shared", "own"):
         (folder / name).mkdir()
     with socket.socket() as free:

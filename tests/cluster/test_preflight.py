@@ -1,6 +1,5 @@
 """What machines see of each other's files, on one machine: `/proc/self/cwd` differs by process."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,10 @@ from cluster.probe import probing
 OWN = "/proc/self/cwd"  # a folder of each process's own, under one name
 HIDDEN = ".part-"
 pytestmark = pytest.mark.skipif(not Path(OWN).exists(), reason=f"{OWN} not found: needs Linux")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def test_what_all_share_is_left_as_it_was(machines: tuple[Path, str], tmp_path: 
     read.write_bytes(b"input")
     (there / "inner").mkdir(parents=True)
     check_reach([str(read)], [str(there), str(new), f"file://{new}"], hidden=HIDDEN)
-    assert sorted(os.listdir(tmp_path)) == ["disk", "read", "there"]
-    assert os.listdir(there) == ["inner"]
+    assert names(tmp_path) == ["disk", "read", "there"]
+    assert names(there) == ["inner"]
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -52,8 +55,8 @@ def test_a_folder_of_each_machines_own(
     assert said.startswith(f"{own}: {node} does not see what other machines write there; ")
     assert "s3://" in said
     assert "shared:" not in said
-    assert os.listdir(disk) == ["out"] * there
-    assert os.listdir(tmp_path) == ["disk"]
+    assert names(disk) == ["out"] * there
+    assert names(tmp_path) == ["disk"]
 
 
 def test_inputs_that_differ(machines: tuple[Path, str], tmp_path: Path) -> None:
@@ -77,7 +80,7 @@ def test_a_node_that_does_not_answer(
     with pytest.raises(PreflightError) as refused:
         check_reach([], [str(tmp_path / "out")], hidden=HIDDEN)
     assert str(refused.value).startswith(f"{machines[1]} gives no answer within 0 s; ")
-    assert os.listdir(tmp_path) == ["disk"]
+    assert names(tmp_path) == ["disk"]
 
 
 def test_a_place_where_this_process_cannot_write(
@@ -86,7 +89,7 @@ def test_a_place_where_this_process_cannot_write(
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PreflightError, match="cannot be written here"):
         check_reach([], [str(tmp_path / "new"), str(tmp_path / "file" / "out")], hidden=HIDDEN)
-    assert sorted(os.listdir(tmp_path)) == ["disk", "file"]
+    assert names(tmp_path) == ["disk", "file"]
 
 
 def test_one_machine_is_not_asked(ray_session: None, tmp_path: Path) -> None:
