@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from s3_server import s3_server
 
 from cluster import preflight
 from cluster.preflight import PreflightError, check_job_outputs, check_reach
-from cluster.probe import probing
+from cluster.probe import probing, read_back, write
 
 OWN = "/proc/self/cwd"  # a folder of each process's own, under one name
 HIDDEN = ".part-"
@@ -111,3 +112,18 @@ def test_outputs_of_a_submitted_job(monkeypatch: pytest.MonkeyPatch) -> None:
         check_job_outputs(["/out", "runs/first"])
     assert str(refused.value).startswith("output runs/first: relative to the job's own copy")
     assert "s3://bucket/first" in str(refused.value)
+
+
+def test_an_object_store_is_left_as_it_was(tmp_path: Path) -> None:
+    with s3_server(tmp_path) as server:
+        url = server.url("new/out")
+        with probing(url, ".part-probe") as probe:
+            name, token = probe.of_node("node")
+            read_back(url, probe.name, probe.token)
+            write(url, name, token)
+            read_back(url, name, token)
+            found = {path.name for path in server.file("new/out").iterdir()}
+            assert found == {probe.name, name}
+            with pytest.raises(FileNotFoundError):
+                read_back(url, name, "another token")
+        assert not any(path.is_file() for path in server.root.rglob("*"))
