@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -24,6 +25,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cluster_address(address: str | None = None) -> str | None:
+    """The cluster that `session(address)` joins; None where it starts Ray on this machine."""
+    found = address or os.environ.get("RAY_ADDRESS")
+    return None if found == "local" else found or None
+
+
+def is_running() -> bool:
+    """Whether a session is there already, ours or a caller's."""
+    return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
 @contextlib.contextmanager
 def session(address: str | None = None) -> Iterator[None]:
     """Ray for the length of a `with`; inside one that runs already, nothing is started.
@@ -36,8 +48,6 @@ def session(address: str | None = None) -> Iterator[None]:
         SessionError: no cluster answers at the address, or not one that this Ray can join; or
             this machine is too busy to start Ray.
     """
-    # `uv run` would otherwise make Ray build a new environment for its workers.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # CPU workers must not hide a GPU from a driver that uses it; keeps a warning away, too.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
@@ -48,19 +58,36 @@ def session(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0":
-        # It reads the variable when it is imported, which a caller may have done before.
-        ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
     quiet()
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address:
-        _join(address)
+    cluster = cluster_address(address)
+    if cluster:
+        _join(cluster)
     else:
-        _start()
+        with _environment_as_it_is():
+            _start()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _environment_as_it_is() -> Iterator[None]:
+    """Under `uv run`, workers on this machine use the environment that is there.
+
+    Ray would build a new one for them, which takes minutes and a network. On other machines that
+    is how they get one: a session that joins a cluster leaves it to Ray, as Ray documents it.
+    What the user sets holds. Ray reads the variable once, when it is imported.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV
+    if "RAY_ENABLE_UV_RUN_RUNTIME_ENV" not in os.environ:
+        ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
+    try:
+        yield
+    finally:
+        ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = before
 
 
 def _start() -> None:

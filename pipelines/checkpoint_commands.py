@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
+from cluster.preflight import check_job_outputs
 from cluster.storage import absolute
 from pipelines.commands import Flag
 from pipelines.describe import described
@@ -64,6 +65,7 @@ def convert(
         detector: How a detector is read.
         fresh: Replace OUT.
     """
+    check_job_outputs((out,))
     parent, _, stem = absolute(out).removesuffix(OURS).rpartition("/")
     target = store(parent or "/")
     if target.size(f"{stem}{OURS}") is not None and not fresh:

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 import tyro
 
@@ -47,11 +48,23 @@ def usage() -> str:
             "commands:",
             *lines,
             "",
-            "Start with `pmam demo`. `pmam COMMAND --help` tells the options of a command.",
+            "Start with `pmam demo`. `pmam COMMAND --help` tells the options of a command, and",
+            "`pmam --version` the versions of pmam, Ray and torch.",
             "Paths may be local or URLs such as s3://bucket/folder; credentials come from the",
             "environment. PMAM_TRACEBACK=1 shows where an error came from.",
         ]
     )
+
+
+def versions() -> str:
+    """Versions of what decides results and clusters, a line each; nothing is imported for it."""
+    lines = []
+    for package in ("pmam", "ray", "torch"):
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:  # a copy of the files on PYTHONPATH
+            lines.append(f"{package} is not installed as a package: its version is not known")
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not given or given[0] in ("-h", "--help"):
         print(usage())  # noqa: T201 - this is what was asked for
         raise SystemExit(0 if given else 2)
+    if given[0] == "--version":
+        print(versions())  # noqa: T201 - as above
+        return
     name, *rest = given
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
@@ -122,3 +138,7 @@ def _load(where: str) -> Callable[[Sequence[str]], None]:
             )
 
     return call
+
+
+if __name__ == "__main__":  # `python -m pipelines.cli`
+    main()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from cluster.preflight import check_job_outputs
 from cluster.session import session
 from pipelines.detect import write_detections
 from pipelines.detect_settings import DetectSettings
@@ -14,6 +15,7 @@ from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
 from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
+from pipelines.reach import joined
 from pipelines.report import print_numbers, print_packed, print_result
 from pipelines.score import ScoreSettings
 from pipelines.soundscapes import SoundscapesSettings
@@ -47,7 +49,9 @@ def soundscapes(
     """
     from pipelines.soundscapes import soundscapes as stage
 
-    print_result(stage(foreground, background, out, settings, fresh=fresh))
+    with joined(None, reads=(foreground, background), writes=(out,), starts_ray=False):
+        url = stage(foreground, background, out, settings, fresh=fresh)
+    print_result(url)
 
 
 def pack(
@@ -77,7 +81,7 @@ def pack(
     """
     from pipelines.pack import pack as stage
 
-    with session(address):
+    with joined(address, reads=(source_folder,), writes=(out,)):
         print_packed(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))
 
 
@@ -104,7 +108,7 @@ def embed(
     from pipelines.embed import embed as stage
 
     chosen = None if model else encoder
-    with session(address):
+    with joined(address, reads=(dataset, model, encoder.weights), writes=(out,)):
         print_result(stage(dataset, out, settings, encoder=chosen, model=model, fresh=fresh))
 
 
@@ -144,7 +148,9 @@ def fit(
 
     if settings.warm_start and before is None:
         raise ValueError("--warm-start: give --before, the posteriors of the iteration before")
-    with session(address) if settings.workers else contextlib.nullcontext():
+    check_job_outputs((out,))
+    reach = joined(address, reads=(dataset, embeddings, before), writes=(out,))
+    with reach if settings.workers else contextlib.nullcontext():
         url = stage(dataset, embeddings, out, settings, before=before, fresh=fresh)
     print_sweep(url)
     print_result(url)
@@ -172,7 +178,7 @@ def label(
     """
     from pipelines.label import label as stage
 
-    with session(address):
+    with joined(address, reads=(dataset, prototypes, checkpoint), writes=(out,)):
         print_result(
             stage(dataset, out, settings, checkpoint=checkpoint, prototypes=prototypes, fresh=fresh)
         )
@@ -198,7 +204,7 @@ def score(
     """
     from pipelines.score import score as stage
 
-    with session(address):
+    with joined(address, reads=(dataset, checkpoint), writes=(out,)):
         print_result(stage(dataset, out, settings, checkpoint=checkpoint, fresh=fresh))
 
 
@@ -220,6 +226,7 @@ def evaluate(
     """
     from pipelines.evaluate import evaluate as stage
 
+    check_job_outputs((out,))
     numbers = stage(dataset, scores, out, settings, fresh=fresh)
     for subset, metrics in numbers.items():
         print_numbers(subset, {"": metrics})
@@ -252,6 +259,7 @@ def detect(
     """
     if not files:
         raise ValueError("no files: give audio files, folders or URLs to look for events in")
+    check_job_outputs((output_dir,) if output_dir else ())
     with session(address) if address else contextlib.nullcontext():
         skipped = write_detections(
             files,

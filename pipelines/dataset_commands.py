@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from cluster.session import session
+from cluster.preflight import check_job_outputs
 from pipelines.commands import Dataset, Flag, Flat, Out
 from pipelines.derived import NewDataset, print_derived
+from pipelines.reach import joined
 from pipelines.reindex import reindex_filter, reindex_labels, reindex_merge
-from pipelines.reindex_foreign import ForeignDataset, reindex_foreign
+from pipelines.reindex_foreign import ForeignDataset, reindex_foreign, shard_list
 from pipelines.verified import repair_dataset, verify_dataset
 from shards.foreign import ForeignSettings
 from shards.relabel import RelabelSettings
@@ -64,7 +65,7 @@ def foreign(
     if len(paths) < 2:
         raise ValueError("expected shards and the folder of the new dataset: SHARD... OUT")
     *shards, out = paths
-    with session(address):
+    with joined(address, reads=shard_list(shards), writes=(out,)):
         print_derived(reindex_foreign(shards, out, rule, settings, fresh=fresh))
 
 
@@ -93,6 +94,7 @@ def labels(
         settings: Name, and whether shards are named relative to the new dataset.
         fresh: Start over instead of continuing.
     """
+    check_job_outputs((out,))
     tables = {"tables": table, "mapping": mapping, "subsets": subsets}
     print_derived(reindex_labels(dataset, out, rule, settings, **tables, fresh=fresh))
 
@@ -116,6 +118,7 @@ def merge(
     if len(paths) < 3:
         raise ValueError("expected two datasets and the folder of the new one: DATASET... OUT")
     *datasets, out = paths
+    check_job_outputs((out,))
     options = {"prefixes": prefixes, "licence": licence}
     print_derived(reindex_merge(datasets, out, settings, **options, fresh=fresh))
 
@@ -144,6 +147,7 @@ def filter_(
         settings: Name, and whether shards are named relative to the new dataset.
         fresh: Start over instead of continuing.
     """
+    check_job_outputs((out,))
     print_derived(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))
 
 

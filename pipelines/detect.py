@@ -11,7 +11,6 @@ from typing import Any, TextIO
 
 from rich.markup import escape
 
-from cluster.session import session
 from cluster.storage import absolute
 from pipelines.audio_inputs import OnError, audio_files
 from pipelines.detect_file import attempt
@@ -19,6 +18,7 @@ from pipelines.detect_settings import DetectError, DetectSettings
 from pipelines.event_formats import FileEvents, chosen_format, write_each, write_together
 from pipelines.models import load_detector
 from pipelines.progress import bar
+from pipelines.reach import joined
 from pipelines.sample_rates import low_rate
 from pipelines.urls import store
 from pmam.detector import Detector
@@ -137,7 +137,10 @@ class _Worker:
 def _on_ray(
     checkpoint: str, files: Sequence[str], settings: DetectSettings
 ) -> Generator[FileEvents, None, None]:
-    with session(), bar("detect (files)", len(files)) as advance:
+    with (
+        joined(None, reads=(checkpoint, *files), writes=()),
+        bar("detect (files)", len(files)) as advance,
+    ):
         import ray.data
 
         rows = [{"position": n, "file": json.dumps(file)} for n, file in enumerate(files)]

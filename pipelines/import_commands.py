@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from cluster.session import session
+from cluster.preflight import check_job_outputs
 from pipelines.commands import Dataset, Flag, Flat, Out
 from pipelines.import_published import ImportSettings, import_posteriors, import_prototypes
+from pipelines.reach import joined
 from pipelines.report import print_result
 
 
@@ -24,6 +25,7 @@ def prototypes(
         out: Folder of the prototypes.
         fresh: Start over instead of continuing.
     """
+    check_job_outputs((out,))
     print_result(import_prototypes(file, out, fresh=fresh))
 
 
@@ -46,7 +48,7 @@ def posteriors(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Start over instead of continuing.
     """
-    with session(address):
+    with joined(address, reads=(tables, dataset), writes=(out,)):
         print_result(import_posteriors(tables, dataset, out, settings, fresh=fresh))
 
 

@@ -7,8 +7,8 @@ import tyro
 from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from cluster.session import session
 from cluster.storage import absolute
+from pipelines.reach import joined
 from pipelines.report import output, print_result
 from pipelines.urls import join, open_dataset, store
 from shards.inspection import Inspection
@@ -38,10 +38,10 @@ def inspect(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Measure all clips again.
     """
-    out = absolute(out or f"{dataset.rstrip('/')}-inspect")
+    out = out or f"{dataset.rstrip('/')}-inspect"
     found = _inspect(dataset, out, encoder, address, fresh)
     _print(found)
-    print_result(join(out, PAGE))
+    print_result(join(absolute(out), PAGE))
     if strict and found.serious:
         raise SystemExit(1)
 
@@ -57,7 +57,8 @@ def _inspect(
 
     built = build_encoder(EncoderSettings(name=encoder))
     needs = Needs(encoder=encoder, sample_rate_hz=built.sample_rate_hz, hop_s=built.hop_s)
-    with session(address):
+    with joined(address, reads=(dataset_url,), writes=(out,)):
+        out = absolute(out)
         levels = measure_levels(dataset_url, join(out, MEASURED), fresh=fresh)
     dataset = open_dataset(absolute(dataset_url))
     manifest = dataset.manifest

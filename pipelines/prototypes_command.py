@@ -1,6 +1,5 @@
 """What each prototype of a fit is: as table, JSON, and a page to see and hear."""
 
-import contextlib
 import json
 import logging
 from typing import Annotated, Any
@@ -9,9 +8,9 @@ import tyro
 from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from cluster.session import session
 from cluster.storage import absolute
 from pipelines.prototypes import SegmentSettings
+from pipelines.reach import joined
 from pipelines.report import output, print_result
 from pipelines.urls import join, open_dataset, read_prototypes, store
 
@@ -58,11 +57,11 @@ def prototypes(
         raise ValueError("--posteriors and --embeddings: expected one of them")
     if sounds < 0 or page_mb <= 0:
         raise ValueError(f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0")
-    fit, dataset, out = absolute(fit), absolute(dataset), absolute(out)
+    fit, dataset = absolute(fit), absolute(dataset)
     sources = {"posteriors": posteriors, "embeddings": embeddings}
     found = _found(fit, dataset, out, settings, sources, (sounds, page_mb), address, fresh)
     _print(found)
-    print_result(join(out, PAGE))
+    print_result(join(absolute(out), PAGE))
 
 
 def _found(
@@ -82,7 +81,9 @@ def _found(
     from pmam.prototype_usage import Segment
 
     # Without an address, Ray starts where there is something to read, and not before.
-    with session(address) if address else contextlib.nullcontext():
+    reads = (fit, dataset_url, *sources.values())
+    with joined(address, reads=reads, writes=(out,), starts_ray=False):
+        out = absolute(out)
         surveyed = survey(fit, dataset_url, join(out, SURVEY), settings, fresh=fresh, **sources)
     dataset = open_dataset(dataset_url)
     keys = {segment.key for segments in surveyed.top.best() for segment in segments}

@@ -13,6 +13,7 @@ from tyro.conf import FlagCreatePairsOff
 from cluster.storage import absolute
 from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
+from pipelines.reach import joined
 from pipelines.report import output, print_numbers
 from pipelines.run_settings import RunSettings
 from pipelines.urls import join, store
@@ -156,12 +157,16 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
         sys.stdout.write(text + "\n")
         return
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    out = absolute(arguments.out or f"runs/{preset}-{digest}")
-    folder = store(out)
-    if arguments.fresh and folder.size(CONFIG) is not None:
-        folder.clear()
-    folder.write(CONFIG, text.encode())
-    result = run_stages(settings, out, address=arguments.address)
+    given = arguments.out or f"runs/{preset}-{digest}"
+    out = absolute(given)
+    reads = (settings.data, settings.dataset, settings.prototypes, settings.posteriors)
+    weights = settings.encoder.weights
+    with joined(arguments.address, reads=(*reads, weights), writes=(given,)):
+        folder = store(out)
+        if arguments.fresh and folder.size(CONFIG) is not None:
+            folder.clear()
+        folder.write(CONFIG, text.encode())
+        result = run_stages(settings, out)
     for subset in result.numbers:
         arms = {"PMAM": result.numbers[subset]}
         if result.baseline is not None:

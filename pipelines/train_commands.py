@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from cluster.session import session
 from pipelines.commands import Dataset, Flag, Flat, Out
 from pipelines.finetune import FinetuneSettings
 from pipelines.finetune import finetune as finetune_stage
 from pipelines.pretrain import PretrainSettings
 from pipelines.pretrain import pretrain as pretrain_stage
+from pipelines.reach import joined
 from pipelines.report import print_result
 
 
@@ -35,7 +35,9 @@ def pretrain(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Start over instead of continuing.
     """
-    with session(address):
+    with joined(
+        address, reads=(dataset, posteriors, prototypes, start, cached_inputs), writes=(out,)
+    ):
         print_result(
             pretrain_stage(
                 dataset,
@@ -70,7 +72,7 @@ def finetune(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Start over instead of continuing.
     """
-    with session(address):
+    with joined(address, reads=(dataset, start, cached_inputs), writes=(out,)):
         print_result(
             finetune_stage(
                 dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh

@@ -1,5 +1,6 @@
 """Addresses of clusters: what cannot be joined is one line, and soon."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -94,20 +95,58 @@ def test_what_only_ray_itself_refuses(form: str, web_server: int) -> None:
     assert ended.stderr.count("\n") == 1, ended.stderr
 
 
-def test_uv_run_makes_no_environment_for_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Ray was imported first, too: under `uv run`, no worker would ever start."""
+UV_RUN = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str | None]]:
+    """What Ray makes of `uv run` when it starts: as it was imported, and in the environment."""
     import ray
     from ray._private import ray_constants
 
-    found = []
-    monkeypatch.setattr(ray_constants, "RAY_ENABLE_UV_RUN_RUNTIME_ENV", True)
+    found: list[tuple[bool, str | None]] = []
+    monkeypatch.setattr(ray_constants, UV_RUN, True)
+    monkeypatch.delenv(UV_RUN, raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(
-        ray, "init", lambda **_: found.append(ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV)
+        ray, "init", lambda **_: found.append((getattr(ray_constants, UV_RUN), os.getenv(UV_RUN)))
     )
+    return found
+
+
+@pytest.mark.parametrize("named", ["by nothing", "local"])
+def test_uv_run_makes_no_environment_for_local_workers(
+    seen: list[tuple[bool, str | None]], monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Where Ray was imported first, too: under `uv run`, no worker would ever start."""
+    with session("local" if named == "local" else None):
+        pass
+    assert seen == [(False, None)]
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_uv_run_makes_the_environment_of_workers_of_a_cluster(
+    seen: list[tuple[bool, str | None]], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """After a session on this machine in the same process, too."""
     with session():
         pass
-    assert found == [False]
+    if by == "variable":
+        monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with session("auto" if by == "option" else None):
+        pass
+    assert seen == [(False, None), (True, None)]
+
+
+@pytest.mark.parametrize("address", [None, "auto"])
+def test_what_the_user_says_of_uv_run_holds(
+    seen: list[tuple[bool, str | None]], monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    monkeypatch.setenv(UV_RUN, "1")
+    with session(address):
+        pass
+    assert seen == [(True, "1")]
 
 
 @pytest.mark.parametrize(("failures", "starts"), [(2, 3), (3, 3)])

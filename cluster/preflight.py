@@ -1,0 +1,224 @@
+"""Before work on several machines begins: does each reach what is read, and what is written?
+
+A path may name another folder on each machine, each of which can be written and read there. So
+nobody's own file proves anything: each node reads what this process wrote, and this process what
+each node wrote.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.probe import Probe, each, head, patiently, probing, read_back, remove, write
+from cluster.storage import absolute
+
+# A node may have to build its environment first, for which `uv run` and `pip` take minutes.
+ANSWER_S = 300.0
+CLEAN_S = 30.0
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the command of a submitted job
+INSTEAD = "give a URL such as s3://bucket/{}, or the absolute path of a folder that {} share"
+NOT_SHARED = "does not see what other machines write there"
+log = logging.getLogger("pmam")
+
+# Nodes, as they are called, by (URL or nothing, what is wrong there).
+Problems = Mapping[tuple[str, str], Sequence[str]]
+
+
+class PreflightError(OSError):
+    """What a machine cannot read or write; the message is one line and names both."""
+
+
+def check_job_outputs(writes: Sequence[str]) -> None:
+    """Refuse relative outputs of the command of a submitted job; elsewhere, do nothing.
+
+    Args:
+        writes: URLs or paths, as they were given.
+
+    Raises:
+        PreflightError: one is relative: to a folder that goes when the job ends.
+    """
+    for url in filter(_is_relative, writes if JOB_VARIABLE in os.environ else ()):
+        raise PreflightError(
+            f"output {url}: relative to the job's own copy of its working directory, which goes "
+            f"when the job ends; {INSTEAD.format(_last(url), 'all nodes')}"
+        )
+
+
+def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> None:
+    """See that every node reads and writes the same places as this process.
+
+    Does nothing where there is one machine. Needs a session. What it writes it removes.
+
+    Args:
+        reads: URLs of objects; of each its size and its first bytes are compared.
+        writes: URLs or paths of folders, as they were given; they need not be there.
+        hidden: how names begin that nobody takes for content.
+
+    Raises:
+        PreflightError: a node does not, or does not answer; or an output is relative.
+        OSError: this process cannot read or write one of them.
+    """
+    nodes = _nodes()
+    machines = len(nodes) + _is_outside()
+    if machines < 2:
+        return
+    for url in filter(_is_relative, writes):
+        raise PreflightError(
+            f"output {url}: relative, on a cluster of {machines} machines; "
+            f"{INSTEAD.format(_last(url), 'all of them')} ({absolute(url)}, if they do)"
+        )
+    log.info("%-14s what %d nodes can read and write", "checking", len(nodes))
+    expected = dict(zip(reads, each(head, reads), strict=True))
+    with contextlib.ExitStack() as stack:
+        probes = []
+        for url in dict.fromkeys(map(absolute, writes)):
+            name = f"{hidden}{secrets.token_hex(8)}-probe"
+            try:
+                probes.append(stack.enter_context(probing(url, name)))
+            except OSError as error:
+                raise PreflightError(
+                    f"output {url}: cannot be written here ({_reason(error)}); check who may write "
+                    f"there, or {INSTEAD.format(_last(url), 'all machines')}"
+                ) from error
+        problems = _asked(nodes, expected, probes)
+    if problems:
+        raise PreflightError(_told(problems, machines))
+
+
+def _asked(
+    nodes: Mapping[str, str], expected: Mapping[str, str], probes: Sequence[Probe]
+) -> Problems:
+    """Ask all nodes at once what they can read and write, and look at what they wrote."""
+    import ray
+
+    asked: dict[Any, str] = {}
+    for node in nodes:
+        tokens = {probe.url: (probe.name, probe.token, *probe.of_node(node)) for probe in probes}
+        asked[_on(node, _look, dict(expected), tokens)] = node
+    problems: dict[tuple[str, str], list[str]] = defaultdict(list)
+    strays = []
+    # One that answers later finds no token any more, and writes nothing; to cancel it can end Ray.
+    done, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S)
+    for reference in silent:
+        problems["", f"gives no answer within {ANSWER_S:g} s"].append(nodes[asked[reference]])
+    for reference in done:
+        node = asked[reference]
+        try:
+            found = ray.get(reference)
+        except Exception as error:  # of many kinds: it died, or has no pmam
+            problems["", f"cannot run pmam ({_reason(error)})"].append(nodes[node])
+            continue
+        for probe in probes:
+            name, token = probe.of_node(node)
+            wrong = found.get(probe.url) or _unseen(probe.url, name, token)
+            if wrong and probe.url not in found:  # it wrote to a place of its own
+                strays.append(_on(node, remove, probe.url, name))
+                found[probe.url] = wrong
+        for url, wrong in found.items():
+            problems[url, wrong].append(nodes[node])
+    if strays:
+        ray.wait(strays, num_returns=len(strays), timeout=CLEAN_S)
+    return problems
+
+
+def _on(node: str, function: Any, *arguments: Any) -> Any:
+    """Call a function on a node; it takes no CPU, so that a node answers that is at work."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    where = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+    task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=where)(function)
+    return task.remote(*arguments)
+
+
+def _look(
+    expected: Mapping[str, str], tokens: Mapping[str, tuple[str, str, str, str]]
+) -> dict[str, str]:
+    """What is wrong on this node, by URL: with what it reads, and with what it writes."""
+
+    def read(url: str) -> str | None:
+        try:
+            got = patiently(lambda: head(url))
+        except (OSError, ValueError) as error:
+            return f"cannot read it ({_reason(error)})"
+        return None if got == expected[url] else "has another file there"
+
+    def written(url: str) -> str | None:
+        name, token, own_name, own_token = tokens[url]
+        # Nothing is written but where the token is: a folder of the node's own stays as it is.
+        if wrong := _unseen(url, name, token):
+            return wrong
+        try:
+            write(url, own_name, own_token)
+        except (OSError, ValueError) as error:
+            return f"cannot write there ({_reason(error)})"
+        return None
+
+    problems: dict[str, str] = {}
+    for check, urls in ((read, list(expected)), (written, list(tokens))):
+        found = dict(zip(urls, each(check, urls), strict=True))
+        problems |= {url: wrong for url, wrong in found.items() if wrong is not None}
+    return problems
+
+
+def _unseen(url: str, name: str, token: str) -> str | None:
+    """Why a file with this token is not seen; None where it is."""
+    try:
+        read_back(url, name, token)
+    except FileNotFoundError:
+        return NOT_SHARED
+    except (OSError, ValueError) as error:
+        return f"cannot read there ({_reason(error)})"
+    return None
+
+
+def _told(problems: Problems, machines: int) -> str:
+    """All that is wrong, and what to do, in one line."""
+    said = []
+    for (url, wrong), nodes in problems.items():
+        who = f"node{'s' * (len(nodes) > 1)} {', '.join(nodes)}"
+        said.append(f"{url}: {who} {wrong}" if url else f"{who} {wrong}")
+    advice = []
+    if any(url for url, _ in problems):
+        advice.append(INSTEAD.format("folder", f"all {machines} machines"))
+    if any(not url for url, _ in problems):
+        advice.append("see that these nodes are well and have this version of pmam")
+    return f"{'; '.join(said)}; nothing was begun: {', and '.join(advice)}"
+
+
+def _nodes() -> dict[str, str]:
+    """Nodes that are there: what to call them, by id."""
+    import ray
+
+    return {
+        node["NodeID"]: f"{node['NodeManagerAddress']} (id {node['NodeID'][:12]})"
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+
+
+def _is_outside() -> bool:
+    """Whether this process is outside the cluster, as with `ray://`."""
+    import ray.util.client
+
+    return bool(ray.util.client.ray.is_connected())
+
+
+def _is_relative(url: str) -> bool:
+    return "://" not in url and not Path(url).expanduser().is_absolute()
+
+
+def _last(url: str) -> str:
+    return Path(url).name or "folder"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    said = getattr(error, "strerror", None) or str(getattr(error, "cause", None) or error)
+    return " ".join(said.split())[-300:] or type(error).__name__
