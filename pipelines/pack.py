@@ -16,6 +16,9 @@ from shards.plan import ShardPlan, plan_shards, survey
 from shards.sources import SOURCES, SourceError
 from shards.writer import WrittenShard, write_shard
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackSettings:
@@ -136,5 +139,7 @@ def pack(
             "notes": list(listing.notes),
         }
 
-    run_stage("pack", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(
+        "pack", out, work, settings=settings, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
+    )
     return out

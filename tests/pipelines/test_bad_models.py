@@ -37,7 +37,9 @@ def labels(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         name = stage.store.publish("frames/0.arrow", folder / "frames.arrow")
         return {"outputs": [name]}
 
-    run_stage("label", str(folder / "posteriors"), work, settings=demo().label, inputs={})
+    run_stage(
+        "label", str(folder / "posteriors"), work, settings=demo().label, inputs={}, version=1
+    )
     weights = torch.full((2,), 0.5, dtype=torch.float64)
     prototypes = Prototypes(
         kind="kmeans", weights=weights, means=torch.zeros(2, 64, dtype=torch.float64)
