@@ -43,7 +43,7 @@ def soundscapes(
         out: Folder of the soundscapes.
         background: Folder of backgrounds; without one, give --background-classes.
         settings: Classes, splits, counts and scenes.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.soundscapes import soundscapes as stage
 
@@ -68,7 +68,7 @@ def pack(
         out: Folder of the dataset.
         settings: Source, codec, shard size.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.pack import pack as stage
 
@@ -94,7 +94,7 @@ def embed(
         model: Checkpoint of a pretrained model or detector to embed with instead.
         settings: Layer, subsets, sampling.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.embed import embed as stage
 
@@ -132,7 +132,7 @@ def fit(
         before: What `pmam label` wrote with the prototypes of an iteration before: tells how far
             they moved, and lets --warm-start begin with them.
         address: Of a Ray cluster, for --workers; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.fit import fit as stage
     from pipelines.fit_report import print_sweep
@@ -163,7 +163,7 @@ def label(
         checkpoint: The encoder (EMBEDDINGS/encoder) or model that the embeddings came from.
         settings: Layer and subsets.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.label import label as stage
 
@@ -189,7 +189,7 @@ def score(
         checkpoint: The detector, as `pmam finetune` wrote it.
         settings: Subsets and windows.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.score import score as stage
 
@@ -211,7 +211,7 @@ def evaluate(
         scores: What `pmam score` wrote.
         out: Folder of results.json and pictures.
         settings: Subsets and smoothing.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.evaluate import evaluate as stage
 

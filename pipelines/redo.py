@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pipelines.ledger import DONE, PLAN, StageError, read_record
-from pipelines.set_aside import set_aside
+from pipelines.set_aside import set_aside, sweep
 from pipelines.urls import join, store
 from shards.store import Store
 
@@ -67,6 +67,7 @@ def go_on(out: str) -> str | None:
 def end_redo(out: str) -> None:
     """The run is through."""
     store(out).delete(INTENT)
+    sweep(store(out), INTENT)
 
 
 def _attempt(out: str, name: str) -> str | None:

@@ -17,6 +17,7 @@ from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
 from pipelines.report import output, print_numbers
 from pipelines.run_settings import RunSettings
+from pipelines.set_aside import sweep
 from pipelines.urls import join, store
 from pipelines.weights import with_published_weights
 from pmam.settings import SettingsError, from_json, to_json
@@ -188,6 +189,7 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
             remove_empty(absent)
         raise
     folder.write(CONFIG, text)
+    sweep(folder, CONFIG)
 
 
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:

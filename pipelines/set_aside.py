@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipelines.urls import store
-from shards.store import Store
+from shards.store import TEMPORARY, Store
 
 ASIDE = ".set-aside-"
 COPIERS = 16  # requests at a time
@@ -32,6 +32,13 @@ def set_aside(url: str, last: str) -> str:
     else:
         _move(folder, target, last)
     return aside
+
+
+def sweep(folder: Store, name: str) -> None:
+    """Remove what writers of a file left that were killed; only when none is at work."""
+    if folder.is_local:  # an object appears whole, or not at all
+        for left in Path(folder.root).glob(f"{TEMPORARY}*-{name}"):
+            left.unlink(missing_ok=True)
 
 
 def _holds_anything(folder: Store) -> bool:

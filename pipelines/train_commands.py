@@ -33,7 +33,7 @@ def pretrain(
         cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
         settings: Context network, masking, training.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     with session(address):
         print_result(
@@ -68,7 +68,7 @@ def finetune(
         cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
         settings: Losses, teacher, training.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     with session(address):
         print_result(

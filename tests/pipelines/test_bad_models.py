@@ -136,7 +136,7 @@ def test_a_folder_of_another_format(
         (copy / name).write_text(json.dumps(record | {"format_version": 99}))
     before = contents(copy)
     line = refused("pack", source, copy)
-    assert f"{copy / 'stage.json'}: format version 99, expected 1; use another" in line
+    assert f"{copy / 'stage.json'}: format version 99, expected 2; use another" in line
     assert contents(copy) == before
 
 

@@ -99,6 +99,7 @@ def test_what_an_older_version_finished_is_kept_and_told(
 ) -> None:
     first = do(tmp_path / "s", Work())
     before, again = contents(tmp_path), Work()
+    caplog.clear()
     with caplog.at_level("INFO", "pmam"):
         assert do(tmp_path / "s", again, version=3) == first
     assert (again.calls, contents(tmp_path)) == (0, before)
