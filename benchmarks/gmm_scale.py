@@ -219,7 +219,7 @@ def synthetic(cache: Path, frames: int, width: int) -> Synthetic:
             write_frames(embeddings / output, members, width, seed=n)
         return {"outputs": outputs, "checkpoint": str(embeddings / "encoder")}
 
-    run_stage("embed", str(embeddings), work, settings=FitSettings(), inputs={})
+    run_stage("embed", str(embeddings), work, settings=FitSettings(), inputs={}, version=1)
     return Synthetic(str(data), str(embeddings))
 
 

@@ -45,7 +45,7 @@ def soundscapes(
         out: Folder of the soundscapes.
         background: Folder of backgrounds; without one, give --background-classes.
         settings: Classes, splits, counts and scenes.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.soundscapes import soundscapes as stage
 
@@ -76,7 +76,7 @@ def pack(
         out: Folder of the dataset.
         settings: Source, codec, shard size.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
         allow_pipe: Let SOURCE be commands of the shell whose output is a tar: 'pipe:COMMAND'.
     """
     from pipelines.pack import pack as stage
@@ -103,7 +103,7 @@ def embed(
         model: Checkpoint of a pretrained model or detector to embed with instead.
         settings: Layer, subsets, sampling.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.embed import embed as stage
 
@@ -141,7 +141,7 @@ def fit(
         before: What `pmam label` wrote with the prototypes of an iteration before: tells how far
             they moved, and lets --warm-start begin with them.
         address: Of a Ray cluster, for --workers; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.fit import fit as stage
     from pipelines.fit_report import print_sweep
@@ -174,7 +174,7 @@ def label(
         checkpoint: The encoder (EMBEDDINGS/encoder) or model that the embeddings came from.
         settings: Layer and subsets.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.label import label as stage
 
@@ -200,7 +200,7 @@ def score(
         checkpoint: The detector, as `pmam finetune` wrote it.
         settings: Subsets and windows.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.score import score as stage
 
@@ -222,7 +222,7 @@ def evaluate(
         scores: What `pmam score` wrote.
         out: Folder of results.json and pictures.
         settings: Subsets and smoothing.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.evaluate import evaluate as stage
 

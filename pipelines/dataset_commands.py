@@ -60,7 +60,7 @@ def foreign(
         rule: How members become clips.
         settings: Name, licence, copies.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 2:
         raise ValueError("expected shards and the folder of the new dataset: SHARD... OUT")
@@ -92,7 +92,7 @@ def labels(
         subsets: filename, subset and, if wanted, fold.
         rule: What becomes of clips and labels that the tables do not list.
         settings: Name, and whether shards are named relative to the new dataset.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
     tables = {"tables": table, "mapping": mapping, "subsets": subsets}
@@ -113,7 +113,7 @@ def merge(
         prefixes: One per dataset, before its clips' ids: needed where two share an id.
         licence: Of all recordings; by default the licences of all.
         settings: Name, and whether shards are named relative to the new dataset.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 3:
         raise ValueError("expected two datasets and the folder of the new one: DATASET... OUT")
@@ -145,7 +145,7 @@ def filter_(
         where: The expression.
         list: File with one clip id a line, or a table with the column filename.
         settings: Name, and whether shards are named relative to the new dataset.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
     print_derived(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))

@@ -18,6 +18,9 @@ from pipelines.weights import weights_fingerprint, weights_url
 from pmam.checkpoint import pack_encoder
 from pmam.encoders import EncoderSettings
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 ENCODER = "encoder"
 
 
@@ -99,7 +102,15 @@ def embed(
         return {**result, "checkpoint": checkpoint}
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(name, out, work, settings=_Identity(counted, encoder), inputs=inputs, fresh=fresh)
+    run_stage(
+        name,
+        out,
+        work,
+        settings=_Identity(counted, encoder),
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

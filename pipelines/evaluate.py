@@ -17,6 +17,9 @@ from pmam.metrics import METRICS, EvaluationSet
 from pmam.smoothing import SmoothingSettings, smooth
 from shards.index import IndexRow
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 RESULTS = "results.json"
 log = logging.getLogger("pmam")
 
@@ -76,7 +79,9 @@ def evaluate(
         return {metric: entry["value"] for metric, entry in first.items()}
 
     inputs = {"dataset": dataset_fingerprint(dataset_url), "scores": fingerprint_of(scores)}
-    run_stage(name, out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(
+        name, out, work, settings=settings, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
+    )
     results: dict[str, Any] = json.loads(store(out).read(RESULTS))
     return results
 

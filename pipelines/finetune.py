@@ -11,6 +11,7 @@ import torch
 from cluster.storage import absolute
 from pipelines.batches import Batches
 from pipelines.examples import Example, tag_targets
+from pipelines.identity import at_defaults
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.train_job import TrainSettings, run_training
 from pipelines.urls import (
@@ -27,6 +28,9 @@ from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch, Tau
 from pmam.schedules import ema_decay
 from pmam.teacher import follow
 from shards.store import Store
+
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
 
 CHECKPOINT = "detector"
 log = logging.getLogger("pmam")
@@ -65,7 +69,7 @@ class FinetuneSettings:
     @property
     def identity(self) -> "FinetuneSettings":
         """The same without what only says how it is computed and watched."""
-        return replace(self, validate_every=0, training=self.training.identity)
+        return at_defaults(replace(self, training=self.training.identity), "validate_every")
 
 
 class FinetuneTask:
@@ -203,7 +207,15 @@ def finetune(
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, FinetuneTask, arguments, settings.training)
 
-    run_stage(name, out, work, settings=settings.identity, inputs=inputs, fresh=fresh)
+    run_stage(
+        name,
+        out,
+        work,
+        settings=settings.identity,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

@@ -12,6 +12,9 @@ from pipelines.fit_settings import FitSettings
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.urls import dataset_fingerprint, store
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 __all__ = ["FitSettings", "fit", "sweep_of"]
 
 PICTURE = "sweep.png"
@@ -76,7 +79,15 @@ def fit(
             )
         return result
 
-    run_stage(name, out, work, settings=settings.identity, inputs=inputs, fresh=fresh)
+    run_stage(
+        name,
+        out,
+        work,
+        settings=settings.identity,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

@@ -1,9 +1,10 @@
 """What decides a fit: the settings of the stage `fit`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.calibrate import TRAINING_SUBSETS
+from pipelines.identity import at_defaults
 from pmam.backends import Backend
 
 Criterion = Literal["held-out", "bic", "silhouette"]
@@ -87,4 +88,4 @@ class FitSettings:
     @property
     def identity(self) -> "FitSettings":
         """The same without who does the work: a fit that was killed goes on with other workers."""
-        return replace(self, workers=0)
+        return at_defaults(self, "workers")

@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipelines.batch_size import BatchSize
 from pipelines.frame_sampling import sampled
+from pipelines.identity import at_defaults
 from pipelines.jobs import Part, Plan, Pool, run_parts
 from pipelines.ledger import Stage, record_of
 from pipelines.sample_rates import warn_of_low_rates
@@ -60,8 +61,7 @@ class InferenceSettings:
 
     def of_results(self) -> "InferenceSettings":
         """Without who does the work: with other workers, what is done already stays."""
-        plain = InferenceSettings()
-        return replace(self, gpus_per_worker=plain.gpus_per_worker, workers=plain.workers)
+        return at_defaults(self, "gpus_per_worker", "workers")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ def prototypes(
     Args:
         file: Path or URL of a tensor of means (K, D), such as gmm_means.pt.
         out: Folder of the prototypes.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
     print_result(import_prototypes(file, out, fresh=fresh))
@@ -46,7 +46,7 @@ def posteriors(
         out: Folder of the posteriors.
         settings: Which clips.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     with joined(address, reads=(tables, dataset), writes=(out,)):
         print_result(import_posteriors(tables, dataset, out, settings, fresh=fresh))

@@ -21,6 +21,9 @@ from shards.frames import FrameSpec
 from shards.index import Listed
 from shards.sources.matching import Files
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 log = logging.getLogger("pmam")
 SUFFIX = ".tsv"
 SAME_HOP = 0.01  # as a share
@@ -61,7 +64,15 @@ def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
         return {"k": len(prototypes.means), "width": prototypes.width}
 
     inputs = {"means": weights_fingerprint(file)}
-    run_stage("import-prototypes", out, work, settings=_NoSettings(), inputs=inputs, fresh=fresh)
+    run_stage(
+        "import-prototypes",
+        out,
+        work,
+        settings=_NoSettings(),
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return absolute(out)
 
 
@@ -122,7 +133,15 @@ def import_posteriors(
         }
 
     inputs = {"dataset": dataset_fingerprint(dataset_url), "tables": listing_fingerprint(tables)}
-    run_stage("import-posteriors", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(
+        "import-posteriors",
+        out,
+        work,
+        settings=settings,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

@@ -16,6 +16,9 @@ from shards.index import IndexRow
 from shards.levels import BLOCK_S, SCHEMA, measure
 from shards.store import Store
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 LEVELS = "levels"
 
 
@@ -50,8 +53,8 @@ class _Inspector:
 def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Table:
     """The levels of each clip, in columns of `shards.levels.SCHEMA`.
 
-    A clip that cannot be read has an error instead. It may have been restored since: a folder
-    with such clips is measured anew.
+    A clip that cannot be read has an error instead. It may have been restored since: shards with
+    such clips are measured again.
 
     Args:
         dataset_url: the dataset.
@@ -75,6 +78,7 @@ def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Tab
             _Inspector,
             {"dataset": dataset_url, "out": out},
             weights={name: len(keys) for name, keys in plans.items()},
+            again=lambda part: part["damaged"] > 0,
         )
         return {
             "clips": sum(part["clips"] for part in parts),
@@ -83,10 +87,18 @@ def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Tab
         }
 
     folder = store(out)
-    if folder.size(DONE) is not None:
-        fresh = fresh or bool(record_of(out)["result"]["damaged"])
+    damaged = folder.size(DONE) is not None and record_of(out)["result"]["damaged"] > 0
     inputs = {"dataset": dataset_fingerprint(dataset_url)}
-    record = run_stage("inspect", out, work, settings=_NoSettings(), inputs=inputs, fresh=fresh)
+    record = run_stage(
+        "inspect",
+        out,
+        work,
+        settings=_NoSettings(),
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+        reopen=damaged,
+    )
     return pa.concat_tables([_read(folder, name) for name in record["result"]["outputs"]])
 
 

@@ -8,7 +8,8 @@ name.
 
 import json
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,7 @@ def run_parts(
     weights: Mapping[str, int],
     unit: str = "clips",
     pool: Pool = Pool(),
+    again: Callable[[Part], bool] = lambda part: False,
 ) -> list[Part]:
     """Do every plan once, on all workers of the cluster; the parts in the order of the plans.
 
@@ -129,18 +131,25 @@ def run_parts(
         weights: how much of the progress each plan is.
         unit: what the weights count.
         pool: how many workers there are.
+        again: tells of a part of an earlier run whether it can be made better now.
 
     Raises:
         PartError: a worker got what it cannot use; parts that are done stay.
     """
     folder = stage.store
     sizes = dict(folder.listing())
-    parts = {name: part for name in plans if (part := _finished(folder, sizes, name)) is not None}
+    kept = {name: _finished(folder, sizes, name) for name in plans}
+    parts = {name: part for name, part in kept.items() if part is not None and not again(part)}
     waiting = [name for name in plans if name not in parts]
     total = sum(weights[name] for name in plans)
     done = sum(weights[name] for name in parts)
-    with session(), bar(f"{stage.name} ({unit})", total, done) as advance:
-        for row in _rows(stage, plans, waiting, make, arguments, weights, pool):
+    with (
+        session(),
+        bar(f"{stage.name} ({unit})", total, done) as advance,
+        # Where one failed, workers end before anybody looks at what is in the folder.
+        closing(_rows(stage, plans, waiting, make, arguments, weights, pool)) as rows,
+    ):
+        for row in rows:
             if row["error"]:
                 failure = PartError(row["error"])
                 failure.add_note(row["trace"])  # for PMAM_TRACEBACK
@@ -158,9 +167,9 @@ def _rows(
     arguments: Mapping[str, Any],
     weights: Mapping[str, int],
     pool: Pool,
-) -> Any:
+) -> Generator[dict[str, Any]]:
     if not waiting:
-        return ()
+        return
     import ray.data
 
     rows = [{"name": n, "plan": json.dumps(plans[n]), "weight": weights[n]} for n in waiting]
@@ -172,7 +181,7 @@ def _rows(
         num_cpus=1,
         num_gpus=gpus or None,
     )
-    return dataset.iter_rows()
+    yield from dataset.iter_rows()
 
 
 def _finished(folder: Store, sizes: Mapping[str, int], name: str) -> Part | None:

@@ -18,6 +18,9 @@ from pipelines.urls import (
 )
 from shards.frames import FrameSpec
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSettings:
@@ -100,5 +103,7 @@ def label(
         )
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(name, out, work, settings=counted, inputs=inputs, fresh=fresh)
+    run_stage(
+        name, out, work, settings=counted, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
+    )
     return out

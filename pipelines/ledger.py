@@ -1,27 +1,30 @@
-"""What has been done already: a stage is skipped, continued or started by its fingerprint.
+"""What has been done already: a stage is kept, continued or refused by what it is made of.
 
 A stage owns a folder. `plan.json` is written first and says what the folder is for; `stage.json`
-is written last and says that it is whole. Both hold the fingerprint: a hash of the stage's
-settings, of its inputs' fingerprints and of the source files that the stage imports.
+is written last and says that it is whole. Both hold the stage's identity (`pipelines.identity`):
+settings that are not at their defaults, fingerprints of inputs, and the stage's algorithm version.
+That version is a number in the stage's file, raised by whoever changes what the stage computes.
+Nothing that is finished is deleted, but by `fresh`.
 """
 
 import contextlib
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster.storage import absolute
-from pipelines.source_code import code_version
+from pipelines.identity import Identity, differences, digest, identify
+from pipelines.set_aside import set_aside
 from pipelines.urls import store
-from pmam.settings import to_json
 from shards.store import TEMPORARY, Store
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PLAN, DONE = "plan.json", "stage.json"
 log = logging.getLogger("pmam")
 
@@ -44,13 +47,38 @@ class Stage:
         return store(self.url)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """The command that stages are a part of."""
+
+    # Called before a stage writes the first thing.
+    begin: Callable[[], None] = lambda: None
+    # How a stage is done again, and where something else goes; `{stage}` is its name.
+    redo: str = "the same command with --fresh"
+    elsewhere: str = "give another output folder, or --fresh, which deletes what is there"
+
+
+_ALONE = Command()
+_COMMAND: ContextVar[Command] = ContextVar("command", default=_ALONE)
+
+
+@contextlib.contextmanager
+def commanded(command: Command) -> Iterator[None]:
+    """Stages in here are a part of this command."""
+    token = _COMMAND.set(command)
+    try:
+        yield
+    finally:
+        _COMMAND.reset(token)
+
+
 def record_of(url: str) -> dict[str, Any]:
     """What a finished stage recorded.
 
     Raises:
         StageError: no stage finished there.
     """
-    record = _read(store(url), DONE)
+    record = read_record(store(url), DONE)
     if record is None:
         raise StageError(f"{url}: no finished stage here ({DONE} missing); run the stage before")
     return record
@@ -64,11 +92,10 @@ def fingerprint_of(url: str) -> str:
 def listing_fingerprint(url: str) -> str:
     """What identifies a folder of raw files: their names, sizes and times of change."""
     source = store(url)
-    digest = hashlib.sha256()
-    for name, size in source.listing():
-        changed = source.filesystem.get_file_info(source.path(name)).mtime_ns
-        digest.update(f"{name}\0{size}\0{changed}\n".encode())
-    return digest.hexdigest()
+    changed = source.filesystem.get_file_info
+    return digest(
+        [(name, size, changed(source.path(name)).mtime_ns) for name, size in source.listing()]
+    )
 
 
 def run_stage(
@@ -78,7 +105,9 @@ def run_stage(
     *,
     settings: Any,
     inputs: Mapping[str, str],
+    version: int,
     fresh: bool = False,
+    reopen: bool = False,
 ) -> dict[str, Any]:
     """Run `work` unless the same was done before; returns the stage's record.
 
@@ -87,46 +116,108 @@ def run_stage(
         url: the folder that the stage owns.
         work: does the stage and returns what to record; it may be called again after a kill and
             must then go on from what is whole.
-        settings: a dataclass; every field counts.
+        settings: a dataclass; every field that is not at its default counts.
         inputs: fingerprints by name.
-        fresh: start over even if it was done.
+        version: the stage's algorithm version. What an older one finished is kept and used; what
+            it left unfinished is set aside, and done anew.
+        fresh: delete what is there, and start over even if it was done.
+        reopen: let `work` go on where the stage is finished: some of it can be made better now.
 
     Raises:
-        StageError: the folder holds something else, or was written by another format version.
+        StageError: the folder holds something else, lacks a file, or was written by another
+            format version or a newer algorithm version. Nothing in it was changed.
     """
     url = absolute(url)
-    identity = {
-        "format_version": FORMAT_VERSION,
-        "stage": name.rstrip("-0123456789"),
-        "settings": to_json(settings),
-        "inputs": dict(inputs),
-        "code": code_version(work.__module__),
-    }
-    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    stage = Stage(name=name, url=url, fingerprint=fingerprint)
-    folder = stage.store
-    done, plan = _read(folder, DONE), _read(folder, PLAN)
-    if done and not fresh and done["fingerprint"] == fingerprint and _whole(folder, done):
+    identity = identify(name.rstrip("-0123456789"), settings, inputs, version)
+    folder = store(url)
+    before = None if fresh else _usable(name, url, folder, identity)
+    done = before is not None and "files" in before
+    if before is not None and before["algorithm_version"] < version:
+        versions = f"algorithm version {before['algorithm_version']}, now {version}"
+        if done:
+            again = _COMMAND.get().redo.format(stage=name)
+            log.info("%-14s kept %s: made by %s; %s does it again", name, url, versions, again)
+            return before
+        aside = set_aside(url, PLAN)
+        log.info("%-14s begins anew: unfinished by %s; set aside as %s", name, versions, aside)
+        before = None
+    if done and before is not None and not reopen:
         log.info("%-14s unchanged, kept %s", name, url)
-        return done
-    if fresh or plan is None or plan["fingerprint"] != fingerprint:
-        _start_over(folder, url, plan or done)
-        folder.write(PLAN, json.dumps({**identity, "fingerprint": fingerprint}, indent=1).encode())
+        return before
+    if fresh:
+        _delete(folder, url)
+    absent = absent_folders(folder)
+    _COMMAND.get().begin()
+    if before is None:
+        plan = {
+            "format_version": FORMAT_VERSION,
+            **identity.to_json(),
+            "fingerprint": identity.fingerprint,
+            # Tells this folder's content from what was or will be made of the same.
+            "attempt": uuid.uuid4().hex,
+        }
+        folder.write(PLAN, json.dumps(plan, indent=1).encode())
     else:
-        folder.delete(DONE)
+        folder.delete(DONE)  # where it is opened again
+        plan = {key: before[key] for key in before if key not in ("seconds", "result", "files")}
         log.info("%-14s continues in %s", name, url)
     begun, started = time.time(), time.monotonic()
-    result = dict(work(stage))
+    try:
+        result = dict(work(Stage(name=name, url=url, fingerprint=plan["fingerprint"])))
+    except BaseException:
+        if before is None and set(folder.names()) <= {PLAN}:
+            _leave_nothing(folder, absent)
+        raise
     seconds = round(time.monotonic() - started, 1)
     _sweep(folder, begun)
     files = {n: size for n, size in folder.listing() if n not in (PLAN, DONE)}
-    record = {**identity, "fingerprint": fingerprint, "seconds": seconds, "result": result}
-    folder.write(DONE, json.dumps({**record, "files": files}, indent=1).encode())
+    record = {**plan, "seconds": seconds, "result": result, "files": files}
+    folder.write(DONE, json.dumps(record, indent=1).encode())
     log.info("%-14s done in %.1f s: %s", name, seconds, _brief(result))
-    return {**record, "files": files}
+    return record
 
 
-def _read(folder: Store, name: str) -> dict[str, Any] | None:
+def _usable(name: str, url: str, folder: Store, identity: Identity) -> dict[str, Any] | None:
+    """What is recorded of the same stage, finished or not; None where the folder is empty."""
+    record = read_record(folder, DONE) or read_record(folder, PLAN)
+    if record is None:
+        if folder.names():
+            raise StageError(
+                f"{url}: is not empty and no stage of pmam wrote it; give an empty or new folder"
+            )
+        return None
+    command, version = _COMMAND.get(), identity.algorithm_version
+    elsewhere = command.elsewhere.format(stage=name)
+    if record["stage"] != identity.stage:
+        raise StageError(
+            f"{url}: holds the stage {record['stage']}, expected {identity.stage}; give another "
+            "output folder"
+        )
+    if record["algorithm_version"] > version:
+        raise StageError(
+            f"{url}: made by algorithm version {record['algorithm_version']} of {name}, and this "
+            f"pmam has {version}; use the newer pmam that made it, or another output folder"
+        )
+    if different := differences(record, identity.to_json()):
+        raise StageError(f"{url}: made of something else: {'; '.join(different)}. {elsewhere}")
+    present = dict(folder.listing())
+    for file, size in record.get("files", {}).items():
+        if present.get(file) != size:
+            # Not done again unasked: it may have taken days, and a copy of the file may exist.
+            got = f"{present[file]} bytes" if file in present else "missing"
+            raise StageError(
+                f"{folder.path(file)}: {got}, expected {size} bytes; put the file back, or do the "
+                f"stage again: {command.redo.format(stage=name)}"
+            )
+    return record
+
+
+def read_record(folder: Store, name: str) -> dict[str, Any] | None:
+    """What `plan.json` or `stage.json` of a folder says; None where there is no such file.
+
+    Raises:
+        StageError: it is no record, or one of another format version.
+    """
     if folder.size(name) is None:
         return None
     path = folder.path(name)
@@ -135,7 +226,9 @@ def _read(folder: Store, name: str) -> dict[str, Any] | None:
         version = record["format_version"]
         _ = record["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StageError(f"{path}: not a stage's record ({error!r}); remove the folder") from error
+        raise StageError(
+            f"{path}: not a stage's record ({error!r}); give another folder"
+        ) from error
     if version != FORMAT_VERSION:
         raise StageError(
             f"{path}: format version {version}, expected {FORMAT_VERSION}; "
@@ -144,25 +237,42 @@ def _read(folder: Store, name: str) -> dict[str, Any] | None:
     return dict(record)
 
 
-def _whole(folder: Store, done: Mapping[str, Any]) -> bool:
-    present = dict(folder.listing())
-    missing = [n for n, size in done["files"].items() if present.get(n) != size]
-    if missing:
-        log.warning("%s: %s is missing or of another size; done again", folder.root, missing[0])
-    return not missing
+def delete_all(folder: Store, last: str) -> None:
+    """Empty a folder; a kill in between leaves the file by which it is known as ours."""
+    for name in folder.names():
+        if name != last:
+            folder.delete(name)
+    folder.clear()
 
 
-def _start_over(folder: Store, url: str, known: Mapping[str, Any] | None) -> None:
-    if known is None and folder.names():
+def _delete(folder: Store, url: str) -> None:
+    names = folder.names()
+    if names and PLAN not in names and DONE not in names:
         raise StageError(
             f"{url}: is not empty and no stage of pmam wrote it; give an empty or new folder"
         )
-    # A kill in between must leave a folder that is still known as a stage's: the plan goes last.
-    folder.delete(DONE)
-    for name in folder.names():
-        if name != PLAN:
-            folder.delete(name)
+    delete_all(folder, PLAN if PLAN in names else DONE)
+
+
+def absent_folders(folder: Store) -> list[Path]:
+    """The folders, from the stage's own upwards, that are not there yet."""
+    if not folder.is_local:  # an object store has none
+        return []
+    root = Path(folder.root)
+    return [path for path in (root, *root.parents) if not path.exists()]
+
+
+def _leave_nothing(folder: Store, absent: list[Path]) -> None:
+    """Remove a folder in which nothing was done, and those that were made for it."""
     folder.clear()
+    remove_empty(absent)
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, until one holds something."""
+    with contextlib.suppress(OSError):
+        for path in folders:
+            path.rmdir()
 
 
 def _sweep(folder: Store, begun: float) -> None:

@@ -24,6 +24,9 @@ from shards.sources import SOURCES, SourceError
 from shards.sources.webdataset import read_options
 from shards.writer import WrittenShard, write_shard
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackSettings:
@@ -156,5 +159,7 @@ def pack(
             "notes": list(listing.notes),
         }
 
-    run_stage("pack", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(
+        "pack", out, work, settings=settings, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
+    )
     return out

@@ -29,6 +29,9 @@ from pmam.pretext.health import collapse, health
 from pmam.pretraining import MaskedBatch, PretextBatch, PretextSettings, Pretraining
 from shards.store import Store
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 CHECKPOINT = "pretrained"
 WATCH_EVERY = 50  # steps between two looks for a collapsed network
 log = logging.getLogger("pmam")
@@ -168,5 +171,7 @@ def pretrain(
         return run_training(stage, PretrainTask, arguments, settings.training)
 
     identity = replace(settings, training=settings.training.identity)
-    run_stage(name, out, work, settings=identity, inputs=inputs, fresh=fresh)
+    run_stage(
+        name, out, work, settings=identity, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
+    )
     return out

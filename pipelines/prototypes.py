@@ -30,6 +30,9 @@ from shards.frames import FrameFile, FrameSpec
 from shards.index import IndexRow, table_to_rows
 from shards.reader import Dataset
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 USAGE = "usage"
 BLOCK_VALUES = 1 << 21  # posteriors of a long clip that are in memory at a time
 Ints = npt.NDArray[np.int64]
@@ -246,7 +249,15 @@ def survey(
         "prototypes": prototypes,
         "frames": fingerprint_of(frames_url),
     }
-    record = run_stage("prototypes", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    record = run_stage(
+        "prototypes",
+        out,
+        work,
+        settings=settings,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     parts = (json.loads(store(out).read(name)) for name in record["result"]["outputs"])
     total = Survey.from_json(next(parts), settings)
     for part in parts:

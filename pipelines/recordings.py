@@ -11,6 +11,9 @@ from pipelines.urls import store
 from shards.demo_sounds import write_demo_recordings
 from shards.soundscape_types import SoundscapeError
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
@@ -27,7 +30,15 @@ def demo_recordings(out: str, settings: DemoSettings, *, fresh: bool = False) ->
         write_demo_recordings(stage.store, settings.seed, settings.sample_rate_hz)
         return {"files": len(stage.store.names())}
 
-    run_stage("recordings", out, work, settings=settings, inputs={}, fresh=fresh)
+    run_stage(
+        "recordings",
+        out,
+        work,
+        settings=settings,
+        inputs={},
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return absolute(out)
 
 

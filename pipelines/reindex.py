@@ -1,6 +1,7 @@
 """reindex: new labels, selections and unions of datasets, and no byte of audio moves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.storage import absolute
@@ -23,7 +24,23 @@ from shards.relabel import (
 )
 from shards.sources.tables import TABLE_SUFFIXES, Row, read_table, read_text
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 Rows = list[IndexRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FilterRule:
+    where: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MergeRule:
+    prefixes: tuple[str, ...] = ()
+    licence: str | None = None
+
+
 # From the old rows to the new ones; what else to record goes to the second argument.
 Change = Callable[[Rows, dict[str, Any]], Rows]
 Classes = Callable[[Rows, Manifest], tuple[str, ...] | None]
@@ -124,7 +141,7 @@ def reindex_filter(
         return manifest.classes
 
     files = {"list": file_fingerprint(listed)} if listed else {}
-    rule = {"where": where}
+    rule = _FilterRule(where=where)
     return _derive("filter", dataset, out, rule, settings, change, classes, files, fresh)
 
 
@@ -183,10 +200,18 @@ def reindex_merge(
         same = f"{merged.same_audio} clips have the same audio as another one"
         return {**result, "notes": [same] if merged.same_audio else []}
 
-    rule = {"prefixes": list(prefixes), "licence": licence}
+    rule = _MergeRule(prefixes=tuple(prefixes), licence=licence)
     recorded = Recorded(rule=rule, dataset=settings)
     inputs = {f"dataset {n} {url}": dataset_fingerprint(url) for n, url in enumerate(urls)}
-    run_stage("reindex-merge", out, work, settings=recorded, inputs=inputs, fresh=fresh)
+    run_stage(
+        "reindex-merge",
+        out,
+        work,
+        settings=recorded,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 
@@ -221,7 +246,15 @@ def _derive(
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
     recorded = Recorded(rule=rule, dataset=settings)
-    run_stage(f"reindex-{what}", out, work, settings=recorded, inputs=inputs, fresh=fresh)
+    run_stage(
+        f"reindex-{what}",
+        out,
+        work,
+        settings=recorded,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

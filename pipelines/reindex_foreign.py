@@ -22,6 +22,9 @@ from shards.shard_urls import expand_braces
 from shards.tar_scan import GZIP_MAGIC
 from shards.writer import WrittenShard
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 COPY_BYTES = 1 << 20
 
@@ -136,7 +139,15 @@ def reindex_foreign(
 
     inputs = {url: _size_and_time(url) for url in urls}
     recorded = Recorded(rule=rule, dataset=settings)
-    run_stage("reindex-foreign", out, work, settings=recorded, inputs=inputs, fresh=fresh)
+    run_stage(
+        "reindex-foreign",
+        out,
+        work,
+        settings=recorded,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

@@ -5,8 +5,8 @@
         (encoder --embed--> ... again, `iterations` times)
     encoder + few labels --finetune--> detector --score--> frame scores --evaluate--> numbers
 
-Every arrow is a stage that owns a folder of the run. A stage whose inputs, settings and code are
-unchanged is skipped; one that was killed goes on from what is whole.
+Every arrow is a stage that owns a folder of the run. A stage whose inputs, settings and algorithm
+version are unchanged is skipped; one that was killed goes on from what is whole.
 """
 
 from dataclasses import dataclass, replace
@@ -23,10 +23,13 @@ from pipelines.label import label
 from pipelines.pack import pack
 from pipelines.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.pretrain import pretrain
+from pipelines.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.run_settings import RunSettings
 from pipelines.score import score
 from pipelines.source import prepare
 from pipelines.urls import join
+
+FOLDERS = {"pack": "dataset"}  # of stages that are not named as their folder is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,27 @@ class RunResult:
     baseline: dict[str, Any] | None
 
 
-def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunResult:
-    """Run all stages in the folder `out`; what is done already is kept."""
+def run(
+    settings: RunSettings, out: str, *, address: str | None = None, redo: str | None = None
+) -> RunResult:
+    """Run all stages in the folder `out`; what is done already is kept.
+
+    Args:
+        settings: of the run.
+        out: the run's folder.
+        address: of a Ray cluster; None: this machine.
+        redo: a stage that is done again, with all behind it; the old ones are set aside. A run
+            that was killed in this goes on with it.
+
+    Raises:
+        ValueError: settings that do not fit, or a stage to redo that the run does not have.
+    """
     out = absolute(out)
+    if redo is None:
+        go_on(out)
+    else:
+        again = from_stage(stages(settings), redo)
+        begin_redo(out, again[0], {stage: FOLDERS.get(stage, stage) for stage in again})
 
     def at(stage: str) -> str:
         return join(out, stage)
@@ -49,7 +70,7 @@ def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunRe
         dataset = settings.dataset
         if dataset is None:
             source, inputs = prepare(settings, at)
-            dataset = pack(source, at("dataset"), settings.pack, inputs=inputs)
+            dataset = pack(source, at(FOLDERS["pack"]), settings.pack, inputs=inputs)
 
         # Iteration 1 embeds with the encoder as it comes; later ones with what was pretrained.
         first = embed(
@@ -135,7 +156,28 @@ def run(settings: RunSettings, out: str, *, address: str | None = None) -> RunRe
         baseline = None
         if settings.baseline and settings.iterations > 0:
             _, baseline = detector_from(encoder, "-supervised")
+    end_redo(out)
     return RunResult(detector=f"{detector}.safetensors", numbers=numbers, baseline=baseline)
+
+
+def stages(settings: RunSettings) -> list[str]:
+    """The names of the stages of a run, in their order."""
+    names = []
+    if settings.dataset is None:
+        if settings.soundscapes is not None:
+            names += ["recordings"] * (settings.data is None) + ["soundscapes"]
+        names.append("pack")
+    names.append("embed-1")
+    for n in range(1, settings.iterations + 1):
+        names += [f"embed-{n}"] * (n > 1)
+        if n > 1 or settings.prototypes is None:
+            names += [f"fit-{n}", f"label-{n}"]
+        names.append(f"pretrain-{n}")
+    arms = ["", *["-supervised"] * (settings.baseline and settings.iterations > 0)]
+    for arm in arms:
+        names += [f"finetune-first{arm}"] * (settings.finetune_first is not None)
+        names += [f"finetune{arm}", f"score{arm}", f"evaluate{arm}"]
+    return names
 
 
 def _first(settings: RunSettings) -> EmbedSettings:

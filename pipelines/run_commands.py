@@ -1,9 +1,9 @@
 """The commands `run` and `demo`: a preset or a file, any setting of it, and what came out."""
 
-import hashlib
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -11,14 +11,18 @@ import tyro
 from tyro.conf import FlagCreatePairsOff
 
 from cluster.storage import absolute
+from pipelines.identity import digest, parted
+from pipelines.ledger import Command, absent_folders, commanded, delete_all, remove_empty
 from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
 from pipelines.reach import joined
 from pipelines.report import output, print_numbers
 from pipelines.run_settings import RunSettings
+from pipelines.set_aside import sweep
 from pipelines.urls import join, store
 from pipelines.weights import with_published_weights
 from pmam.settings import SettingsError, from_json, to_json
+from shards.store import Store
 
 CONFIG = "run.json"
 
@@ -28,7 +32,8 @@ class RunArguments:
     """Run everything: pack, embed, fit, label, pretrain, finetune, score, evaluate.
 
     Settings come from a preset or a file, and any of them from the command line. The same
-    command goes on where it was killed, and skips what is done already.
+    command goes on where it was killed, and skips what is done already. Where settings or inputs
+    are others than those of what is there, it says which, and changes nothing.
     """
 
     # demo: synthetic sounds; esc10: soundscapes of ESC-10; own_data: your own recordings; small:
@@ -43,7 +48,10 @@ class RunArguments:
     out: str | None = None
     # Of a Ray cluster; by default Ray runs on this machine.
     address: str | None = None
-    # Delete what the run's folder holds, and start over.
+    # A stage to do again, such as score or fit-1, with all behind it; what they made before is
+    # set aside, in folders beside. Killed, the same command goes on; finished, it does it again.
+    redo: str | None = None
+    # Delete all that the run's folder holds, and start over.
     fresh: FlagCreatePairsOff[bool] = False
     # Print the resolved settings and stop.
     dry_run: FlagCreatePairsOff[bool] = False
@@ -81,7 +89,7 @@ def demo(
     Args:
         out: Folder of the run; by default one named after the settings, below runs/.
         seed: Of the sounds.
-        fresh: Start over instead of continuing.
+        fresh: Delete all that the run's folder holds, and start over.
     """
     settings = PRESETS["demo"]()
     if settings.soundscapes is not None:
@@ -144,9 +152,52 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
     return settings
 
 
+def default_folder(preset: str, settings: RunSettings) -> str:
+    """Where a run goes that was given no folder: a function of its resolved settings.
+
+    Settings at their defaults do not count, so that one which is added later moves no run.
+    """
+    return f"runs/{preset}-{digest({'preset': preset, 'settings': parted(settings)[0]})[:10]}"
+
+
+@contextlib.contextmanager
+def _configured(folder: Store, text: bytes) -> Iterator[None]:
+    """Write the run's configuration: with the first stage, and anew when all went through.
+
+    A run that is refused so leaves the configuration of what is there, and one that could not
+    begin leaves no folder.
+    """
+    absent = absent_folders(folder)
+
+    def begin() -> None:
+        if folder.size(CONFIG) is None:
+            folder.write(CONFIG, text)
+
+    redo, to_elsewhere = "`pmam run ... --redo {stage}`", "give another --out"
+    command = Command(
+        begin=begin,
+        redo=redo,
+        elsewhere=f"{to_elsewhere}, or do it again with {redo}, which sets what is there aside; "
+        "--fresh deletes the whole run",
+    )
+    is_new = folder.size(CONFIG) is None
+    try:
+        with commanded(command):
+            yield
+    except BaseException:
+        if is_new and folder.names() == [CONFIG]:
+            folder.clear()
+            remove_empty(absent)
+        raise
+    folder.write(CONFIG, text)
+    sweep(folder, CONFIG)
+
+
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
+    from pipelines.redo import from_stage
     from pipelines.run import run as run_stages
+    from pipelines.run import stages
     from pipelines.run_check import check_run
 
     settings = resolved(preset, settings)
@@ -156,17 +207,20 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
     if arguments.dry_run:
         sys.stdout.write(text + "\n")
         return
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    given = arguments.out or f"runs/{preset}-{digest}"
+    if arguments.redo is not None:
+        from_stage(stages(settings), arguments.redo)  # says what is wrong with it
+        if arguments.fresh:
+            raise SettingsError("--redo and --fresh: expected one of them")
+    given = arguments.out or default_folder(preset, settings)
     out = absolute(given)
     reads = (settings.data, settings.dataset, settings.prototypes, settings.posteriors)
     weights = settings.encoder.weights
     with joined(arguments.address, reads=(*reads, weights), writes=(given,)):
         folder = store(out)
         if arguments.fresh and folder.size(CONFIG) is not None:
-            folder.clear()
-        folder.write(CONFIG, text.encode())
-        result = run_stages(settings, out)
+            delete_all(folder, CONFIG)
+        with _configured(folder, text.encode()):
+            result = run_stages(settings, out, redo=arguments.redo)
     for subset in result.numbers:
         arms = {"PMAM": result.numbers[subset]}
         if result.baseline is not None:

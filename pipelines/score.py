@@ -10,6 +10,9 @@ from pipelines.models import load_detector
 from pipelines.urls import dataset_fingerprint, read_checkpoint
 from shards.frames import FrameSpec
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
@@ -66,5 +69,7 @@ def score(
         return {**result, "classes": list(classes)}
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(name, out, work, settings=counted, inputs=inputs, fresh=fresh)
+    run_stage(
+        name, out, work, settings=counted, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
+    )
     return out

@@ -28,6 +28,9 @@ from shards.soundscapes import RecordingReader, render_clip, tables
 from shards.store import Store
 from shards.writer import WrittenShard, write_shard
 
+# Raised by whoever changes what the stage computes.
+ALGORITHM_VERSION = 1
+
 FOREGROUND, BACKGROUND = "foreground", "background"
 
 
@@ -181,7 +184,15 @@ def soundscapes(
             stage.store.write(name, data)
         return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
 
-    run_stage("soundscapes", out, work, settings=settings, inputs=inputs, fresh=fresh)
+    run_stage(
+        "soundscapes",
+        out,
+        work,
+        settings=settings,
+        inputs=inputs,
+        version=ALGORITHM_VERSION,
+        fresh=fresh,
+    )
     return out
 
 

@@ -33,7 +33,7 @@ def pretrain(
         cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
         settings: Context network, masking, training.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     with joined(
         address, reads=(dataset, posteriors, prototypes, start, cached_inputs), writes=(out,)
@@ -70,7 +70,7 @@ def finetune(
         cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
         settings: Losses, teacher, training.
         address: Of a Ray cluster; by default Ray runs on this machine.
-        fresh: Start over instead of continuing.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     with joined(address, reads=(dataset, start, cached_inputs), writes=(out,)):
         print_result(

@@ -1,8 +1,9 @@
 """What every training needs to know: steps, batches, and how they are computed."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from pipelines.identity import at_defaults
 from pmam.acceleration import Precision
 from pmam.training import OptimizerSettings
 
@@ -54,6 +55,5 @@ class TrainSettings:
 
         A training that was killed goes on under other ones: on more workers, or in smaller parts.
         """
-        return replace(
-            self, accumulate=1, compile=False, cache_gb=0.0, workers=0, checkpoint_every=1
-        )
+        how = ("accumulate", "compile", "cache_gb", "workers", "checkpoint_every")
+        return at_defaults(self, *how)

@@ -57,7 +57,8 @@ def repair_dataset(url: str, *, drop: bool) -> None:
 def _pack_settings(dataset: Store) -> dict[str, Any]:
     """What `pmam pack` was asked for there; the name and the licence are in no tar."""
     try:
-        settings = json.loads(dataset.read(PLAN))["settings"]
+        plan = json.loads(dataset.read(PLAN))
+        settings = plan.get("defaults", {}) | plan["settings"]
         return {name: value for name, value in settings.items() if isinstance(value, str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -83,5 +83,5 @@ def write_stage(
                     writer.add(key, frames[::every], positions)
         return {"outputs": outputs, "checkpoint": str(folder / "encoder")}
 
-    run_stage(name, str(folder), work, settings=_Nothing(), inputs={})
+    run_stage(name, str(folder), work, settings=_Nothing(), inputs={}, version=1)
     return str(folder)

@@ -93,7 +93,7 @@ def write_posteriors(
     def work(stage: Stage) -> dict[str, Any]:
         return {"outputs": _write_frames(stage, dataset, spec, posteriors, scratch)}
 
-    run_stage("label", out, work, settings=spec, inputs=inputs)
+    run_stage("label", out, work, settings=spec, inputs=inputs, version=1)
     return out
 
 
@@ -105,7 +105,7 @@ def write_embeddings(dataset: Dataset, out: str, checkpoint: str, scratch: Path)
         names = _write_frames(stage, dataset, spec, features, scratch)
         return {"outputs": names, "checkpoint": checkpoint}
 
-    run_stage("embed", out, work, settings=spec, inputs={})
+    run_stage("embed", out, work, settings=spec, inputs={}, version=1)
     return out
 
 

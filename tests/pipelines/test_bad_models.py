@@ -37,7 +37,9 @@ def labels(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         name = stage.store.publish("frames/0.arrow", folder / "frames.arrow")
         return {"outputs": [name]}
 
-    run_stage("label", str(folder / "posteriors"), work, settings=demo().label, inputs={})
+    run_stage(
+        "label", str(folder / "posteriors"), work, settings=demo().label, inputs={}, version=1
+    )
     weights = torch.full((2,), 0.5, dtype=torch.float64)
     prototypes = Prototypes(
         kind="kmeans", weights=weights, means=torch.zeros(2, 64, dtype=torch.float64)
@@ -134,7 +136,7 @@ def test_a_folder_of_another_format(
         (copy / name).write_text(json.dumps(record | {"format_version": 99}))
     before = contents(copy)
     line = refused("pack", source, copy)
-    assert f"{copy / 'stage.json'}: format version 99, expected 1; use another" in line
+    assert f"{copy / 'stage.json'}: format version 99, expected 2; use another" in line
     assert contents(copy) == before
 
 

@@ -76,6 +76,6 @@ def test_a_pool_that_may_outgrow_the_machine_does_everything(
         found.extend(run_parts(stage, plans, Worker, {}, weights=weights, pool=pool))
         return {}
 
-    run_stage("pool", str(tmp_path / "out"), work, settings=Nothing(), inputs={})
+    run_stage("pool", str(tmp_path / "out"), work, settings=Nothing(), inputs={}, version=1)
     assert [part["number"] for part in found] == list(range(12))
     assert os.getpid() not in {part["process"] for part in found}
