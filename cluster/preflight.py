@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.probe import Probe, each, head, patiently, probing, read_back, remove, write
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 
 # A node may have to build its environment first, for which `uv run` and `pip` take minutes.
 ANSWER_S = 300.0

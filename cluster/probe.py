@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 
 VISIBLE_S = 3.0  # network file systems show a new file late
 POLL_S = 0.1

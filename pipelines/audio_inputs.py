@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal
 
 from pyarrow.fs import FileType
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.urls import join, store
 from shards.sources.tables import audio_names
 

@@ -7,7 +7,7 @@ import tyro
 from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.commands import Flag
 from pipelines.describe import described
 from pipelines.report import output, print_result

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 
-from cluster.fetch import cache_folder
+from cluster.storage.download import cache_folder
 from shards.cache import ClipCache
 from shards.read_ahead import ClipReader, Data
 from shards.reader import Dataset, ReadError

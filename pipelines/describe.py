@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cluster.published import PUBLISHED
+from cluster.storage.published import PUBLISHED
 from pipelines.urls import file_fingerprint, read_checkpoint, read_prototypes, store
 from pipelines.weights import OURS, weights_file
 from pmam.checkpoint import CheckpointError, pack_encoder, read_foreign, state_dict_of, unpack

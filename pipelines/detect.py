@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from rich.markup import escape
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.audio_inputs import OnError, audio_files
 from pipelines.detect_file import attempt
 from pipelines.detect_settings import DetectError, DetectSettings

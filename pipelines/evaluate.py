@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
 from pipelines.pictures import class_bars, example_timelines

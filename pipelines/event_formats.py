@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from shards.store import Store
 
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")  # DESED's, and the score

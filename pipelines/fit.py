@@ -5,7 +5,7 @@ import json
 import logging
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.fit_choice import Outcome
 from pipelines.fit_job import SWEEP, FitJob, run_fit
 from pipelines.fit_settings import FitSettings

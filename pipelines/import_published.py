@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.frame_jobs import FRAMES, clips_of
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, listing_fingerprint, run_stage

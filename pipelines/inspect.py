@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import DONE, Stage, record_of, run_stage
 from pipelines.urls import dataset_fingerprint, open_dataset, store

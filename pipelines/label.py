@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.calibrate import TRAINING_SUBSETS
 from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
 from pipelines.ledger import Stage, fingerprint_of, run_stage

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.identity import Identity, differences, digest, identify
 from pipelines.set_aside import set_aside
 from pipelines.urls import store

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.batches import Batches
 from pipelines.examples import Example
 from pipelines.frame_jobs import open_frames

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import DONE, Stage, fingerprint_of, record_of, run_stage
 from pipelines.urls import (

@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.prototypes import SegmentSettings
 from pipelines.reach import joined
 from pipelines.report import output, print_result

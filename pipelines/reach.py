@@ -8,7 +8,7 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from cluster.preflight import check_job_outputs, check_reach
 from cluster.session import cluster_address, is_running, session
-from cluster.storage import absolute, filesystem
+from cluster.storage.filesystems import absolute, filesystem
 from pipelines.urls import join, store
 from shards.manifest import MANIFEST, DatasetError, read_manifest
 from shards.places import url_of

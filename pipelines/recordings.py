@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.ledger import Stage, run_stage
 from pipelines.soundscapes import SoundscapesSettings
 from pipelines.urls import store

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.ledger import Stage, run_stage
 from pipelines.urls import dataset_fingerprint, file_fingerprint, open_dataset, store

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from cluster.http import remote_file
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
+from cluster.storage.http import remote_file
 from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, run_stage

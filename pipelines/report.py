@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.ledger import DONE, record_of
 from pipelines.urls import join
 

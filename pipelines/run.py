@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.session import session
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.embed import ENCODER, EmbedSettings, embed
 from pipelines.evaluate import evaluate, has_truth
 from pipelines.finetune import CHECKPOINT as DETECTOR

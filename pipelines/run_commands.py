@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import FlagCreatePairsOff
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.identity import digest, parted
 from pipelines.ledger import Command, absent_folders, commanded, delete_all, remove_empty
 from pipelines.options import REGISTRY

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import load_detector

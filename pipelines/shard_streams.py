@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from cluster.http import NoRangesError, remote_file
-from cluster.storage import PIPE, StorageError
-from cluster.streams import copy_stream, expand_streams, is_stream
+from cluster.storage.filesystems import PIPE, StorageError
+from cluster.storage.http import NoRangesError, remote_file
+from cluster.storage.streams import copy_stream, expand_streams, is_stream
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
 from pipelines.urls import store

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, listing_fingerprint, run_stage
 from pipelines.urls import store

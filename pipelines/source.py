@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from cluster.storage import absolute
+from cluster.storage.filesystems import absolute
 from pipelines.ledger import fingerprint_of, listing_fingerprint
 from pipelines.recordings import DemoSettings, demo_recordings
 from pipelines.run_settings import RunSettings

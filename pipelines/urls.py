@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from cluster.storage import absolute, filesystem
+from cluster.storage.filesystems import absolute, filesystem
 from pmam.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes
 from shards.manifest import MANIFEST, read_manifest

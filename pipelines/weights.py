@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from cluster.fetch import fetch
-from cluster.published import PUBLISHED
-from cluster.storage import absolute
+from cluster.storage.download import fetch
+from cluster.storage.filesystems import absolute
+from cluster.storage.published import PUBLISHED
 from pipelines.urls import file_fingerprint, read_checkpoint
 from pmam.checkpoint import CheckpointError, load_published, read_published, unpack
 from pmam.encoders import EncoderSettings, FrameEncoder

@@ -11,7 +11,7 @@ import tiny_run
 from packing import write_noise
 from s3_server import s3_server
 
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 from shards.store import Store
 from shards.verify import verify
 

@@ -10,8 +10,8 @@ import pytest
 from foreign_cases import sound, write_tar
 from http_server import HttpFiles, http_files
 
-from cluster.http import NoRangesError
-from cluster.storage import StorageError
+from cluster.storage.filesystems import StorageError
+from cluster.storage.http import NoRangesError
 from pipelines.cli import main
 from pipelines.jobs import PartError
 from pipelines.pack import PackSettings, pack

@@ -14,7 +14,7 @@ import pytest
 from s3_server import s3_server
 from tiny_run import tiny_settings
 
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 from pipelines import run_commands
 from pipelines.ledger import Command, Stage, StageError, commanded, run_stage
 from pipelines.presets import PRESETS

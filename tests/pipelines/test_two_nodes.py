@@ -11,7 +11,7 @@ from packing import files, write_noise
 from s3_server import S3Server, s3_server
 from two_nodes import OTHER, TwoNodes, needs_mounts, two_nodes
 
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 from shards.store import Store
 from shards.verify import verify
 

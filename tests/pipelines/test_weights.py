@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from cluster.fetch import FetchError
-from cluster.published import PUBLISHED
+from cluster.storage.download import FetchError
+from cluster.storage.published import PUBLISHED
 from pipelines import weights
 from pipelines.urls import store, write_checkpoint
 from pipelines.weights import (

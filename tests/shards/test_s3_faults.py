@@ -12,7 +12,7 @@ from s3_server import s3_server
 
 import shards.byte_reads
 import shards.store
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 from shards.loader import Loader, Loading
 from shards.read_ahead import ClipReader, Reading
 from shards.reader import Dataset, ReadError

@@ -15,7 +15,7 @@ import pytest
 from packing import noise_clips, pack
 from s3_server import S3Server, s3_server
 
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 from shards.manifest import write_dataset
 from shards.reader import Dataset
 from shards.store import TEMPORARY, Store, StoreError
@@ -212,7 +212,7 @@ def test_an_upload_that_is_stopped_half_way_publishes_nothing(
         """
         import sys
         from pathlib import Path
-        from cluster.storage import filesystem
+        from cluster.storage.filesystems import filesystem
         from shards.store import Store
         store = Store(*filesystem(sys.argv[1]))
         Path(sys.argv[2]).write_bytes(bytes(160 << 20))

@@ -11,7 +11,7 @@ import pytest
 from packing import pack, write_noise
 from s3_server import s3_server
 
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
 from shards.clip import Event
 from shards.members import MemberStore
 from shards.plan import plan_shards, survey

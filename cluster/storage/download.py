@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from cluster.redact import shown_url
-from cluster.storage import absolute, filesystem
+from cluster.storage.filesystems import absolute, filesystem
+from cluster.storage.redact import shown_url
 
 WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try that gets no further
 TIMEOUT_S = 30

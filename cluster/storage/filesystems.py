@@ -11,8 +11,8 @@ os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
 
 import pyarrow.fs as pafs
 
-from cluster.http import http_filesystem
-from cluster.s3 import S3Server
+from cluster.storage.http import http_filesystem
+from cluster.storage.s3 import S3Server
 
 PIPE = "pipe:"  # WebDataset's URLs of commands
 

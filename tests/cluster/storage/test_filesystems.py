@@ -12,10 +12,10 @@ import pyarrow.fs as pafs
 import pytest
 from s3_server import S3Server, s3_server
 
-from cluster.s3 import authorization
-from cluster.storage import StorageError, absolute, filesystem
+from cluster.storage.filesystems import StorageError, absolute, filesystem
+from cluster.storage.s3 import authorization
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "wJalrXUtnFEMI/K7MDENG"  # noqa: S105
 
 
@@ -144,7 +144,7 @@ def test_the_signature_of_the_documented_example() -> None:
 def test_a_process_that_loaded_pyarrow_first_can_write(server: S3Server) -> None:
     script = (
         "import pyarrow.fs as pafs; pafs.S3FileSystem()\n"
-        "from cluster.storage import filesystem\n"
+        "from cluster.storage.filesystems import filesystem\n"
         f"found, path = filesystem({server.url('late')!r})\n"
         "with found.open_output_stream(path) as stream: stream.write(b'late')\n"
     )

@@ -8,8 +8,8 @@ import pytest
 from http_server import HttpFiles, http_files
 
 import shards.store
-from cluster.http import NoRangesError, remote_file
-from cluster.storage import filesystem
+from cluster.storage.filesystems import filesystem
+from cluster.storage.http import NoRangesError, remote_file
 from shards.byte_reads import RangeReader
 from shards.store import Store, StoreError
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from cluster.published import PUBLISHED
+from cluster.storage.published import PUBLISHED
 
 
 def test_published_checkpoints_are_named_in_full() -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from cluster.redact import shown_url
+from cluster.storage.redact import shown_url
 
 TIMEOUT_S = 60
 HEADERS = {"User-Agent": "pmam", "Accept-Encoding": "identity"}

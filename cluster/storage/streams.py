@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cluster.redact import shown_url
-from cluster.storage import PIPE, StorageError, absolute
+from cluster.storage.filesystems import PIPE, StorageError, absolute
+from cluster.storage.redact import shown_url
 
 # Schemes of `webdataset.gopen` that pyarrow has no filesystem for, and those that have one here but
 # whose files are better read in one go.

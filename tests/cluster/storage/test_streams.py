@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from http_server import HttpFiles, http_files
 
-import cluster.streams
-from cluster.storage import StorageError
-from cluster.streams import (
+import cluster.storage.streams
+from cluster.storage.filesystems import StorageError
+from cluster.storage.streams import (
     SCHEMES,
     StreamError,
     copy_stream,
@@ -28,7 +28,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs the 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpFiles]:
-    monkeypatch.setattr(cluster.streams, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(cluster.storage.streams, "WAITS_S", (0.0, 0.0))
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "x.tar").write_bytes(DATA)
     with http_files(tmp_path / "served") as running:
@@ -94,7 +94,7 @@ def test_the_environment_makes_no_command_of_a_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOPEN_REWRITE", f"http://h/=pipe:touch {tmp_path}/made #")
-    monkeypatch.setattr(cluster.streams, "WAITS_S", ())
+    monkeypatch.setattr(cluster.storage.streams, "WAITS_S", ())
     [url] = expand_streams("http://127.0.0.1:9/a.tar")
     with pytest.raises(StreamError):
         copy_stream(url, tmp_path / "copy")
@@ -161,7 +161,7 @@ def test_commands(tmp_path: Path) -> None:
 
 def test_who_stops_reading_early_leaves_no_process(tmp_path: Path) -> None:
     opened = stream(f"pipe:echo $$ > {tmp_path}/pid; exec cat /dev/zero")
-    assert next(opened) == bytes(cluster.streams.BLOCK_BYTES)
+    assert next(opened) == bytes(cluster.storage.streams.BLOCK_BYTES)
     opened.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

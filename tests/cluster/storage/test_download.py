@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from s3_server import s3_server
 
-import cluster.fetch
-from cluster.fetch import FetchError, cache_folder, fetch
+import cluster.storage.download
+from cluster.storage.download import FetchError, cache_folder, fetch
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DATA = bytes(range(256)) * 12_000  # 3 MB
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(cluster.fetch, "WAITS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(cluster.storage.download, "WAITS_S", (0.0, 0.0, 0.0))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     running = Server()
     thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
@@ -216,7 +216,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_no_more(server: Server, tmp_path: Path) -> None:
     script = (
-        "import sys; from cluster.fetch import fetch, FetchError\n"
+        "import sys; from cluster.storage.download import fetch, FetchError\n"
         "try: fetch(sys.argv[1])\n"
         "except FetchError as error: print(error)\n"
     )
