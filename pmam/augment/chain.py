@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pmam.augment.filters import FilterDraws, draw_filter, filter_gain
+from pmam.augment.filter_augment import FilterDraws, draw_filter, filter_gain
 from pmam.augment.frequency import DistortionDraws, distort, draw_distortion, frequency_mask
 from pmam.augment.mixup import blend, draw_mix, hard_labels, soft_labels
 from pmam.augment.noise import NoiseDraws, add_noise, draw_noise
 from pmam.augment.settings import AugmentSettings
-from pmam.augment.timing import draw_shifts, draw_spans, frame_shift, pooled_shifts, time_mask
+from pmam.augment.time_shift import draw_shifts, draw_spans, frame_shift, pooled_shifts, time_mask
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pmam.augment.timing import inside
+from pmam.augment.time_shift import inside
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from parity_rule import Array, load, mel, rng
 from torch import Tensor
 
 from pmam.augment.chain import ColourDraws, InputScale, colour
-from pmam.augment.filters import FilterDraws, filter_gain
+from pmam.augment.filter_augment import FilterDraws, filter_gain
 from pmam.augment.frequency import DistortionDraws, distort
 from pmam.augment.mixup import MixDraws, blend, hard_labels, soft_labels
 from pmam.augment.settings import AugmentSettings
-from pmam.augment.timing import frame_shift, pooled_shifts
+from pmam.augment.time_shift import frame_shift, pooled_shifts
 
 ITEM = "07_data_augmentation"
 # PMAM's log-mel is divided by 5.
