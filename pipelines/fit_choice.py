@@ -35,7 +35,8 @@ class Outcome:
 
     Log-likelihoods are means per frame in nats: that of the training frames and of those kept
     aside in the space of the mixture, and of the latter in the full space of the embeddings
-    (`pmam.residual`), where different numbers of dimensions compare. k-means has none.
+    (`pmam.clustering.ppca_residual`), where different numbers of dimensions compare. k-means has
+    none.
     """
 
     k: int

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from pipelines.fit_frames import Advance, Blocks
 from pipelines.fit_group import Group
+from pmam.clustering.kmeans import ClusterStatistics, cluster_statistics, moved_centers
 from pmam.gmm import FitState, cluster_moments
 from pmam.gmm_stats import CovarianceType, SufficientStatistics, m_step, statistics
-from pmam.kmeans import ClusterStatistics, cluster_statistics, moved_centers
 from shards.store import Store
 
 KMEANS_TOLERANCE = 1e-4  # of the mean variance, that all centres move by: as scikit-learn's

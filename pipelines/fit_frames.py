@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipelines.fit_group import Group
 from pmam.blocks import ROWS_ON_GPU
-from pmam.pca import Projection
+from pmam.clustering.pca import Projection
 from shards.frames import FrameSet
 
 BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as it works on at once

@@ -23,17 +23,21 @@ from pipelines.fit_frames import Blocks, projected
 from pipelines.fit_work import Work
 from pipelines.urls import write_prototypes
 from pmam.backends import on_gpu
+from pmam.clustering.kmeans import seed_centers
+from pmam.clustering.kmeans_init import check_count
+from pmam.clustering.pca import Projection
+from pmam.clustering.ppca_residual import (
+    residual_log_likelihood,
+    residual_squares,
+    residual_variance,
+)
+from pmam.clustering.silhouette import silhouette
 from pmam.cuml_backend import cuml_kmeans
 from pmam.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.gmm import FitState
 from pmam.gmm_stats import log_likelihood
-from pmam.kmeans import seed_centers
-from pmam.kmeans_seeding import check_count
 from pmam.mixture_information import bic
-from pmam.pca import Projection
 from pmam.prototypes import Prototypes
-from pmam.residual import residual_log_likelihood, residual_squares, residual_variance
-from pmam.silhouette import silhouette
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
 SILHOUETTE_FRAMES = 4000

@@ -7,9 +7,9 @@ import torch
 
 from pmam import cuml_backend
 from pmam.blocks import Device, Frames
-from pmam.kmeans import KMeansResult, kmeans
-from pmam.kmeans_seeding import Seeding
-from pmam.pca import Projection, fit_projection, moments
+from pmam.clustering.kmeans import KMeansResult, kmeans
+from pmam.clustering.kmeans_init import Seeding
+from pmam.clustering.pca import Projection, fit_projection, moments
 
 Backend = Literal["auto", "cuml", "torch"]
 
@@ -26,7 +26,7 @@ def fit_kmeans(
     device: Device = None,
     on_iteration: Callable[[int, float], None] | None = None,
 ) -> KMeansResult:
-    """`pmam.kmeans.kmeans`, or cuML's (see `on_gpu`), which calls no `on_iteration`."""
+    """`pmam.clustering.kmeans.kmeans`, or cuML's (see `on_gpu`), which calls no `on_iteration`."""
     held = on_gpu(frames, backend, device)
     if held is not None:
         return cuml_backend.cuml_kmeans(
@@ -58,7 +58,7 @@ def fit_pca(
     whiten: bool = False,
     device: Device = None,
 ) -> Projection:
-    """`pmam.pca.fit_projection` from streamed moments, or cuML's PCA (see `on_gpu`)."""
+    """`pmam.clustering.pca.fit_projection` from streamed moments, or cuML's PCA (see `on_gpu`)."""
     held = on_gpu(frames, backend, device)
     if held is not None:
         return cuml_backend.cuml_projection(

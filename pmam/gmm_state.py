@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pmam.blocks import Array, Device, Frames, first_piece, steps_of
-from pmam.kmeans import assign, kmeans
+from pmam.clustering.kmeans import assign, kmeans
 from pmam.m_step import is_positive_definite, m_step
 from pmam.mixture import CovarianceType, MixtureParameters
 from pmam.sufficient_statistics import SufficientStatistics

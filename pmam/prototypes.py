@@ -15,10 +15,10 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
 from pmam.blocks import Frames, steps_of
+from pmam.clustering.kmeans import assign
+from pmam.clustering.pca import Projection
 from pmam.diagnostics import Diagnostics, diagnostics_of, posterior_sums
 from pmam.gmm_stats import CovarianceType, MixtureParameters, responsibilities
-from pmam.kmeans import assign
-from pmam.pca import Projection
 
 FORMAT_VERSION = 2
 TENSORS = "prototypes.safetensors"

@@ -2,6 +2,7 @@
 
 import torch
 
+from pmam.clustering.pca import moments
 from pmam.detector import (
     Backbone,
     ContextSettings,
@@ -10,7 +11,6 @@ from pmam.detector import (
     ModelSettings,
 )
 from pmam.encoders import EncoderSettings
-from pmam.pca import moments
 
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16)
 

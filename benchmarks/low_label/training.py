@@ -9,11 +9,11 @@ import torch
 from low_label.data import Clips, Data
 from torch import Tensor
 
+from pmam.clustering.kmeans import kmeans
+from pmam.clustering.pca import fit_projection, moments
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.gmm import GaussianMixture
-from pmam.kmeans import kmeans
-from pmam.pca import fit_projection, moments
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.prototypes import Prototypes
 from pmam.schedules import ema_decay

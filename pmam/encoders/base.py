@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment.chain import InputScale
+from pmam.clustering.pca import Moments, fit_projection, fit_standardiser
 from pmam.lora import LoraSettings
-from pmam.pca import Moments, fit_projection, fit_standardiser
 from pmam.sliding import SlidingSettings
 
 

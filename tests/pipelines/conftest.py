@@ -12,9 +12,9 @@ from detect_cases import CLASSES, noise
 from pipelines.cli import main
 from pipelines.urls import store, write_checkpoint
 from pmam.checkpoint import pack_detector, pack_encoder
+from pmam.clustering.pca import moments
 from pmam.detector import Backbone, ContextSettings, Detector, ModelSettings
 from pmam.encoders import EncoderSettings
-from pmam.pca import moments
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pipelines import fit_outcome
 from pipelines.fit import FitSettings, fit
 from pipelines.ledger import record_of
 from pipelines.urls import read_prototypes
-from pmam.kmeans import KMeansResult, kmeans
+from pmam.clustering.kmeans import KMeansResult, kmeans
 
 WIDTH, K = 10, 5
 SETTINGS = FitSettings(k=K, pca=6, iterations=20, tolerance=1e-6)

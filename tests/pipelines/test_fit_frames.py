@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipelines import fit_frames, fit_progress
 from pipelines.fit_frames import Part, Piece, posteriors_at, projected
 from pipelines.fit_progress import PROGRESS, Reported, watching
-from pmam.pca import fit_projection, moments
+from pmam.clustering.pca import fit_projection, moments
 from shards.frames import FrameSet
 from shards.store import Store
 

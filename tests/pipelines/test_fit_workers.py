@@ -24,9 +24,9 @@ from pipelines.fit_work import moments_of_all
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage
 from pipelines.urls import read_prototypes
+from pmam.clustering.kmeans import cluster_statistics
+from pmam.clustering.pca import moments
 from pmam.gmm_stats import MixtureParameters, statistics
-from pmam.kmeans import cluster_statistics
-from pmam.pca import moments
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=25, tolerance=0)

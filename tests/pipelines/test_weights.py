@@ -20,8 +20,8 @@ from pipelines.weights import (
     with_published_weights,
 )
 from pmam.checkpoint import CheckpointError, pack_encoder
+from pmam.clustering.pca import moments
 from pmam.encoders import ENCODERS, EncoderSettings, build_encoder
-from pmam.pca import moments
 
 
 @pytest.fixture

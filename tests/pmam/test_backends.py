@@ -18,8 +18,8 @@ from gmm_cases import clusters
 
 from pmam import cuml_backend
 from pmam.backends import fit_kmeans, fit_pca
-from pmam.kmeans import kmeans
-from pmam.pca import fit_projection, moments
+from pmam.clustering.kmeans import kmeans
+from pmam.clustering.pca import fit_projection, moments
 
 SOURCES = {"KMeans": "cuml/cluster/kmeans.pyx", "PCA": "cuml/decomposition/pca.pyx"}
 

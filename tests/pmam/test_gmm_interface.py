@@ -8,9 +8,9 @@ import torch
 from gmm_cases import clusters, start_near
 from sklearn.mixture import GaussianMixture as Reference
 
+from pmam.clustering.kmeans import kmeans
 from pmam.gmm import FitState, GaussianMixture, cluster_moments
 from pmam.gmm_stats import COVARIANCE_TYPES, m_step
-from pmam.kmeans import kmeans
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

@@ -12,9 +12,9 @@ import soundfile
 import torch
 from sklearn.mixture import GaussianMixture as Reference
 
+from pmam.clustering.pca import fit_standardiser, moments
 from pmam.frontend import LogMel, LogMelSettings
 from pmam.gmm import GaussianMixture
-from pmam.pca import fit_standardiser, moments
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture as Reference
 
+from pmam.clustering.pca import fit_projection, moments
 from pmam.diagnostics import Diagnostics, complaints
 from pmam.gmm import GaussianMixture
-from pmam.pca import fit_projection, moments
 from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes, diagnose
 
 

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans as Reference
 
 from pmam.blocks import sample_rows
-from pmam.kmeans import assign, cluster_statistics, kmeans, seed_centers, squared_distances
+from pmam.clustering.kmeans import (
+    assign,
+    cluster_statistics,
+    kmeans,
+    seed_centers,
+    squared_distances,
+)
 
 
 def blobs(count=1000, width=4, components=5, seed=0, spread=5.0):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from pmam.blocks import Frames, steps_of
-from pmam.clusters import cluster_statistics, squared_distances
+from pmam.clustering.clusters import cluster_statistics, squared_distances
 
 Seeding = Literal["k-means++", "k-means||"]
 ROUNDS = 5  # of k-means||, and candidates a round as a multiple of K: Bahmani et al., section 5

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_score
 
-from pmam import silhouette as module
-from pmam.silhouette import silhouette
+from pmam.clustering import silhouette as module
+from pmam.clustering.silhouette import silhouette
 
 
 @given(

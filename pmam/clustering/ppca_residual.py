@@ -13,7 +13,7 @@ import math
 import torch
 
 from pmam.blocks import Frames, steps_of
-from pmam.pca import Moments, Projection
+from pmam.clustering.pca import Moments, Projection
 
 
 def residual_variance(total: Moments, projection: Projection) -> float:

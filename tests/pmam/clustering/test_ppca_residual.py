@@ -6,9 +6,13 @@ import torch
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
+from pmam.clustering.pca import Projection, fit_projection, moments
+from pmam.clustering.ppca_residual import (
+    residual_log_likelihood,
+    residual_squares,
+    residual_variance,
+)
 from pmam.gmm import GaussianMixture
-from pmam.pca import Projection, fit_projection, moments
-from pmam.residual import residual_log_likelihood, residual_squares, residual_variance
 
 WIDTH = 7
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from pmam.blocks import Array, Device, Frames, sample_rows, shuffled_batches
-from pmam.clusters import (
+from pmam.clustering.clusters import (
     ClusterStatistics,
     assign,
     cluster_statistics,
     squared_distances,
 )
-from pmam.kmeans_seeding import Seeding, check_count, seed_centers, seed_parallel
+from pmam.clustering.kmeans_init import Seeding, check_count, seed_centers, seed_parallel
 
 __all__ = [
     "ClusterStatistics",

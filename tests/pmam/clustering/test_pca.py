@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from pmam.pca import fit_projection, fit_standardiser, moments
+from pmam.clustering.pca import fit_projection, fit_standardiser, moments
 
 
 def correlated(count=400, width=6, seed=0, offset=0.0):

@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
-import pmam.kmeans
+import pmam.clustering.kmeans
 from pmam.blocks import SHUFFLED_ROWS, shuffled_batches
-from pmam.kmeans import kmeans, minibatch_kmeans
-from pmam.kmeans_seeding import draw_candidates, seed_centers, seed_parallel
+from pmam.clustering.kmeans import kmeans, minibatch_kmeans
+from pmam.clustering.kmeans_init import draw_candidates, seed_centers, seed_parallel
 
 
 def blobs(count=3000, width=4, components=12, seed=0, spread=8.0):
@@ -62,7 +62,7 @@ def test_from_parallel_seeds_the_inertia_is_scikit_learns(seed):
 
 
 def test_parallel_seeds_find_what_a_sample_lacks(monkeypatch):
-    monkeypatch.setattr(pmam.kmeans, "SEEDING_FRAMES", 100)
+    monkeypatch.setattr(pmam.clustering.kmeans, "SEEDING_FRAMES", 100)
     generator = np.random.default_rng(0)
     x = np.concatenate([generator.standard_normal((9000, 2)), 1000 + np.zeros((3, 2))])
     for seed in range(3):
