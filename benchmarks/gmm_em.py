@@ -47,8 +47,8 @@ from mixture.frames import cut, real_frames
 from mixture.iterations import FIRST, REG_COVAR, K, active, ours, reference, states, theirs
 from mixture.memory import MIB, peak_in_child
 
-from pmam.gmm_stats import MixtureParameters, m_step
-from pmam.gmm_stats import statistics as e_step
+from pmam.mixture.e_step import MixtureParameters, m_step
+from pmam.mixture.e_step import statistics as e_step
 
 AGREEING = 10  # iterations
 

@@ -20,8 +20,8 @@ import torch
 from device_clock import forget_peak, matrix_rate, name, peak_gb, seconds, set_tf32
 from torch import Tensor
 
-from pmam.gmm import GaussianMixture
-from pmam.mixture import MixtureParameters
+from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.parameters import MixtureParameters
 
 STARTS_FROM = 100_000  # frames that k-means sees
 BLOCK = 65536

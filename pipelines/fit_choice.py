@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.fit_settings import Criterion, FitSettings
-from pmam.gmm_stats import COVARIANCE_TYPES, CovarianceType
+from pmam.mixture.e_step import COVARIANCE_TYPES, CovarianceType
 
 PCA_TRIED = (8, 16, 32, 64, 128, 256)  # dimensions below the full width, by `auto`
 

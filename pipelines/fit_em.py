@@ -15,10 +15,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pipelines.fit_frames import Advance, Blocks
-from pipelines.fit_group import Group
 from pmam.clustering.kmeans import ClusterStatistics, cluster_statistics, moved_centers
-from pmam.gmm import FitState, cluster_moments
-from pmam.gmm_stats import CovarianceType, SufficientStatistics, m_step, statistics
+from pmam.mixture.e_step import CovarianceType, SufficientStatistics, m_step, statistics
+from pmam.mixture.gaussian_mixture import FitState, cluster_moments
+from pmam.mixture.process_group import Group
 from shards.store import Store
 
 KMEANS_TOLERANCE = 1e-4  # of the mean variance, that all centres move by: as scikit-learn's

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipelines.fit_group import Group
-from pmam.blocks import ROWS_ON_GPU
 from pmam.clustering.pca import Projection
+from pmam.mixture.frame_blocks import ROWS_ON_GPU
+from pmam.mixture.process_group import Group
 from shards.frames import FrameSet
 
 BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as it works on at once

@@ -13,7 +13,6 @@ from pipelines.fit_choice import Outcome, best_count, best_shape, shapes, sweep_
 from pipelines.fit_drift import drift_of
 from pipelines.fit_em import Phase
 from pipelines.fit_frames import Part
-from pipelines.fit_group import Alone, Distributed, Group
 from pipelines.fit_outcome import CANDIDATES, outcome_of
 from pipelines.fit_progress import Reported, silent, watching
 from pipelines.fit_settings import FitSettings
@@ -24,6 +23,7 @@ from pipelines.progress import bar
 from pipelines.urls import join, open_dataset, read_checkpoint, read_prototypes, write_prototypes
 from pipelines.worker_group import restarted
 from pmam.drift import reordered
+from pmam.mixture.process_group import Alone, Distributed, Group
 from pmam.prototypes import Prototypes
 from shards.frames import FrameSet
 

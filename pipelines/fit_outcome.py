@@ -22,7 +22,6 @@ from pipelines.fit_em import (
 from pipelines.fit_frames import Blocks, projected
 from pipelines.fit_work import Work
 from pipelines.urls import write_prototypes
-from pmam.backends import on_gpu
 from pmam.clustering.kmeans import seed_centers
 from pmam.clustering.kmeans_init import check_count
 from pmam.clustering.pca import Projection
@@ -32,11 +31,12 @@ from pmam.clustering.ppca_residual import (
     residual_variance,
 )
 from pmam.clustering.silhouette import silhouette
-from pmam.cuml_backend import cuml_kmeans
-from pmam.diagnostics import complaints, diagnostics_of, posterior_sums
-from pmam.gmm import FitState
-from pmam.gmm_stats import log_likelihood
-from pmam.mixture_information import bic
+from pmam.mixture.backends import on_gpu
+from pmam.mixture.cuml import cuml_kmeans
+from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
+from pmam.mixture.e_step import log_likelihood
+from pmam.mixture.gaussian_mixture import FitState
+from pmam.mixture.model_selection import bic
 from pmam.prototypes import Prototypes
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"

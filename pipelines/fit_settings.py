@@ -5,7 +5,7 @@ from typing import Literal
 
 from pipelines.calibrate import TRAINING_SUBSETS
 from pipelines.identity import at_defaults
-from pmam.backends import Backend
+from pmam.mixture.backends import Backend
 
 Criterion = Literal["held-out", "bic", "silhouette"]
 

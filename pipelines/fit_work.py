@@ -9,10 +9,10 @@ from torch import Tensor
 
 from pipelines.fit_em import Phase, Saved
 from pipelines.fit_frames import Advance, Part
-from pipelines.fit_group import Group
 from pipelines.fit_settings import FitSettings
 from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
+from pmam.mixture.process_group import Group
 from shards.frames import FrameSet
 from shards.store import Store
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from pmam.blocks import Device
 from pmam.metrics.clustering import normalised_mutual_information
+from pmam.mixture.frame_blocks import Device
 
 
 @dataclass(frozen=True, kw_only=True)

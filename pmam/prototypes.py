@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from pmam.blocks import Frames, steps_of
 from pmam.clustering.kmeans import assign
 from pmam.clustering.pca import Projection
-from pmam.diagnostics import Diagnostics, diagnostics_of, posterior_sums
-from pmam.gmm_stats import CovarianceType, MixtureParameters, responsibilities
+from pmam.mixture.diagnostics import Diagnostics, diagnostics_of, posterior_sums
+from pmam.mixture.e_step import CovarianceType, MixtureParameters, responsibilities
+from pmam.mixture.frame_blocks import Frames, steps_of
 
 FORMAT_VERSION = 2
 TENSORS = "prototypes.safetensors"
@@ -34,7 +34,8 @@ class Prototypes:
     Of kind `gmm`, posteriors are those of the Gaussian mixture with `covariances` (shaped by
     `covariance_type`); of kind `kmeans`, they are one-hot at the nearest mean, and there are no
     covariances. A `temperature` above 1 softens a mixture's posteriors
-    (`pmam.gmm_stats.responsibilities`), which in many dimensions are nearly one-hot. A `projection`
+    (`pmam.mixture.e_step.responsibilities`), which in many dimensions are nearly one-hot. A
+    `projection`
     takes features of width D to the D' dimensions of the means.
     `encoder` is the fingerprint of the encoder that made the features; `log_likelihoods` are the
     training frames' per EM iteration, `diagnostics` those of held-out frames.

@@ -13,7 +13,7 @@ from pmam.clustering.kmeans import kmeans
 from pmam.clustering.pca import fit_projection, moments
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.gmm import GaussianMixture
+from pmam.mixture.gaussian_mixture import GaussianMixture
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.prototypes import Prototypes
 from pmam.schedules import ema_decay

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pmam.gmm_stats import MixtureParameters, statistics
+from pmam.mixture.e_step import MixtureParameters, statistics
 
 BLOCK = 16384
 MIB = 2**20

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pmam.blocks import Frames, steps_of
+from pmam.mixture.frame_blocks import Frames, steps_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 
-from pmam.blocks import Array, Device, Frames, sample_rows, shuffled_batches
 from pmam.clustering.clusters import (
     ClusterStatistics,
     assign,
@@ -13,6 +12,7 @@ from pmam.clustering.clusters import (
     squared_distances,
 )
 from pmam.clustering.kmeans_init import Seeding, check_count, seed_centers, seed_parallel
+from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, shuffled_batches
 
 __all__ = [
     "ClusterStatistics",
@@ -97,7 +97,8 @@ def minibatch_kmeans(
 
     So a few passes are enough where Lloyd's algorithm takes tens; the inertia is a little higher
     (Sculley, Web-scale k-means clustering, WWW 2010, algorithm 1). Frames are shuffled within
-    `pmam.blocks.SHUFFLED_ROWS`. Stops when the squared movement of all centres over a pass is at
+    `pmam.mixture.frame_blocks.SHUFFLED_ROWS`. Stops when the squared movement of all centres over a
+    pass is at
     most `tolerance` times the mean variance of a dimension. A centre that no frame came to in a
     pass goes to a frame of the last batch that is far from all. `on_pass(i, inertia)` is called
     with the sum of squared distances that the frames had when they came by. The result's

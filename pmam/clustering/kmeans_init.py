@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pmam.blocks import Frames, steps_of
 from pmam.clustering.clusters import cluster_statistics, squared_distances
+from pmam.mixture.frame_blocks import Frames, steps_of
 
 Seeding = Literal["k-means++", "k-means||"]
 ROUNDS = 5  # of k-means||, and candidates a round as a multiple of K: Bahmani et al., section 5

@@ -12,8 +12,8 @@ import math
 
 import torch
 
-from pmam.blocks import Frames, steps_of
 from pmam.clustering.pca import Moments, Projection
+from pmam.mixture.frame_blocks import Frames, steps_of
 
 
 def residual_variance(total: Moments, projection: Projection) -> float:

@@ -17,7 +17,6 @@ from pipelines import fit_job, fit_outcome
 from pipelines.fit import FitSettings, fit, sweep_of
 from pipelines.fit_em import Saved, clusters_of_all, statistics_of_all
 from pipelines.fit_frames import Part
-from pipelines.fit_group import Alone, Distributed, Group
 from pipelines.fit_job import FitJob, fit_part
 from pipelines.fit_progress import silent
 from pipelines.fit_work import moments_of_all
@@ -26,7 +25,8 @@ from pipelines.ledger import Stage
 from pipelines.urls import read_prototypes
 from pmam.clustering.kmeans import cluster_statistics
 from pmam.clustering.pca import moments
-from pmam.gmm_stats import MixtureParameters, statistics
+from pmam.mixture.e_step import MixtureParameters, statistics
+from pmam.mixture.process_group import Alone, Distributed, Group
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=25, tolerance=0)

@@ -9,8 +9,8 @@ import torch
 from gmm_cases import clusters, identity, start_near
 from sklearn.mixture import GaussianMixture as Reference
 
-from pmam.gmm import GaussianMixture
-from pmam.gmm_stats import COVARIANCE_TYPES, SufficientStatistics
+from pmam.mixture.e_step import COVARIANCE_TYPES, SufficientStatistics
+from pmam.mixture.gaussian_mixture import GaussianMixture
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

@@ -9,8 +9,8 @@ from gmm_cases import clusters, start_near
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.kmeans import kmeans
-from pmam.gmm import FitState, GaussianMixture, cluster_moments
-from pmam.gmm_stats import COVARIANCE_TYPES, m_step
+from pmam.mixture.e_step import COVARIANCE_TYPES, m_step
+from pmam.mixture.gaussian_mixture import FitState, GaussianMixture, cluster_moments
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

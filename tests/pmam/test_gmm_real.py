@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.pca import fit_standardiser, moments
 from pmam.frontend import LogMel, LogMelSettings
-from pmam.gmm import GaussianMixture
+from pmam.mixture.gaussian_mixture import GaussianMixture
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json, resource, sys
 import numpy as np, torch
-from pmam.gmm_stats import MixtureParameters, statistics
+from pmam.mixture.e_step import MixtureParameters, statistics
 
 torch.set_num_threads(1)
 width, components = 96, 8

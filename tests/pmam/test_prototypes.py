@@ -7,8 +7,8 @@ import torch
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.pca import fit_projection, moments
-from pmam.diagnostics import Diagnostics, complaints
-from pmam.gmm import GaussianMixture
+from pmam.mixture.diagnostics import Diagnostics, complaints
+from pmam.mixture.gaussian_mixture import GaussianMixture
 from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes, diagnose
 
 

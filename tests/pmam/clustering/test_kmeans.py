@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans as Reference
 
-from pmam.blocks import sample_rows
 from pmam.clustering.kmeans import (
     assign,
     cluster_statistics,
@@ -13,6 +12,7 @@ from pmam.clustering.kmeans import (
     seed_centers,
     squared_distances,
 )
+from pmam.mixture.frame_blocks import sample_rows
 
 
 def blobs(count=1000, width=4, components=5, seed=0, spread=5.0):

@@ -6,9 +6,9 @@ import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 import pmam.clustering.kmeans
-from pmam.blocks import SHUFFLED_ROWS, shuffled_batches
 from pmam.clustering.kmeans import kmeans, minibatch_kmeans
 from pmam.clustering.kmeans_init import draw_candidates, seed_centers, seed_parallel
+from pmam.mixture.frame_blocks import SHUFFLED_ROWS, shuffled_batches
 
 
 def blobs(count=3000, width=4, components=12, seed=0, spread=8.0):

@@ -12,7 +12,7 @@ from pmam.clustering.ppca_residual import (
     residual_squares,
     residual_variance,
 )
-from pmam.gmm import GaussianMixture
+from pmam.mixture.gaussian_mixture import GaussianMixture
 
 WIDTH = 7
 

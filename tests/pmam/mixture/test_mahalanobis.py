@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pmam.gmm_stats import MixtureParameters, log_joint, responsibilities
-from pmam.mahalanobis import FEWEST, squared_distances
+from pmam.mixture.e_step import MixtureParameters, log_joint, responsibilities
+from pmam.mixture.mahalanobis import FEWEST, squared_distances
 
 
 def mixture(width: int, spread: float, components: int = 7) -> MixtureParameters:

@@ -1,7 +1,8 @@
 """Squared Mahalanobis distances of frames to many components, without the hopeless ones.
 
 Each frame's distance to the component that seems to lead is computed first. A component whose lower
-bound (`pmam.screening`) says that it is `MARGIN` nats behind has a responsibility below
+bound (`pmam.mixture.component_pruning`) says that it is `MARGIN` nats behind has a responsibility
+below
 exp(-MARGIN), which float64 cannot tell from 0 beside 1: it is left out. What remains is computed in
 full, with half the products of a full matrix: P is upper triangular, and column j of (x - mean) P
 needs dimensions up to j alone.
@@ -11,7 +12,7 @@ from itertools import pairwise
 
 import torch
 
-from pmam.screening import Screen, in_cache
+from pmam.mixture.component_pruning import Screen, in_cache
 
 MARGIN = 40.0  # nats; exp(-40) = 4e-18
 PANEL = 128  # columns of P at a time

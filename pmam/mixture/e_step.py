@@ -9,11 +9,16 @@ import math
 
 import torch
 
-from pmam.blocks import Array, Frames, steps_of
-from pmam.m_step import LEAST_FRAMES, m_step
-from pmam.mahalanobis import FEWEST, MARGIN, squared_distances
-from pmam.mixture import COVARIANCE_TYPES, CovarianceType, MixtureParameters, covariance_shape
-from pmam.sufficient_statistics import NEGLIGIBLE, SufficientStatistics
+from pmam.mixture.frame_blocks import Array, Frames, steps_of
+from pmam.mixture.m_step import LEAST_FRAMES, m_step
+from pmam.mixture.mahalanobis import FEWEST, MARGIN, squared_distances
+from pmam.mixture.parameters import (
+    COVARIANCE_TYPES,
+    CovarianceType,
+    MixtureParameters,
+    covariance_shape,
+)
+from pmam.mixture.sufficient_statistics import NEGLIGIBLE, SufficientStatistics
 
 __all__ = [
     "COVARIANCE_TYPES",
@@ -43,7 +48,7 @@ def log_joint(
     """log(weight_k N(x; mean_k, covariance_k)), `(n, K)` in float64, of frames `(n, D)`.
 
     Minus infinity where a component is hopelessly behind the best one: by `margin` nats
-    (`pmam.mahalanobis`).
+    (`pmam.mixture.mahalanobis`).
     """
     means, factors = parameters.narrow(x.dtype)
     width = x.shape[1]

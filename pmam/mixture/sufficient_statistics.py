@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import torch
 
-from pmam.mixture import CovarianceType
+from pmam.mixture.parameters import CovarianceType
 
 PANEL = 192  # columns of a product at a time
 FAR = 0.99  # the share of a second moment that a shift makes up, from which on digits are lost

@@ -16,10 +16,10 @@ import pytest
 import torch
 from gmm_cases import clusters
 
-from pmam import cuml_backend
-from pmam.backends import fit_kmeans, fit_pca
 from pmam.clustering.kmeans import kmeans
 from pmam.clustering.pca import fit_projection, moments
+from pmam.mixture import cuml as cuml_backend
+from pmam.mixture.backends import fit_kmeans, fit_pca
 
 SOURCES = {"KMeans": "cuml/cluster/kmeans.pyx", "PCA": "cuml/decomposition/pca.pyx"}
 

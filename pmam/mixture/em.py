@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pmam.blocks import Array, Device, Frames, first_piece, steps_of
 from pmam.clustering.kmeans import assign, kmeans
-from pmam.m_step import is_positive_definite, m_step
-from pmam.mixture import CovarianceType, MixtureParameters
-from pmam.sufficient_statistics import SufficientStatistics
+from pmam.mixture.frame_blocks import Array, Device, Frames, first_piece, steps_of
+from pmam.mixture.m_step import is_positive_definite, m_step
+from pmam.mixture.parameters import CovarianceType, MixtureParameters
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 # How often components may be re-seeded in a fit, times their number: more is a circle.
 MOST_RESEEDED = 10

@@ -5,11 +5,11 @@ from typing import Literal
 
 import torch
 
-from pmam import cuml_backend
-from pmam.blocks import Device, Frames
 from pmam.clustering.kmeans import KMeansResult, kmeans
 from pmam.clustering.kmeans_init import Seeding
 from pmam.clustering.pca import Projection, fit_projection, moments
+from pmam.mixture import cuml as cuml_backend
+from pmam.mixture.frame_blocks import Device, Frames
 
 Backend = Literal["auto", "cuml", "torch"]
 

@@ -9,11 +9,11 @@ import importlib.util
 import torch
 from torch.utils.dlpack import from_dlpack
 
-from pmam.blocks import Frames, steps_of
 from pmam.clustering.clusters import cluster_statistics
 from pmam.clustering.kmeans import KMeansResult
 from pmam.clustering.kmeans_init import Seeding, check_count
 from pmam.clustering.pca import Projection, check_rank, scale_of
+from pmam.mixture.frame_blocks import Frames, steps_of
 
 SHARE_OF_MEMORY = 0.4  # of the GPU's free memory that frames may take; k-means and PCA need theirs
 

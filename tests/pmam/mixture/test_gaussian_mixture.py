@@ -7,8 +7,8 @@ from gmm_cases import clusters, identity, start_near
 from parity_rule import load, rng
 from sklearn.mixture import GaussianMixture as Reference
 
-from pmam.gmm import FitState, GaussianMixture
-from pmam.gmm_stats import COVARIANCE_TYPES
+from pmam.mixture.e_step import COVARIANCE_TYPES
+from pmam.mixture.gaussian_mixture import FitState, GaussianMixture
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import torch
 
-from pmam.blocks import Array, Device, Frames
-from pmam.gmm_state import FitState, cluster_moments, initial_state
-from pmam.gmm_stats import evaluate, log_likelihood, statistics
-from pmam.mixture import CovarianceType, MixtureParameters, covariance_shape
-from pmam.mixture_information import aic, bic
-from pmam.sufficient_statistics import SufficientStatistics
+from pmam.mixture.e_step import evaluate, log_likelihood, statistics
+from pmam.mixture.em import FitState, cluster_moments, initial_state
+from pmam.mixture.frame_blocks import Array, Device, Frames
+from pmam.mixture.model_selection import aic, bic
+from pmam.mixture.parameters import CovarianceType, MixtureParameters, covariance_shape
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 __all__ = ["FitState", "GaussianMixture", "cluster_moments"]
 

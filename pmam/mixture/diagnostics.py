@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from pmam.blocks import Frames, steps_of
+from pmam.mixture.frame_blocks import Frames, steps_of
 
 
 class Posteriors(Protocol):

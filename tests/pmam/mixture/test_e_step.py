@@ -5,7 +5,7 @@ from gmm_cases import clusters, identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pmam.gmm_stats import (
+from pmam.mixture.e_step import (
     COVARIANCE_TYPES,
     MixtureParameters,
     SufficientStatistics,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
-from pmam.mixture import CovarianceType, MixtureParameters
-from pmam.sufficient_statistics import SufficientStatistics
+from pmam.mixture.parameters import CovarianceType, MixtureParameters
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 LEAST_FRAMES = 0.5  # a component that holds less than this is empty
 # Floors that are worth a try, in squares of the frames' unit.

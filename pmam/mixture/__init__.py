@@ -1,0 +1,4 @@
+"""The Gaussian mixture: EM from sufficient statistics that add up over blocks and workers.
+
+`e_step` and `sufficient_statistics` are where EM adds up; `m_step` makes parameters of the sums.
+"""
