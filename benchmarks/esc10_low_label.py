@@ -59,7 +59,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from pmam.detector import Backbone
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 from shards.soundscape_types import SoundscapeSettings
 
 FEW = 20  # strong clips

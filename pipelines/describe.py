@@ -14,7 +14,7 @@ from pmam.encoders import FrameEncoder
 from pmam.encoders.passt_names import LORA, without_wrapper
 from pmam.importers.prototypes import import_prototypes
 from pmam.importers.recognise import family_of, import_published, kind_of
-from pmam.prototypes import DESCRIPTION, Prototypes
+from pmam.prototypes.artifact import DESCRIPTION, Prototypes
 
 Facts = dict[str, str]
 FAMILIES = {

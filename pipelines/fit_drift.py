@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import torch
 
 from pipelines.fit_work import Work
-from pmam.drift import Drift, Overlap, drift
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
+from pmam.prototypes.drift import Drift, Overlap, drift
 
 
 def drift_of(work: Work, prototypes: Prototypes) -> Drift:

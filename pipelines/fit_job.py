@@ -22,9 +22,9 @@ from pipelines.ledger import Stage, record_of
 from pipelines.progress import bar
 from pipelines.urls import join, open_dataset, read_checkpoint, read_prototypes, write_prototypes
 from pipelines.worker_group import restarted
-from pmam.drift import reordered
 from pmam.mixture.process_group import Alone, Distributed, Group
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
+from pmam.prototypes.drift import reordered
 from shards.frames import FrameSet
 
 RESULT, SWEEP = "result.json", "sweep.json"

@@ -37,7 +37,7 @@ from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood
 from pmam.mixture.gaussian_mixture import FitState
 from pmam.mixture.model_selection import bic
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
 SILHOUETTE_FRAMES = 4000

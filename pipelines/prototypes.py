@@ -25,7 +25,7 @@ from pipelines.urls import (
 )
 from pmam.events import Event, encode_at, uniform_edges_s
 from pmam.metrics.clustering import LabelOverlap, Labels
-from pmam.prototype_usage import PrototypeUsage, TopSegments
+from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.frames import FrameFile, FrameSpec
 from shards.index import IndexRow, table_to_rows
 from shards.reader import Dataset

@@ -78,7 +78,7 @@ def _found(
     from pipelines.prototypes_page import page
     from pipelines.prototypes_report import described
     from pipelines.prototypes_sounds import excerpts
-    from pmam.prototype_usage import Segment
+    from pmam.prototypes.usage import Segment
 
     # Without an address, Ray starts where there is something to read, and not before.
     reads = (fit, dataset_url, *sources.values())

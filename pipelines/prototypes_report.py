@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.prototypes import Survey
 from pmam.metrics.clustering import LabelOverlap
-from pmam.prototype_usage import Segment
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
+from pmam.prototypes.usage import Segment
 from shards.index import IndexRow
 
 SHOWN_SHARES = 5  # classes listed for each prototype

@@ -15,7 +15,7 @@ import torch
 
 from pipelines.prototypes import rows_of
 from pmam.frontend import LogMelSettings, mel_basis
-from pmam.prototype_usage import Segment
+from pmam.prototypes.usage import Segment
 from shards.encode import encode
 from shards.index import IndexRow
 from shards.reader import Dataset

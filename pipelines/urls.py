@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cluster.storage.filesystems import absolute, filesystem
 from pmam.checkpoint import Checkpoint, CheckpointError
-from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes
+from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
 from shards.manifest import MANIFEST, read_manifest
 from shards.reader import Dataset
 from shards.store import Store

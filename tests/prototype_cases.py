@@ -16,7 +16,7 @@ from pipelines.urls import (
     store,
     write_prototypes,
 )
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 from shards.clip import Clip, Event
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSpec

@@ -15,7 +15,7 @@ from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel,
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.mixture.gaussian_mixture import GaussianMixture
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 from pmam.schedules import ema_decay
 from pmam.teacher import follow
 from pmam.training import OptimizerSettings, Trainer

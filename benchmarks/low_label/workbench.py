@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pmam.detector import Backbone, Detector
 from pmam.metrics import METRICS
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 
 DRAWS = 100
 LARGEST = 60  # strong clips that one seed has; smaller budgets are disjoint parts of them

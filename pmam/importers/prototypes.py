@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pmam.checkpoint import CheckpointError, read_foreign
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 
 
 def import_prototypes(means: Tensor, name: str) -> Prototypes:

@@ -17,7 +17,7 @@ from tiny_run import ROOT, tiny_settings
 from pipelines.ledger import run_stage
 from pipelines.presets import demo
 from pipelines.urls import store, write_prototypes
-from pmam.prototypes import Prototypes
+from pmam.prototypes.artifact import Prototypes
 from pmam.settings import to_json
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSpec

@@ -14,7 +14,7 @@ from html_cases import Page
 
 from pipelines.prototypes_page import page
 from pipelines.prototypes_sounds import Excerpts, excerpts, spectrogram
-from pmam.prototype_usage import Segment
+from pmam.prototypes.usage import Segment
 from shards.audio import decode
 from shards.reader import Dataset
 

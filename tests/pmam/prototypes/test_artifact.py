@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture as Reference
 from pmam.clustering.pca import fit_projection, moments
 from pmam.mixture.diagnostics import Diagnostics, complaints
 from pmam.mixture.gaussian_mixture import GaussianMixture
-from pmam.prototypes import DESCRIPTION, TENSORS, Prototypes, diagnose
+from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes, diagnose
 
 
 def embeddings(count=900, width=6, components=3, seed=0, spread=3.0):

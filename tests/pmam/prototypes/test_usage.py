@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmam.prototype_usage import PrototypeUsage, Segment, TopSegments, window_means
+from pmam.prototypes.usage import PrototypeUsage, Segment, TopSegments, window_means
 
 
 def posteriors(frames: int, prototypes: int, seed: int) -> np.ndarray:

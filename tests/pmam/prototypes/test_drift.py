@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
-from pmam.drift import Overlap, drift, matched, reordered
+from pmam.prototypes.drift import Overlap, drift, matched, reordered
 
 
 def one_hot(labels: np.ndarray, count: int) -> torch.Tensor:
