@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from parity_rule import load, mel, rng, wav
 from passt_cases import LORA, pretraining_of
 
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 from pmam.importers.transformer4sed import our_name
 from pmam.masking import MaskDraws, MaskSettings, block_mask
 from pmam.pretext.prototype_bce import prototype_logits

@@ -35,9 +35,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from pmam.acceleration import Precision, Shares, compile_blocks
 from pmam.detector import Backbone, ContextSettings, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.passt_blocks import PaSSTSettings
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
-from pmam.lora import LoraSettings
+from pmam.encoders.lora import LoraSettings
+from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.masking import MaskSettings
 from pmam.parameter_groups import PRETRAIN
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining

@@ -28,7 +28,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 
 
 def seconds(work: Callable[[], Tensor]) -> tuple[float, float]:

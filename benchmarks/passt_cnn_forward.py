@@ -34,8 +34,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pmam.attention_pooling import AttentionPooling
 from pmam.encoders import EncoderSettings, build_encoder
-from pmam.encoders.passt_blocks import Attention
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.passt.transformer import Attention
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 
 MATRIX = 4096
 FRAMES, MELS = 1000, 128

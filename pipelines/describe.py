@@ -11,7 +11,7 @@ from pipelines.weights import OURS, weights_file
 from pmam.checkpoint import CheckpointError, pack_encoder, read_foreign, state_dict_of, unpack
 from pmam.detector import Detector, MaskedAudioModel
 from pmam.encoders import FrameEncoder
-from pmam.encoders.passt_names import LORA, without_wrapper
+from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
 from pmam.importers.prototypes import import_prototypes
 from pmam.importers.recognise import family_of, import_published, kind_of
 from pmam.prototypes.artifact import DESCRIPTION, Prototypes

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from pipelines.prototypes import rows_of
-from pmam.frontend import LogMelSettings, mel_basis
+from pmam.encoders.log_mel import LogMelSettings, mel_basis
 from pmam.prototypes.usage import Segment
 from shards.encode import encode
 from shards.index import IndexRow

@@ -21,7 +21,7 @@ from pmam.detector import (
     ModelSettings,
 )
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
-from pmam.lora import merged_state_dict
+from pmam.encoders.lora import merged_state_dict
 from pmam.settings import from_json, to_json
 from pmam.state_dicts import StateDictError, load_fitting
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pmam.attention_pooling import AttentionPooling
 from pmam.context_networks import build_context
 from pmam.encoders import EncoderSettings, build_encoder
-from pmam.sliding import SlidingSettings
+from pmam.encoders.sliding_windows import SlidingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

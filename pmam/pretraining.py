@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings, Examples, augment_once
 from pmam.detector import MaskedAudioModel, branch_probabilities
-from pmam.lora import LoraSettings
+from pmam.encoders.lora import LoraSettings
 from pmam.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
 from pmam.micro_batches import mean_over, split
 from pmam.pretext import PRETEXTS

@@ -12,10 +12,10 @@ from pipelines.train_settings import TrainSettings
 from pmam.batch_statistics import BatchStatistics
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.passt_blocks import PaSSTSettings
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.lora import LoraSettings
+from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.lora import LoraSettings
 from pmam.masking import MaskSettings
 from pmam.parameter_groups import PRETRAIN
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
@@ -117,9 +117,9 @@ def two_steps(case: Case, workers: Workers) -> dict[str, Any]:
 
 def shrink() -> None:
     """PaSST in a size that is built in no time."""
-    import pmam.encoders.passt
+    import pmam.encoders.passt.encoder
 
-    pmam.encoders.passt.CLIP_HEADS = 2
+    pmam.encoders.passt.encoder.CLIP_HEADS = 2
     ENCODERS["passt_cnn"] = lambda settings: PaSSTCNNEncoder(settings, SMALL)
 
 

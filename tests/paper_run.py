@@ -11,7 +11,7 @@ import torch
 from pipelines.presets import paper
 from pipelines.run_settings import RunSettings
 from pmam.encoders import EncoderSettings, build_encoder
-from pmam.encoders.passt_names import RENAMED
+from pmam.encoders.passt.state_dict_names import RENAMED
 from pmam.importers.recognise import DESED_CLASSES
 
 RATE = 32000

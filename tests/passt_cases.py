@@ -7,8 +7,8 @@ from parity_rule import tensors
 from torch import nn
 
 from pmam.detector import Backbone, Detector, MaskedAudioModel
+from pmam.encoders.lora import LoraSettings
 from pmam.importers.transformer4sed import our_name, settings_of, translated
-from pmam.lora import LoraSettings
 from pmam.pretraining import PretextSettings, Pretraining
 
 LORA = LoraSettings(rank=8, alpha=1.0, first_block=8)

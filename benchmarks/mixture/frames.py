@@ -13,7 +13,7 @@ from pmam.clustering.pca import fit_standardiser, moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.base import pool_frames
 from pmam.encoders.efficientat import FRAME_MEL_HOPS, EfficientATEncoder
-from pmam.frontend import LogMelSettings
+from pmam.encoders.log_mel import LogMelSettings
 from shards.recordings import part_backgrounds, recordings_from_csv, split_by_fold
 from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscape_types import SoundscapeSettings

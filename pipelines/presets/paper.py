@@ -14,12 +14,12 @@ from pipelines.train_job import TrainSettings
 from pmam.augment import AugmentSettings
 from pmam.detector import ContextSettings, DetectorSettings
 from pmam.encoders import EncoderSettings
+from pmam.encoders.lora import LoraSettings
+from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.finetuning import FinetuneLossSettings
-from pmam.lora import LoraSettings
 from pmam.masking import MaskSettings
 from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
 from pmam.pretraining import PretextSettings
-from pmam.sliding import SlidingSettings
 from pmam.smoothing import SmoothingSettings
 from pmam.training import OptimizerSettings
 

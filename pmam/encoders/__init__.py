@@ -7,8 +7,8 @@ import torch
 from pmam.encoders.base import Encoded, EncoderSettings, FrameEncoder
 from pmam.encoders.cnn import CNNEncoder
 from pmam.encoders.efficientat import EfficientATEncoder
-from pmam.encoders.passt import PaSSTEncoder
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.passt.encoder import PaSSTEncoder
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.small_cnn import SmallCNNEncoder
 
 __all__ = ["ENCODERS", "Encoded", "EncoderSettings", "FrameEncoder", "build_encoder"]

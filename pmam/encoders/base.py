@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from pmam.augment.chain import InputScale
 from pmam.clustering.pca import Moments, fit_projection, fit_standardiser
-from pmam.lora import LoraSettings
-from pmam.sliding import SlidingSettings
+from pmam.encoders.lora import LoraSettings
+from pmam.encoders.sliding_windows import SlidingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder, pad_frames, pool_frames
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 from pmam.state_dicts import load_fitting
 
 AUDIOSET_CLASSES = 527

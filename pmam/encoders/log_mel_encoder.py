@@ -5,7 +5,7 @@ from torch import Tensor
 
 from pmam.clustering.pca import Moments
 from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 
 FRONTEND = LogMelSettings(peak_normalise=True)
 # Of the front-end's log-mel: it divides natural logarithms of power by 5.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder, pad_frames
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 
 # 16 kHz, 64 mels, 10 ms: enough for everyday sounds at a quarter of the usual cost.
 FRONTEND = LogMelSettings(

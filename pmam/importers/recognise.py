@@ -8,7 +8,7 @@ from torch import Tensor
 from pmam.checkpoint import CheckpointError, load_published
 from pmam.detector import PLAIN, Detector, DetectorSettings, MaskedAudioModel
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
-from pmam.encoders.passt_names import without_wrapper
+from pmam.encoders.passt.state_dict_names import without_wrapper
 from pmam.importers.transformer4sed import import_backbone, import_detector, import_masked
 
 Family = Literal["passt", "efficientat", "transformer4sed"]

@@ -18,7 +18,7 @@ from pmam.detector import (
     ModelSettings,
 )
 from pmam.encoders import EncoderSettings
-from pmam.encoders.passt_names import LORA, TAGGING_HEADS, passt_name, without_wrapper
+from pmam.encoders.passt.state_dict_names import LORA, TAGGING_HEADS, passt_name, without_wrapper
 
 POOLING = {
     "f_att_token": "token",

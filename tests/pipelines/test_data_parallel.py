@@ -7,7 +7,7 @@ import torch
 from data_parallel_cases import CASES, SMALL, WORKERS, two_steps, worker
 
 from pmam.encoders import ENCODERS
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.training import Workers
 
 
@@ -15,7 +15,7 @@ from pmam.training import Workers
 def test_workers_have_the_gradients_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pmam.encoders.passt.CLIP_HEADS", 2)
+    monkeypatch.setattr("pmam.encoders.passt.encoder.CLIP_HEADS", 2)
     monkeypatch.setitem(ENCODERS, "passt_cnn", lambda s: PaSSTCNNEncoder(s, SMALL))
     torch.multiprocessing.spawn(worker, (str(tmp_path),), nprocs=WORKERS)
     ranks = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(WORKERS)]

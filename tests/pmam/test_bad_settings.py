@@ -16,15 +16,15 @@ from pmam.detector import (
     ModelSettings,
 )
 from pmam.encoders import ENCODERS, EncoderSettings, build_encoder
-from pmam.encoders.passt import PaSSTEncoder
-from pmam.encoders.passt_blocks import PaSSTSettings
+from pmam.encoders.lora import LoraSettings
+from pmam.encoders.passt.encoder import PaSSTEncoder
+from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning
-from pmam.lora import LoraSettings
 from pmam.masking import MaskSettings
 from pmam.parameter_groups import GroupRates
 from pmam.pretext import PRETEXTS
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
-from pmam.sliding import SlidingSettings
 from pmam.training import OptimizerSettings, Trainer, TrainingError
 
 FRAMES = 50
@@ -35,7 +35,7 @@ CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.0)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """PaSST of three blocks that takes 55 frames."""
     size = PaSSTSettings(width=24, depth=3, heads=2, columns=4)
-    monkeypatch.setattr("pmam.encoders.passt.CLIP_HEADS", 2)
+    monkeypatch.setattr("pmam.encoders.passt.encoder.CLIP_HEADS", 2)
     monkeypatch.setitem(ENCODERS, "passt", lambda s: PaSSTEncoder(s, size))
 
 

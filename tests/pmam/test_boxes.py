@@ -19,8 +19,8 @@ from pmam.boxes import (
     turning_points,
 )
 from pmam.encoders.efficientat import MobileNet, MobileNetSettings, from_published
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 from pmam.events import decode as decode_events
-from pmam.frontend import LogMel, LogMelSettings
 from shards.audio import decode
 
 HOP_S = 0.1

@@ -11,9 +11,9 @@ from passt_cases import detector_of, in_our_names
 from torch import Tensor
 
 from pmam.detector import Detector, DetectorSettings
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.encoders.sliding_windows import SlidingSettings, slide, window_spans
 from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, GroupRates
-from pmam.sliding import SlidingSettings, slide, window_spans
 from pmam.training import OptimizerSettings, optimizer_groups
 
 # The reference leaves zeros behind its last window; ours keeps the frames of the whole there.

@@ -18,7 +18,7 @@ from pmam.encoders.efficientat import (
     from_published,
     span_weights,
 )
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 
 
 def test_matches_the_reference_with_seeded_weights(parity_dir: Path) -> None:

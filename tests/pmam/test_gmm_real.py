@@ -13,7 +13,7 @@ import torch
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.pca import fit_standardiser, moments
-from pmam.frontend import LogMel, LogMelSettings
+from pmam.encoders.log_mel import LogMel, LogMelSettings
 from pmam.mixture.gaussian_mixture import GaussianMixture
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")

@@ -15,11 +15,11 @@ from pmam.batch_statistics import BatchStatistics
 from pmam.context import relative_shift
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.passt import PaSSTEncoder
-from pmam.encoders.passt_blocks import PaSSTSettings
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.lora import LoraSettings
+from pmam.encoders.passt.encoder import PaSSTEncoder
+from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.lora import LoraSettings
 from pmam.masking import MaskSettings
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Share, Trainer, TrainingError, Workers
@@ -34,7 +34,7 @@ AUGMENT = AugmentSettings(mixup_share=1.0, frame_shift_s=0.1, distortion=0.02)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """PaSST in a size that is built in no time."""
-    monkeypatch.setattr("pmam.encoders.passt.CLIP_HEADS", 2)
+    monkeypatch.setattr("pmam.encoders.passt.encoder.CLIP_HEADS", 2)
     monkeypatch.setitem(ENCODERS, "passt", lambda s: PaSSTEncoder(s, SMALL))
     monkeypatch.setitem(ENCODERS, "passt_cnn", lambda s: PaSSTCNNEncoder(s, SMALL))
 
@@ -192,10 +192,10 @@ def test_bfloat16_is_near_and_leaves_weights_and_losses_in_single_precision(kind
 @pytest.mark.parametrize(
     ("encoder", "kinds"),
     [
-        ("passt", {"pmam.encoders.passt_blocks", "pmam.context"}),
+        ("passt", {"pmam.encoders.passt.transformer", "pmam.context"}),
         pytest.param(
             "passt_cnn",
-            {"pmam.encoders.passt_blocks", "pmam.encoders.cnn", "pmam.context"},
+            {"pmam.encoders.passt.transformer", "pmam.encoders.cnn", "pmam.context"},
             marks=pytest.mark.slow,
         ),
     ],

@@ -9,13 +9,13 @@ from pmam import encoders
 from pmam.checkpoint import pack_detector, pack_masked, start_backbone, unpack
 from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings, FrameEncoder, build_encoder
-from pmam.encoders.passt import PaSSTEncoder
-from pmam.encoders.passt_blocks import PaSST, PaSSTSettings
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
-from pmam.lora import LoraSettings, lora_layers
+from pmam.encoders.lora import LoraSettings, lora_layers
+from pmam.encoders.passt.encoder import PaSSTEncoder
+from pmam.encoders.passt.transformer import PaSST, PaSSTSettings
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.parameter_groups import PRETRAIN, group_of
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
-from pmam.sliding import SlidingSettings
 from pmam.training import OptimizerSettings, Trainer
 
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)
@@ -30,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def shrunk(kind: type[PaSSTEncoder]) -> Callable[[EncoderSettings], FrameEncoder]:
         return lambda settings: kind(settings, SMALL)
 
-    monkeypatch.setattr("pmam.encoders.passt.CLIP_HEADS", 2)
+    monkeypatch.setattr("pmam.encoders.passt.encoder.CLIP_HEADS", 2)
     monkeypatch.setitem(ENCODERS, "passt", shrunk(PaSSTEncoder))
     monkeypatch.setitem(ENCODERS, "passt_cnn", shrunk(PaSSTCNNEncoder))
     assert encoders.ENCODERS is ENCODERS

@@ -6,11 +6,11 @@ import torch
 
 from pmam.detector import Backbone, ContextSettings, Detector, DetectorSettings, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.passt_blocks import PaSSTSettings
-from pmam.encoders.passt_cnn import PaSSTCNNEncoder
+from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.event_stream import window_scores
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.sliding import SlidingSettings
 from pmam.windows import Windows, split
 
 RATE_HZ, HOP = 32000, 320
@@ -21,7 +21,7 @@ WINDOWS = Windows.of(10.0, 2.0, HOP / RATE_HZ)
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> Detector:
-    monkeypatch.setattr("pmam.encoders.passt.CLIP_HEADS", 2)
+    monkeypatch.setattr("pmam.encoders.passt.encoder.CLIP_HEADS", 2)
     monkeypatch.setitem(ENCODERS, "passt_cnn", lambda s: PaSSTCNNEncoder(s, SMALL))
     torch.manual_seed(0)
     encoder = EncoderSettings(name="passt_cnn", transformer_layer=2)

@@ -7,8 +7,8 @@ import torch
 from parity_rule import assert_close, load, mel, tensors
 
 from pmam.encoders.cnn import CNN, resample_frames
-from pmam.encoders.passt_blocks import PaSST, PaSSTSettings
-from pmam.encoders.passt_names import passt_tensors
+from pmam.encoders.passt.state_dict_names import passt_tensors
+from pmam.encoders.passt.transformer import PaSST, PaSSTSettings
 from pmam.importers.transformer4sed import our_name
 from pmam.state_dicts import load_fitting
 

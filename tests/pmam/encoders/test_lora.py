@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pmam.lora import LoraSettings, add_lora, merged_state_dict
+from pmam.encoders.lora import LoraSettings, add_lora, merged_state_dict
 
 SETTINGS = LoraSettings(rank=2, alpha=1.0)
 

@@ -7,10 +7,10 @@ from pmam.attention_pooling import AttentionPooling
 from pmam.encoders.base import Encoded, EncoderSettings
 from pmam.encoders.cnn import resample_frames
 from pmam.encoders.log_mel_encoder import LogMelEncoder
-from pmam.encoders.passt_blocks import PATCH, STRIDE, PaSST, PaSSTSettings
-from pmam.encoders.passt_names import passt_tensors
-from pmam.lora import LoraSettings, add_lora, lora_layers
-from pmam.sliding import SlidingSettings, slide
+from pmam.encoders.lora import LoraSettings, add_lora, lora_layers
+from pmam.encoders.passt.state_dict_names import passt_tensors
+from pmam.encoders.passt.transformer import PATCH, STRIDE, PaSST, PaSSTSettings
+from pmam.encoders.sliding_windows import SlidingSettings, slide
 from pmam.state_dicts import load_fitting
 
 # Attention heads of the pooling over frequency, and over all tokens of a clip.

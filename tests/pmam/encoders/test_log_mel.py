@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parity_rule import load, tolerance, wav
 
-from pmam.frontend import LogMel, LogMelSettings, mel_basis
+from pmam.encoders.log_mel import LogMel, LogMelSettings, mel_basis
 
 
 def test_matches_the_reference_front_end(parity_dir: Path) -> None:

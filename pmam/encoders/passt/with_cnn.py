@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from pmam.encoders.base import Encoded, EncoderSettings
 from pmam.encoders.cnn import CNN, resample_frames
-from pmam.encoders.passt import PaSSTEncoder
-from pmam.encoders.passt_blocks import PaSSTSettings
-from pmam.sliding import SlidingSettings
+from pmam.encoders.passt.encoder import PaSSTEncoder
+from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.sliding_windows import SlidingSettings
 
 FIRST_MERGE_WEIGHT = 0.5
 

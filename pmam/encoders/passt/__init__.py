@@ -1,0 +1,4 @@
+"""PaSST, the patchout transformer of AudioSet, by itself and beside a convolutional branch.
+
+Source: arXiv 2110.05069; with the branch, arXiv 2409.17656, section 3.
+"""
