@@ -11,10 +11,10 @@ import numpy as np
 from pipelines.audio_inputs import opened
 from pipelines.detect_settings import DetectSettings
 from pipelines.event_formats import DetectedEvent, FileEvents
-from pmam.boxes import find_boxes
 from pmam.detector import Detector
-from pmam.event_stream import Floats, Run, runs, smoothed, window_scores
-from pmam.windows import Windows, split
+from pmam.events.change_detection import find_boxes
+from pmam.events.overlap_add import Windows, split
+from pmam.events.streaming import Floats, Run, runs, smoothed, window_scores
 from shards.audio import AudioError, blocks, probe
 
 

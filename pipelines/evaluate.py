@@ -12,9 +12,9 @@ from pipelines.frame_jobs import open_frames
 from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
 from pipelines.pictures import class_bars, example_timelines
 from pipelines.urls import dataset_fingerprint, open_dataset, store
-from pmam.events import Event
+from pmam.events.decoding import Event
+from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.metrics import METRICS, EvaluationSet
-from pmam.smoothing import SmoothingSettings, smooth
 from shards.index import IndexRow
 
 # Raised by whoever changes what the stage computes.

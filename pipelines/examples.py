@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pmam.encoders import FrameEncoder
-from pmam.events import Event, encode, encode_published
+from pmam.events.decoding import Event, encode, encode_published
 from shards.frames import FrameSet
 from shards.index import IndexRow
 from shards.read_ahead import Data

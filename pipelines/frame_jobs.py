@@ -20,7 +20,7 @@ from pipelines.ledger import Stage, record_of
 from pipelines.sample_rates import warn_of_low_rates
 from pipelines.urls import join, open_dataset, store
 from pmam.encoders import FrameEncoder
-from pmam.windows import Windows, overlap_added, split
+from pmam.events.overlap_add import Windows, overlap_added, split
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSet, FrameSpec
 from shards.index import IndexRow, Listed

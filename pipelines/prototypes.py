@@ -23,7 +23,7 @@ from pipelines.urls import (
     read_prototypes,
     store,
 )
-from pmam.events import Event, encode_at, uniform_edges_s
+from pmam.events.decoding import Event, encode_at, uniform_edges_s
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.frames import FrameFile, FrameSpec

@@ -6,7 +6,7 @@ import torch
 
 from pipelines.examples import Example, ExampleReader
 from pmam.detector import Detector
-from pmam.events import Event
+from pmam.events.decoding import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDS1, psds
 from pmam.metrics.tagging import macro_frame_ap

@@ -16,11 +16,11 @@ from pmam.detector import ContextSettings, DetectorSettings
 from pmam.encoders import EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.sliding_windows import SlidingSettings
+from pmam.events.postprocessing import SmoothingSettings
 from pmam.finetuning import FinetuneLossSettings
 from pmam.masking import MaskSettings
 from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
 from pmam.pretraining import PretextSettings
-from pmam.smoothing import SmoothingSettings
 from pmam.training import OptimizerSettings
 
 REAL = ("strong", "weak", "unlabeled")

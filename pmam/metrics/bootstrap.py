@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pmam.events import FloatArray
+from pmam.events.decoding import FloatArray
 
 Statistic = Callable[[FloatArray], float]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events import Event, FloatArray, uniform_edges_s
+from pmam.events.decoding import Event, FloatArray, uniform_edges_s
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from pmam.events import Event, FloatArray, decode_at
+from pmam.events.decoding import Event, FloatArray, decode_at
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import whole_us
 from pmam.metrics.results import ClassMean

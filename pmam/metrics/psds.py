@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pmam.events import FloatArray
+from pmam.events.decoding import FloatArray
 from pmam.metrics.class_counts import ClassCounts, count_class
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import GroundTruth, Slots

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events import FloatArray, encode_at
+from pmam.events.decoding import FloatArray, encode_at
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.results import ClassMean
 
@@ -166,7 +166,7 @@ class RankingTable:
 
 
 def frame_table(clips: EvaluationSet) -> RankingTable:
-    """All frames of all clips; a frame is positive as :func:`pmam.events.encode` says."""
+    """All frames of all clips; a frame is positive as :func:`pmam.events.decoding.encode` says."""
     return RankingTable(
         scores=np.concatenate([clips.scores[clip] for clip in clips.clips]),
         targets=np.concatenate(

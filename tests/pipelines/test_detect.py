@@ -17,7 +17,7 @@ from pipelines.detect_file import detect_file
 from pipelines.detect_settings import DetectSettings
 from pipelines.event_formats import DetectedEvent
 from pmam.detector import Detector
-from pmam.postprocess import median_filter
+from pmam.events.median_filter import median_filter
 from shards.audio import AudioError, decode
 
 HOP_S = 0.04

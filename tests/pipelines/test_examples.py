@@ -15,8 +15,8 @@ from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.checkpoint import pack_encoder
 from pmam.encoders import FrameEncoder
-from pmam.events import Event as ModelEvent
-from pmam.events import encode
+from pmam.events.decoding import Event as ModelEvent
+from pmam.events.decoding import encode
 from shards.clip import Clip, Event
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSet, FrameSpec

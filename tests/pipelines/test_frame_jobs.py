@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipelines.frame_jobs import FrameFunction, FrameWorker, InferenceSettings
 from pipelines.frame_sampling import sampled
 from pmam.encoders import FrameEncoder
-from pmam.windows import OverlapAdd, Windows, split
+from pmam.events.overlap_add import OverlapAdd, Windows, split
 from shards.clip import Clip
 from shards.frames import FrameFile, FrameSpec
 from shards.reader import Dataset

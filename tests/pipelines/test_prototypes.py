@@ -20,7 +20,7 @@ from pipelines.jobs import Part, Plan
 from pipelines.prototypes import SegmentSettings, survey
 from pipelines.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pmam.checkpoint import pack_encoder
-from pmam.events import Event, encode
+from pmam.events.decoding import Event, encode
 from shards.reader import Dataset
 
 

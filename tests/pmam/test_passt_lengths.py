@@ -9,9 +9,9 @@ from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.sliding_windows import SlidingSettings
-from pmam.event_stream import window_scores
+from pmam.events.overlap_add import Windows, split
+from pmam.events.streaming import window_scores
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.windows import Windows, split
 
 RATE_HZ, HOP = 32000, 320
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)

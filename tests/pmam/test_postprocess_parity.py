@@ -11,8 +11,9 @@ from parity_rule import Array, load, rng
 from torch import nn
 
 from pmam.detector import linear_softmax
-from pmam.events import Event, decode, encode_published
-from pmam.postprocess import hard_mask, max_filter_frames, median_filter_frames, weak_mask
+from pmam.events.decoding import Event, decode, encode_published
+from pmam.events.median_filter import hard_mask, max_filter_frames, median_filter_frames, weak_mask
+from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.schedules import (
     ema_decay,
     exponential_down,
@@ -20,7 +21,6 @@ from pmam.schedules import (
     linear_ramp,
     sigmoid_ramp,
 )
-from pmam.smoothing import SmoothingSettings, smooth
 from pmam.teacher import follow
 
 ITEM = "08_postprocess_schedules"

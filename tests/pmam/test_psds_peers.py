@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from psds_cases import all_settings, evaluation_sets
 
-from pmam.events import Event, decode
+from pmam.events.decoding import Event, decode
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from sklearn.metrics import f1_score as sklearn_f1
 
-from pmam.events import Event
+from pmam.events.decoding import Event
 from pmam.metrics import METRICS
 from pmam.metrics.bootstrap import bootstrap_interval, paired_bootstrap
 from pmam.metrics.evaluation_set import EvaluationSet

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from pmam.postprocess import Scores
+from pmam.events.median_filter import Scores
 
 Floats = npt.NDArray[np.float64]
 # Added to both sides of a ratio of scores: silence has none.

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from pmam.boxes import (
+from pmam.encoders.efficientat import MobileNet, MobileNetSettings, from_published
+from pmam.encoders.log_mel import LogMel, LogMelSettings
+from pmam.events.change_detection import (
     Box,
     BoxSettings,
     box_scores,
@@ -18,9 +20,7 @@ from pmam.boxes import (
     find_boxes,
     turning_points,
 )
-from pmam.encoders.efficientat import MobileNet, MobileNetSettings, from_published
-from pmam.encoders.log_mel import LogMel, LogMelSettings
-from pmam.events import decode as decode_events
+from pmam.events.decoding import decode as decode_events
 from shards.audio import decode
 
 HOP_S = 0.1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmam.windows import OverlapAdd, Windows, fade, split
+from pmam.events.overlap_add import OverlapAdd, Windows, fade, split
 
 
 def through_windows(stream: np.ndarray, block: int, windows: Windows, units: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pmam.postprocess import (
+from pmam.events.median_filter import (
     hard_mask,
     max_filter_frames,
     mean_scores,

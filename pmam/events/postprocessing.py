@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pmam.boxes import BoxSettings, box_scores
-from pmam.postprocess import (
+from pmam.events.change_detection import BoxSettings, box_scores
+from pmam.events.median_filter import (
     Scores,
     max_filter_frames,
     median_filter_frames,

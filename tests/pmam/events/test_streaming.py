@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmam.event_stream import runs, smoothed
-from pmam.events import Event, decode
-from pmam.postprocess import max_filter_frames, median_filter_frames
+from pmam.events.decoding import Event, decode
+from pmam.events.median_filter import max_filter_frames, median_filter_frames
+from pmam.events.streaming import runs, smoothed
 
 CLASSES = ("a", "b", "c")
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pmam.boxes import box_scores
 from pmam.detector import linear_softmax
-from pmam.postprocess import max_filter_frames, median_filter, weak_mask
-from pmam.smoothing import SmoothingSettings, linear_softmax_frames, smooth
+from pmam.events.change_detection import box_scores
+from pmam.events.median_filter import max_filter_frames, median_filter, weak_mask
+from pmam.events.postprocessing import SmoothingSettings, linear_softmax_frames, smooth
 
 CLASSES = ("cat", "dog", "owl")
 HOP_S = 0.02

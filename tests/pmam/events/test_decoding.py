@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pmam.events import Event, decode, decode_at, encode
+from pmam.events.decoding import Event, decode, decode_at, encode
 
 
 def test_decode_merges_runs_strictly_above_the_threshold() -> None:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from pmam.detector import Detector
-from pmam.postprocess import max_filter_frames, median_filter_frames
-from pmam.windows import overlap_added
+from pmam.events.median_filter import max_filter_frames, median_filter_frames
+from pmam.events.overlap_add import overlap_added
 
 Floats = npt.NDArray[np.float32]
 
@@ -75,7 +75,7 @@ class Run:
 
 
 def runs(scores: Iterable[Floats], threshold: float) -> Iterator[Run]:
-    """`pmam.events.decode` of a stream, with the peak of each run; a run comes when it ends."""
+    """`pmam.events.decoding.decode` of a stream, with each run's peak; a run comes when it ends."""
     limit = np.float64(threshold)  # in double precision, as `decode` compares
     start = 0  # frame with which the block begins
     unfinished: dict[int, tuple[int, float]] = {}  # column: first frame, peak so far
