@@ -9,7 +9,7 @@ from low_label.data import Data
 from torch import Tensor
 
 from pmam.detector import Backbone
-from pmam.metrics.tagging import macro_average_precision
+from pmam.metrics.average_precision import macro_average_precision
 
 PENALTIES = (1e1, 1e2, 1e3, 1e4)
 LAYERS = ("context1", "context2", "context")

@@ -8,11 +8,11 @@ in a file of this folder, and one line here.
 from collections.abc import Callable
 from functools import partial
 
+from pmam.metrics.average_precision import macro_clip_ap, macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import event_f1
 from pmam.metrics.psds import PSDS1, PSDS2, psds
 from pmam.metrics.results import MetricResult
-from pmam.metrics.tagging import macro_clip_ap, macro_frame_ap
 
 METRICS: dict[str, Callable[[EvaluationSet], MetricResult]] = {
     "psds1": partial(psds, settings=PSDS1),

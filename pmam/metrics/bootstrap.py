@@ -2,7 +2,8 @@
 
 Statistics take ``clip_weights (clips,)``, how often each clip was drawn, as the ``result`` methods
 of :class:`~pmam.metrics.psds.PSDSCounts`, :class:`~pmam.metrics.event_f1.EventCounts` and
-:class:`~pmam.metrics.tagging.RankingTable` do: the counting is done once, not at each draw.
+:class:`~pmam.metrics.average_precision.RankingTable` do: the counting is done once, not at each
+draw.
 """
 
 from collections.abc import Callable

@@ -9,15 +9,15 @@ from sklearn.metrics import f1_score as sklearn_f1
 
 from pmam.events.decoding import Event
 from pmam.metrics import METRICS
-from pmam.metrics.bootstrap import bootstrap_interval, paired_bootstrap
-from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.tagging import (
+from pmam.metrics.average_precision import (
     average_precision,
     clip_f1,
     clip_table,
     frame_table,
     macro_average_precision,
 )
+from pmam.metrics.bootstrap import bootstrap_interval, paired_bootstrap
+from pmam.metrics.evaluation_set import EvaluationSet
 
 examples = st.lists(
     st.tuples(st.sampled_from([0.0, 0.25, 0.3, 0.5, 1.0]), st.booleans(), st.integers(0, 3)),
