@@ -39,9 +39,9 @@ from cluster.session import session
 from pipelines.fit import FitSettings, fit
 from pipelines.ledger import Stage, run_stage
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import pack_encoder
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
+from pmam.models.checkpoint import pack_encoder
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSpec
 from shards.index import IndexRow

@@ -13,8 +13,8 @@ from parity_rule import load, mel, rng, wav
 from passt_cases import LORA, pretraining_of
 
 from pmam.encoders.log_mel import LogMel, LogMelSettings
-from pmam.importers.transformer4sed import our_name
 from pmam.masking import MaskDraws, MaskSettings, block_mask
+from pmam.models.importers.transformer4sed import our_name
 from pmam.pretext.prototype_bce import prototype_logits
 from pmam.pretraining import PretextBatch, PretextSettings
 

@@ -33,12 +33,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pmam.acceleration import Precision, Shares, compile_blocks
-from pmam.detector import Backbone, ContextSettings, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.masking import MaskSettings
+from pmam.models.detector import Backbone, ContextSettings, MaskedAudioModel, ModelSettings
 from pmam.parameter_groups import PRETRAIN
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Share, Trainer

@@ -32,10 +32,10 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pmam.attention_pooling import AttentionPooling
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.passt.transformer import Attention
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.models.attention_pooling import AttentionPooling
 
 MATRIX = 4096
 FRAMES, MELS = 1000, 128

@@ -15,9 +15,9 @@ from pipelines.ledger import Stage
 from pipelines.sample_rates import low_rates
 from pipelines.urls import open_dataset, store
 from pipelines.weights import OF_ENCODERS, load_weights
-from pmam.checkpoint import CheckpointError
 from pmam.clustering.pca import Moments, moments
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.models.checkpoint import CheckpointError
 from shards.index import Listed
 
 TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")

@@ -13,7 +13,8 @@ from pipelines.describe import described
 from pipelines.report import output, print_result
 from pipelines.urls import store, write_checkpoint
 from pipelines.weights import OURS, weights_file
-from pmam.checkpoint import (
+from pmam.encoders import FrameEncoder
+from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
     pack_detector,
@@ -21,9 +22,8 @@ from pmam.checkpoint import (
     pack_masked,
     read_published,
 )
-from pmam.detector import Detector, DetectorSettings, MaskedAudioModel
-from pmam.encoders import FrameEncoder
-from pmam.importers.recognise import import_published
+from pmam.models.detector import Detector, DetectorSettings, MaskedAudioModel
+from pmam.models.importers.detect_format import import_published
 
 File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
 

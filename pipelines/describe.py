@@ -8,12 +8,18 @@ from torch import Tensor, nn
 from cluster.storage.published import PUBLISHED
 from pipelines.urls import file_fingerprint, read_checkpoint, read_prototypes, store
 from pipelines.weights import OURS, weights_file
-from pmam.checkpoint import CheckpointError, pack_encoder, read_foreign, state_dict_of, unpack
-from pmam.detector import Detector, MaskedAudioModel
 from pmam.encoders import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
-from pmam.importers.prototypes import import_prototypes
-from pmam.importers.recognise import family_of, import_published, kind_of
+from pmam.models.checkpoint import (
+    CheckpointError,
+    pack_encoder,
+    read_foreign,
+    state_dict_of,
+    unpack,
+)
+from pmam.models.detector import Detector, MaskedAudioModel
+from pmam.models.importers.detect_format import family_of, import_published, kind_of
+from pmam.models.importers.prototypes import import_prototypes
 from pmam.prototypes.artifact import DESCRIPTION, Prototypes
 
 Facts = dict[str, str]

@@ -21,7 +21,7 @@ from pipelines.progress import bar
 from pipelines.reach import joined
 from pipelines.sample_rates import low_rate
 from pipelines.urls import store
-from pmam.detector import Detector
+from pmam.models.detector import Detector
 from pmam.settings import from_json
 
 IN_PROCESS_FILES = 16  # more are a Ray job, whose start takes as long as a few files do

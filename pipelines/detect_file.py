@@ -11,10 +11,10 @@ import numpy as np
 from pipelines.audio_inputs import opened
 from pipelines.detect_settings import DetectSettings
 from pipelines.event_formats import DetectedEvent, FileEvents
-from pmam.detector import Detector
 from pmam.events.change_detection import find_boxes
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import Floats, Run, runs, smoothed, window_scores
+from pmam.models.detector import Detector
 from shards.audio import AudioError, blocks, probe
 
 

@@ -15,8 +15,8 @@ from pipelines.urls import (
     write_checkpoint,
 )
 from pipelines.weights import weights_fingerprint, weights_url
-from pmam.checkpoint import pack_encoder
 from pmam.encoders import EncoderSettings
+from pmam.models.checkpoint import pack_encoder
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -22,9 +22,9 @@ from pipelines.urls import (
 )
 from pipelines.validation import validated
 from pmam.augment import AugmentSettings
-from pmam.checkpoint import pack_detector, start_detector, unpack
-from pmam.detector import ContextSettings, Detector, DetectorSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch, TaughtBatch
+from pmam.models.checkpoint import pack_detector, start_detector, unpack
+from pmam.models.detector import ContextSettings, Detector, DetectorSettings
 from pmam.schedules import ema_decay
 from pmam.teacher import follow
 from shards.store import Store

@@ -14,8 +14,8 @@ from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, listing_fingerprint, run_stage
 from pipelines.urls import dataset_fingerprint, store, write_prototypes
 from pipelines.weights import weights_file, weights_fingerprint, weights_url
-from pmam.importers.prototypes import read_prototypes
-from pmam.importers.pseudo_labels import parse_pseudo_labels
+from pmam.models.importers.prototypes import read_prototypes
+from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSpec
 from shards.index import Listed

@@ -6,9 +6,9 @@ import torch
 
 from pipelines.frame_jobs import FrameFunction
 from pipelines.urls import read_checkpoint
-from pmam.checkpoint import CheckpointError, unpack
-from pmam.detector import Detector
 from pmam.encoders import FrameEncoder
+from pmam.models.checkpoint import CheckpointError, unpack
+from pmam.models.detector import Detector
 from shards.frames import FrameSpec
 
 

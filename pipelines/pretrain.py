@@ -23,8 +23,8 @@ from pipelines.urls import (
     read_prototypes,
     write_checkpoint,
 )
-from pmam.checkpoint import pack_masked, start_backbone, unpack
-from pmam.detector import ContextSettings, MaskedAudioModel
+from pmam.models.checkpoint import pack_masked, start_backbone, unpack
+from pmam.models.detector import ContextSettings, MaskedAudioModel
 from pmam.pretext.health import collapse, health
 from pmam.pretraining import MaskedBatch, PretextBatch, PretextSettings, Pretraining
 from shards.store import Store

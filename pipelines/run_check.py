@@ -3,8 +3,8 @@
 from pipelines.finetune import FinetuneSettings
 from pipelines.run_settings import RunSettings
 from pmam.augment import AugmentSettings
-from pmam.detector import Backbone, ModelSettings
 from pmam.encoders import FrameEncoder
+from pmam.models.detector import Backbone, ModelSettings
 from pmam.parameter_groups import Group, group_of
 from pmam.training import OptimizerSettings
 

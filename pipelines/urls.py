@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from cluster.storage.filesystems import absolute, filesystem
-from pmam.checkpoint import Checkpoint, CheckpointError
+from pmam.models.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
 from shards.manifest import MANIFEST, read_manifest
 from shards.reader import Dataset

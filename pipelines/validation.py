@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from pipelines.examples import Example, ExampleReader
-from pmam.detector import Detector
 from pmam.events.decoding import Event
 from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDS1, psds
+from pmam.models.detector import Detector
 from shards.index import IndexRow
 
 BATCH = 32

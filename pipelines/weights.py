@@ -12,8 +12,8 @@ from cluster.storage.download import fetch
 from cluster.storage.filesystems import absolute
 from cluster.storage.published import PUBLISHED
 from pipelines.urls import file_fingerprint, read_checkpoint
-from pmam.checkpoint import CheckpointError, load_published, read_published, unpack
 from pmam.encoders import EncoderSettings, FrameEncoder
+from pmam.models.checkpoint import CheckpointError, load_published, read_published, unpack
 
 log = logging.getLogger("pmam")
 # What an encoder starts from where nothing is named.

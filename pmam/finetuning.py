@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings, Examples, InputScale, augment
-from pmam.detector import Detection, Detector
 from pmam.micro_batches import mean_over, split
+from pmam.models.detector import Detection, Detector
 from pmam.parameter_groups import group_of
 from pmam.probabilities import binary_cross_entropy
 from pmam.schedules import RAMPS

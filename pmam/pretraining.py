@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings, Examples, augment_once
-from pmam.detector import MaskedAudioModel, branch_probabilities
 from pmam.encoders.lora import LoraSettings
 from pmam.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
 from pmam.micro_batches import mean_over, split
+from pmam.models.detector import MaskedAudioModel, branch_probabilities
 from pmam.pretext import PRETEXTS
 from pmam.pretext.clip_bce import WEIGHT, clip_bce, clip_labels
 from pmam.pretext.health import health_terms

@@ -10,13 +10,19 @@ from pipelines.examples import Example
 from pipelines.train_loop import shares_of
 from pipelines.train_settings import TrainSettings
 from pmam.batch_statistics import BatchStatistics
-from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.masking import MaskSettings
+from pmam.models.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    MaskedAudioModel,
+    ModelSettings,
+)
 from pmam.parameter_groups import PRETRAIN
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Trainer, Workers

@@ -10,7 +10,7 @@ import tiny_models
 
 from pipelines.ledger import run_stage
 from pipelines.urls import write_checkpoint
-from pmam.checkpoint import pack_encoder
+from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSpec

@@ -12,7 +12,7 @@ from pipelines.presets import paper
 from pipelines.run_settings import RunSettings
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.passt.state_dict_names import RENAMED
-from pmam.importers.recognise import DESED_CLASSES
+from pmam.models.importers.detect_format import DESED_CLASSES
 
 RATE = 32000
 CLIP_S = 2.0

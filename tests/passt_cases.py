@@ -6,9 +6,9 @@ import torch
 from parity_rule import tensors
 from torch import nn
 
-from pmam.detector import Backbone, Detector, MaskedAudioModel
 from pmam.encoders.lora import LoraSettings
-from pmam.importers.transformer4sed import our_name, settings_of, translated
+from pmam.models.detector import Backbone, Detector, MaskedAudioModel
+from pmam.models.importers.transformer4sed import our_name, settings_of, translated
 from pmam.pretraining import PretextSettings, Pretraining
 
 LORA = LoraSettings(rank=8, alpha=1.0, first_block=8)

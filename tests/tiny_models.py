@@ -3,14 +3,14 @@
 import torch
 
 from pmam.clustering.pca import moments
-from pmam.detector import (
+from pmam.encoders import EncoderSettings
+from pmam.models.detector import (
     Backbone,
     ContextSettings,
     Detector,
     MaskedAudioModel,
     ModelSettings,
 )
-from pmam.encoders import EncoderSettings
 
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16)
 

@@ -10,7 +10,7 @@ import tiny_models
 from pipelines.finetune import FinetuneSettings, finetune
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import pack_encoder
+from pmam.models.checkpoint import pack_encoder
 from pmam.parameter_groups import GroupRates
 from pmam.training import OptimizerSettings
 from shards.clip import Clip, Event

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pmam.checkpoint import load_published, read_published
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.events.decoding import Event, encode
+from pmam.models.checkpoint import load_published, read_published
 from shards.recordings import part_backgrounds, recordings_from_csv, split_by_fold
 from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscape_types import Soundscape, SoundscapeSettings

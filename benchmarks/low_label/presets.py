@@ -5,9 +5,9 @@ from typing import Any
 
 from low_label.training import Finetune, Pretrain
 
-from pmam.detector import ContextSettings
 from pmam.finetuning import FinetuneLossSettings
 from pmam.masking import MaskSettings
+from pmam.models.detector import ContextSettings
 from pmam.pretraining import PretextSettings
 from pmam.training import OptimizerSettings
 

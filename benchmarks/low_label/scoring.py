@@ -8,7 +8,6 @@ from low_label.data import Clips, Data
 from low_label.training import frame_scores
 from torch import Tensor
 
-from pmam.detector import Detector
 from pmam.events.decoding import decode_at
 from pmam.events.median_filter import median_filter
 from pmam.metrics import METRICS, EvaluationSet
@@ -16,6 +15,7 @@ from pmam.metrics.average_precision import frame_table
 from pmam.metrics.bootstrap import Interval, Statistic, paired_bootstrap
 from pmam.metrics.event_f1 import EventCounts, event_counts
 from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
+from pmam.models.detector import Detector
 
 MEDIAN_WIDTHS_S = (0.08, 0.24, 0.4, 0.72, 1.04, 1.68)
 NUMBERS = ("frame_ap", "psds1", "psds2", "event_f1")

@@ -11,9 +11,15 @@ from torch import Tensor
 
 from pmam.clustering.kmeans import kmeans
 from pmam.clustering.pca import fit_projection, moments
-from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.models.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    MaskedAudioModel,
+    ModelSettings,
+)
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.prototypes.artifact import Prototypes
 from pmam.schedules import ema_decay

@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
-from pmam.detector import Backbone, Detector
 from pmam.metrics import METRICS
+from pmam.models.detector import Backbone, Detector
 from pmam.prototypes.artifact import Prototypes
 
 DRAWS = 100

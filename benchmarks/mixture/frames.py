@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pmam.checkpoint import load_published, read_published
 from pmam.clustering.pca import fit_standardiser, moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.base import pool_frames
 from pmam.encoders.efficientat import FRAME_MEL_HOPS, EfficientATEncoder
 from pmam.encoders.log_mel import LogMelSettings
+from pmam.models.checkpoint import load_published, read_published
 from shards.recordings import part_backgrounds, recordings_from_csv, split_by_fold
 from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscape_types import SoundscapeSettings

@@ -11,11 +11,11 @@ from pipelines.pretrain import PretrainSettings
 from pipelines.run_settings import RunSettings
 from pipelines.soundscapes import SoundscapesSettings
 from pipelines.train_job import TrainSettings
-from pmam.detector import ContextSettings
 from pmam.encoders import EncoderSettings
 from pmam.events.postprocessing import SmoothingSettings
 from pmam.finetuning import FinetuneLossSettings
 from pmam.masking import MaskSettings
+from pmam.models.detector import ContextSettings
 from pmam.pretraining import PretextSettings
 from pmam.training import OptimizerSettings
 

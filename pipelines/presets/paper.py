@@ -12,13 +12,13 @@ from pipelines.pretrain import PretrainSettings
 from pipelines.run_settings import RunSettings
 from pipelines.train_job import TrainSettings
 from pmam.augment import AugmentSettings
-from pmam.detector import ContextSettings, DetectorSettings
 from pmam.encoders import EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.events.postprocessing import SmoothingSettings
 from pmam.finetuning import FinetuneLossSettings
 from pmam.masking import MaskSettings
+from pmam.models.detector import ContextSettings, DetectorSettings
 from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
 from pmam.pretraining import PretextSettings
 from pmam.training import OptimizerSettings

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder, pad_frames, pool_frames
 from pmam.encoders.log_mel import LogMel, LogMelSettings
-from pmam.state_dicts import load_fitting
+from pmam.models.state_dict import load_fitting
 
 AUDIOSET_CLASSES = 527
 # MobileNetV3-Large (arXiv 1905.02244, table 1) at width 1:

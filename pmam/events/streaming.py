@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pmam.detector import Detector
 from pmam.events.median_filter import max_filter_frames, median_filter_frames
 from pmam.events.overlap_add import overlap_added
+from pmam.models.detector import Detector
 
 Floats = npt.NDArray[np.float32]
 

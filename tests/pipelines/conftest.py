@@ -11,10 +11,10 @@ from detect_cases import CLASSES, noise
 
 from pipelines.cli import main
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import pack_detector, pack_encoder
 from pmam.clustering.pca import moments
-from pmam.detector import Backbone, ContextSettings, Detector, ModelSettings
 from pmam.encoders import EncoderSettings
+from pmam.models.checkpoint import pack_detector, pack_encoder
+from pmam.models.detector import Backbone, ContextSettings, Detector, ModelSettings
 
 
 @pytest.fixture(scope="module")

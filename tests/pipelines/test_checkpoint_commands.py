@@ -11,9 +11,9 @@ from parity_rule import load, tensors
 
 from pipelines.cli import main
 from pipelines.urls import read_checkpoint, store, write_checkpoint, write_prototypes
-from pmam.checkpoint import pack_encoder, pack_masked, unpack
 from pmam.encoders import FrameEncoder
-from pmam.importers.prototypes import import_prototypes
+from pmam.models.checkpoint import pack_encoder, pack_masked, unpack
+from pmam.models.importers.prototypes import import_prototypes
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from parity_rule import load
 
 from pipelines.cli import main
 from pipelines.urls import read_checkpoint
-from pmam.checkpoint import start_backbone, start_detector, unpack
-from pmam.detector import PLAIN, Backbone, ContextSettings, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings, FrameEncoder
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
-from pmam.importers.transformer4sed import our_name
+from pmam.models.checkpoint import start_backbone, start_detector, unpack
+from pmam.models.detector import PLAIN, Backbone, ContextSettings, MaskedAudioModel, ModelSettings
+from pmam.models.importers.transformer4sed import our_name
 
 CONTEXT = ContextSettings(width=24, layers=2, heads=2, hidden=16)
 Tensors = dict[str, torch.Tensor]

@@ -9,10 +9,10 @@ from parity_rule import load, tensors
 
 from pipelines.cli import main
 from pipelines.urls import read_checkpoint
-from pmam.checkpoint import unpack
-from pmam.detector import Detector, MaskedAudioModel
 from pmam.encoders import FrameEncoder
-from pmam.importers.recognise import DESED_CLASSES
+from pmam.models.checkpoint import unpack
+from pmam.models.detector import Detector, MaskedAudioModel
+from pmam.models.importers.detect_format import DESED_CLASSES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -16,8 +16,8 @@ from pipelines.detect import write_detections
 from pipelines.detect_file import detect_file
 from pipelines.detect_settings import DetectSettings
 from pipelines.event_formats import DetectedEvent
-from pmam.detector import Detector
 from pmam.events.median_filter import median_filter
+from pmam.models.detector import Detector
 from shards.audio import AudioError, decode
 
 HOP_S = 0.04

@@ -18,8 +18,8 @@ from pipelines.detect import IN_PROCESS_FILES, detect, write_detections
 from pipelines.detect_file import detect_file
 from pipelines.detect_settings import DetectError, DetectSettings
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import CheckpointError, pack_encoder
-from pmam.detector import Detector
+from pmam.models.checkpoint import CheckpointError, pack_encoder
+from pmam.models.detector import Detector
 from shards.audio import AudioError
 
 

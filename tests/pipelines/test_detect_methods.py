@@ -13,12 +13,12 @@ from pipelines.cli import main
 from pipelines.detect import detect, write_detections
 from pipelines.detect_file import detect_file
 from pipelines.detect_settings import DetectSettings
-from pmam.detector import Detector
 from pmam.events.change_detection import BoxSettings, find_boxes
 from pmam.events.decoding import decode
 from pmam.events.median_filter import max_filter_frames
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import window_scores
+from pmam.models.detector import Detector
 from shards.audio import decode as decode_audio
 
 HOP_S = 0.04

@@ -13,10 +13,10 @@ from pipelines.examples import Example, ExampleReader, prefetched, tag_targets
 from pipelines.finetune import FinetuneSettings, FinetuneTask
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import pack_encoder
 from pmam.encoders import FrameEncoder
 from pmam.events.decoding import Event as ModelEvent
 from pmam.events.decoding import encode
+from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSet, FrameSpec

@@ -16,8 +16,8 @@ from pipelines.frame_jobs import FrameFunction, FrameWorker, InferenceSettings, 
 from pipelines.jobs import Part, Plan, Pool
 from pipelines.ledger import record_of
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import pack_encoder
 from pmam.encoders import FrameEncoder
+from pmam.models.checkpoint import pack_encoder
 from shards.frames import FrameSet, FrameSpec
 from shards.reader import Dataset
 from shards.store import Store

@@ -15,10 +15,10 @@ from pipelines.cli import main
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import record_of
 from pipelines.urls import open_dataset, read_checkpoint, read_prototypes
-from pmam.checkpoint import unpack
-from pmam.detector import Detector, MaskedAudioModel
 from pmam.encoders import FrameEncoder
-from pmam.importers.recognise import DESED_CLASSES
+from pmam.models.checkpoint import unpack
+from pmam.models.detector import Detector, MaskedAudioModel
+from pmam.models.importers.detect_format import DESED_CLASSES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("ray_session")]
 STAGES = {

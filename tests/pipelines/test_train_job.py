@@ -21,7 +21,7 @@ from pipelines.models import load_detector
 from pipelines.recorder import speed_of
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import CheckpointError, pack_encoder
+from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.training import OptimizerSettings, TrainingError
 from shards.clip import Clip, Event
 

@@ -19,9 +19,9 @@ from pipelines.weights import (
     weights_url,
     with_published_weights,
 )
-from pmam.checkpoint import CheckpointError, pack_encoder
 from pmam.clustering.pca import moments
 from pmam.encoders import ENCODERS, EncoderSettings, build_encoder
+from pmam.models.checkpoint import CheckpointError, pack_encoder
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from pipelines.label import LabelSettings, label
 from pipelines.pretrain import PretrainSettings, pretrain
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
-from pmam.checkpoint import pack_encoder
 from pmam.clustering.pca import moments
-from pmam.detector import ContextSettings
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.masking import MaskSettings
+from pmam.models.checkpoint import pack_encoder
+from pmam.models.detector import ContextSettings
 from pmam.pretraining import PretextSettings
 from pmam.training import OptimizerSettings
 from shards.clip import Clip, Event

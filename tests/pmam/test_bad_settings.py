@@ -7,14 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from pmam.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    DetectorSettings,
-    MaskedAudioModel,
-    ModelSettings,
-)
 from pmam.encoders import ENCODERS, EncoderSettings, build_encoder
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
@@ -22,6 +14,14 @@ from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning
 from pmam.masking import MaskSettings
+from pmam.models.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    DetectorSettings,
+    MaskedAudioModel,
+    ModelSettings,
+)
 from pmam.parameter_groups import GroupRates
 from pmam.pretext import PRETEXTS
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining

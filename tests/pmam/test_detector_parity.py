@@ -10,9 +10,9 @@ from parity_rule import Array, assert_close, load, mel
 from passt_cases import detector_of, in_our_names
 from torch import Tensor
 
-from pmam.detector import Detector, DetectorSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.sliding_windows import SlidingSettings, slide, window_spans
+from pmam.models.detector import Detector, DetectorSettings
 from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, GroupRates
 from pmam.training import OptimizerSettings, optimizer_groups
 

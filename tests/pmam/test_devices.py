@@ -10,8 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pmam.acceleration import Shares
 from pmam.augment import AugmentSettings
-from pmam.detector import ContextSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.models.detector import ContextSettings
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 
 CLIPS, FRAMES = 4, 20

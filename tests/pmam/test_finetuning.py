@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings
-from pmam.detector import Detection, Detector
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch, consistency
+from pmam.models.detector import Detection, Detector
 from pmam.schedules import RAMPS
 
 FRAMES = 10

@@ -12,8 +12,6 @@ from torch._dynamo.testing import CompileCounter
 from pmam.acceleration import Shares, compile_blocks
 from pmam.augment import AugmentSettings
 from pmam.batch_statistics import BatchStatistics
-from pmam.context import relative_shift
-from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
@@ -21,6 +19,14 @@ from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.masking import MaskSettings
+from pmam.models.context.transformer_xl import relative_shift
+from pmam.models.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    MaskedAudioModel,
+    ModelSettings,
+)
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Share, Trainer, TrainingError, Workers
 
@@ -192,10 +198,14 @@ def test_bfloat16_is_near_and_leaves_weights_and_losses_in_single_precision(kind
 @pytest.mark.parametrize(
     ("encoder", "kinds"),
     [
-        ("passt", {"pmam.encoders.passt.transformer", "pmam.context"}),
+        ("passt", {"pmam.encoders.passt.transformer", "pmam.models.context.transformer_xl"}),
         pytest.param(
             "passt_cnn",
-            {"pmam.encoders.passt.transformer", "pmam.encoders.cnn", "pmam.context"},
+            {
+                "pmam.encoders.passt.transformer",
+                "pmam.encoders.cnn",
+                "pmam.models.context.transformer_xl",
+            },
             marks=pytest.mark.slow,
         ),
     ],

@@ -6,14 +6,20 @@ import pytest
 import torch
 
 from pmam import encoders
-from pmam.checkpoint import pack_detector, pack_masked, start_backbone, unpack
-from pmam.detector import Backbone, ContextSettings, Detector, MaskedAudioModel, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings, FrameEncoder, build_encoder
 from pmam.encoders.lora import LoraSettings, lora_layers
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSST, PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.sliding_windows import SlidingSettings
+from pmam.models.checkpoint import pack_detector, pack_masked, start_backbone, unpack
+from pmam.models.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    MaskedAudioModel,
+    ModelSettings,
+)
 from pmam.parameter_groups import PRETRAIN, group_of
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Trainer

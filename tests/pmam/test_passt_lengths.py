@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from pmam.detector import Backbone, ContextSettings, Detector, DetectorSettings, ModelSettings
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
@@ -12,6 +11,13 @@ from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import window_scores
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.models.detector import (
+    Backbone,
+    ContextSettings,
+    Detector,
+    DetectorSettings,
+    ModelSettings,
+)
 
 RATE_HZ, HOP = 32000, 320
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)

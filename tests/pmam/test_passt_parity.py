@@ -9,8 +9,8 @@ from parity_rule import assert_close, load, mel, tensors
 from pmam.encoders.cnn import CNN, resample_frames
 from pmam.encoders.passt.state_dict_names import passt_tensors
 from pmam.encoders.passt.transformer import PaSST, PaSSTSettings
-from pmam.importers.transformer4sed import our_name
-from pmam.state_dicts import load_fitting
+from pmam.models.importers.transformer4sed import our_name
+from pmam.models.state_dict import load_fitting
 
 
 def test_passt_matches_the_reference(parity_dir: Path) -> None:

@@ -10,10 +10,10 @@ import torch
 from parity_rule import Array, load, rng
 from torch import nn
 
-from pmam.detector import linear_softmax
 from pmam.events.decoding import Event, decode, encode_published
 from pmam.events.median_filter import hard_mask, max_filter_frames, median_filter_frames, weak_mask
 from pmam.events.postprocessing import SmoothingSettings, smooth
+from pmam.models.detector import linear_softmax
 from pmam.schedules import (
     ema_decay,
     exponential_down,

@@ -11,8 +11,8 @@ from parity_rule import Array, assert_close, load, mel, rng
 from passt_cases import LORA, in_our_names, pretraining_of
 from torch import Tensor, nn
 
-from pmam.importers.transformer4sed import our_name
 from pmam.masking import MaskDraws, MaskSettings, block_mask, draw
+from pmam.models.importers.transformer4sed import our_name
 from pmam.parameter_groups import PRETRAIN
 from pmam.pretext.prototype_bce import prototype_logits
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings
-from pmam.detector import Backbone, ContextSettings
 from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.masking import MaskSettings
+from pmam.models.detector import Backbone, ContextSettings
 from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.schedules import (
     ema_decay,

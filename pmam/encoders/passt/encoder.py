@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.attention_pooling import AttentionPooling
 from pmam.encoders.base import Encoded, EncoderSettings
 from pmam.encoders.cnn import resample_frames
 from pmam.encoders.log_mel_encoder import LogMelEncoder
@@ -11,7 +10,8 @@ from pmam.encoders.lora import LoraSettings, add_lora, lora_layers
 from pmam.encoders.passt.state_dict_names import passt_tensors
 from pmam.encoders.passt.transformer import PATCH, STRIDE, PaSST, PaSSTSettings
 from pmam.encoders.sliding_windows import SlidingSettings, slide
-from pmam.state_dicts import load_fitting
+from pmam.models.attention_pooling import AttentionPooling
+from pmam.models.state_dict import load_fitting
 
 # Attention heads of the pooling over frequency, and over all tokens of a clip.
 POOLING_HEADS = 6

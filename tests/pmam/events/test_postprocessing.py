@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pmam.detector import linear_softmax
 from pmam.events.change_detection import box_scores
 from pmam.events.median_filter import max_filter_frames, median_filter, weak_mask
 from pmam.events.postprocessing import SmoothingSettings, linear_softmax_frames, smooth
+from pmam.models.detector import linear_softmax
 
 CLASSES = ("cat", "dog", "owl")
 HOP_S = 0.02

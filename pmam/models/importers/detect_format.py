@@ -5,11 +5,11 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from pmam.checkpoint import CheckpointError, load_published
-from pmam.detector import PLAIN, Detector, DetectorSettings, MaskedAudioModel
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.encoders.passt.state_dict_names import without_wrapper
-from pmam.importers.transformer4sed import import_backbone, import_detector, import_masked
+from pmam.models.checkpoint import CheckpointError, load_published
+from pmam.models.detector import PLAIN, Detector, DetectorSettings, MaskedAudioModel
+from pmam.models.importers.transformer4sed import import_backbone, import_detector, import_masked
 
 Family = Literal["passt", "efficientat", "transformer4sed"]
 Kind = Literal["encoder", "masked", "detector"]

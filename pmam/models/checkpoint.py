@@ -12,7 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pmam.detector import (
+from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.encoders.lora import merged_state_dict
+from pmam.models.detector import (
     Backbone,
     ContextSettings,
     Detector,
@@ -20,10 +22,8 @@ from pmam.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
-from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
-from pmam.encoders.lora import merged_state_dict
+from pmam.models.state_dict import StateDictError, load_fitting
 from pmam.settings import from_json, to_json
-from pmam.state_dicts import StateDictError, load_fitting
 
 FORMAT_VERSION = 1
 

@@ -19,8 +19,8 @@ from pipelines.cli import main
 from pipelines.jobs import Part, Plan
 from pipelines.prototypes import SegmentSettings, survey
 from pipelines.urls import read_checkpoint, read_prototypes, store, write_checkpoint
-from pmam.checkpoint import pack_encoder
 from pmam.events.decoding import Event, encode
+from pmam.models.checkpoint import pack_encoder
 from shards.reader import Dataset
 
 

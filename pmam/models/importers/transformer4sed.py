@@ -7,8 +7,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from pmam.checkpoint import CheckpointError, load_strictly
-from pmam.detector import (
+from pmam.encoders import EncoderSettings
+from pmam.encoders.passt.state_dict_names import LORA, TAGGING_HEADS, passt_name, without_wrapper
+from pmam.models.checkpoint import CheckpointError, load_strictly
+from pmam.models.detector import (
     PLAIN,
     Backbone,
     ContextSettings,
@@ -17,8 +19,6 @@ from pmam.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
-from pmam.encoders import EncoderSettings
-from pmam.encoders.passt.state_dict_names import LORA, TAGGING_HEADS, passt_name, without_wrapper
 
 POOLING = {
     "f_att_token": "token",

@@ -7,8 +7,8 @@ import tiny_models
 import torch
 from torch import nn
 
-from pmam.context_networks import CONTEXTS, ContextNetwork, build_context
-from pmam.detector import ContextSettings, Detector
+from pmam.models.context.networks import CONTEXTS, ContextNetwork, build_context
+from pmam.models.detector import ContextSettings, Detector
 from pmam.settings import from_json, to_json
 
 SETTINGS = ContextSettings(width=16, layers=2, heads=2, hidden=24, dropout=0.0)

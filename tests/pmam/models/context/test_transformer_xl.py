@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from parity_rule import load, rng, state_dict, tolerance
 
-from pmam.context import TransformerXL, relative_positions, relative_shift
+from pmam.models.context.transformer_xl import TransformerXL, relative_positions, relative_shift
 
 
 def reference_decoder(meta: dict) -> TransformerXL:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pmam.checkpoint import CheckpointError, read_foreign
+from pmam.models.checkpoint import CheckpointError, read_foreign
 from pmam.prototypes.artifact import Prototypes
 
 

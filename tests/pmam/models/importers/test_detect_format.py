@@ -6,10 +6,10 @@ import pytest
 import torch
 from parity_rule import load, tensors
 
-from pmam.checkpoint import CheckpointError
-from pmam.detector import DetectorSettings
 from pmam.encoders import FrameEncoder
-from pmam.importers.recognise import (
+from pmam.models.checkpoint import CheckpointError
+from pmam.models.detector import DetectorSettings
+from pmam.models.importers.detect_format import (
     DESED_CLASSES,
     default_classes,
     encoder_name,

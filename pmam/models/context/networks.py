@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from pmam.context import ContextNetwork, Positions, RelativeAttention, TransformerXL
+from pmam.models.context.transformer_xl import (
+    ContextNetwork,
+    Positions,
+    RelativeAttention,
+    TransformerXL,
+)
 
 if TYPE_CHECKING:  # the settings lie beside the model that they are a part of
-    from pmam.detector import ContextSettings
+    from pmam.models.detector import ContextSettings
 
 # Frames that the convolution of a conformer block spans (arXiv 2005.08100, section 3.4.4: 32).
 CONVOLUTION_FRAMES = 31

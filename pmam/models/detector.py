@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pmam.attention_pooling import AttentionPooling
-from pmam.context_networks import build_context
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.sliding_windows import SlidingSettings
+from pmam.models.attention_pooling import AttentionPooling
+from pmam.models.context.networks import build_context
 
 
 @dataclass(frozen=True, kw_only=True)

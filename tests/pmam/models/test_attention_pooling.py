@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pmam.attention_pooling import AttentionPooling
+from pmam.models.attention_pooling import AttentionPooling
 
 
 def test_is_multi_head_attention_with_one_query() -> None:

@@ -13,7 +13,8 @@ import tiny_models
 import torch
 from safetensors.torch import load, save
 
-from pmam.checkpoint import (
+from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
     load_published,
@@ -25,8 +26,7 @@ from pmam.checkpoint import (
     start_detector,
     unpack,
 )
-from pmam.detector import ContextSettings, Detector, DetectorSettings, MaskedAudioModel
-from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.models.detector import ContextSettings, Detector, DetectorSettings, MaskedAudioModel
 
 NAME = "runs/finetune/detector.safetensors"
 WAVE = 0.1 * torch.randn(2, 16000, generator=torch.Generator().manual_seed(3))

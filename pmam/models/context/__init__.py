@@ -1,0 +1,4 @@
+"""Context networks: what a frame learns from the frames around it.
+
+Transformer-XL blocks as published, a GRU and a conformer.
+"""
