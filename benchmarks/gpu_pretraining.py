@@ -37,10 +37,10 @@ from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.masking import MaskSettings
 from pmam.models.detector import Backbone, ContextSettings, MaskedAudioModel, ModelSettings
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskSettings
 from pmam.parameter_groups import PRETRAIN
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Share, Trainer
 
 CONTEXT = ContextSettings(width=384, layers=3, heads=12, hidden=384, dropout=0.0)

@@ -22,11 +22,16 @@ from pipelines.urls import (
 )
 from pipelines.validation import validated
 from pmam.augment import AugmentSettings
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch, TaughtBatch
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import ContextSettings, Detector, DetectorSettings
+from pmam.objectives.mean_teacher import (
+    FinetuneLossSettings,
+    Finetuning,
+    LabelledBatch,
+    TaughtBatch,
+)
+from pmam.objectives.teacher import follow
 from pmam.schedules import ema_decay
-from pmam.teacher import follow
 from shards.store import Store
 
 # Raised by whoever changes what the stage computes.

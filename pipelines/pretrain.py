@@ -25,8 +25,13 @@ from pipelines.urls import (
 )
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.detector import ContextSettings, MaskedAudioModel
-from pmam.pretext.health import collapse, health
-from pmam.pretraining import MaskedBatch, PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.collapse import collapse, health
+from pmam.objectives.masked_prediction import (
+    MaskedBatch,
+    PretextBatch,
+    PretextSettings,
+    Pretraining,
+)
 from shards.store import Store
 
 # Raised by whoever changes what the stage computes.

@@ -14,8 +14,6 @@ from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.masking import MaskSettings
 from pmam.models.detector import (
     Backbone,
     ContextSettings,
@@ -23,8 +21,10 @@ from pmam.models.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.parameter_groups import PRETRAIN
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Trainer, Workers
 
 WORKERS, CLIPS, FRAMES = 2, 8, 50

@@ -9,7 +9,7 @@ from torch import nn
 from pmam.encoders.lora import LoraSettings
 from pmam.models.detector import Backbone, Detector, MaskedAudioModel
 from pmam.models.importers.transformer4sed import our_name, settings_of, translated
-from pmam.pretraining import PretextSettings, Pretraining
+from pmam.objectives.masked_prediction import PretextSettings, Pretraining
 
 LORA = LoraSettings(rank=8, alpha=1.0, first_block=8)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from low_label.training import Finetune, Pretrain
 
-from pmam.finetuning import FinetuneLossSettings
-from pmam.masking import MaskSettings
 from pmam.models.detector import ContextSettings
-from pmam.pretraining import PretextSettings
+from pmam.objectives.masked_prediction import PretextSettings
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings
 from pmam.training import OptimizerSettings
 
 CONTEXT = ContextSettings(width=96, layers=3, heads=4, hidden=192, dropout=0.0)

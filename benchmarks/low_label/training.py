@@ -11,7 +11,6 @@ from torch import Tensor
 
 from pmam.clustering.kmeans import kmeans
 from pmam.clustering.pca import fit_projection, moments
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.mixture.gaussian_mixture import GaussianMixture
 from pmam.models.detector import (
     Backbone,
@@ -20,10 +19,11 @@ from pmam.models.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.objectives.teacher import follow
 from pmam.prototypes.artifact import Prototypes
 from pmam.schedules import ema_decay
-from pmam.teacher import follow
 from pmam.training import OptimizerSettings, Trainer
 from shards.stream import BatchOrder, Group
 

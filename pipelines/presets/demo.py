@@ -11,10 +11,10 @@ from pipelines.run_settings import RunSettings
 from pipelines.soundscapes import SoundscapesSettings
 from pipelines.train_job import TrainSettings
 from pmam.encoders import EncoderSettings
-from pmam.finetuning import FinetuneLossSettings
-from pmam.masking import MaskSettings
 from pmam.models.detector import ContextSettings
-from pmam.pretraining import PretextSettings
+from pmam.objectives.masked_prediction import PretextSettings
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings
 from pmam.training import OptimizerSettings
 from shards.demo_sounds import TEXTURES
 from shards.soundscape_types import SoundscapeSettings

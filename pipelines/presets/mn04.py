@@ -13,10 +13,10 @@ from pipelines.soundscapes import SoundscapesSettings
 from pipelines.train_job import TrainSettings
 from pmam.encoders import EncoderSettings
 from pmam.events.postprocessing import SmoothingSettings
-from pmam.finetuning import FinetuneLossSettings
-from pmam.masking import MaskSettings
 from pmam.models.detector import ContextSettings
-from pmam.pretraining import PretextSettings
+from pmam.objectives.masked_prediction import PretextSettings
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings
 from pmam.training import OptimizerSettings
 
 # Every clip's inputs are kept, so that no later stage runs the encoder again.

@@ -16,11 +16,11 @@ from pmam.encoders import EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.events.postprocessing import SmoothingSettings
-from pmam.finetuning import FinetuneLossSettings
-from pmam.masking import MaskSettings
 from pmam.models.detector import ContextSettings, DetectorSettings
+from pmam.objectives.masked_prediction import PretextSettings
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings
 from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
-from pmam.pretraining import PretextSettings
 from pmam.training import OptimizerSettings
 
 REAL = ("strong", "weak", "unlabeled")

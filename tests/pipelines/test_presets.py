@@ -13,7 +13,7 @@ from parity_rule import load
 from pipelines.cli import main
 from pipelines.presets import ABLATIONS, PRESETS, RunSettings, ablated, paper
 from pipelines.run_check import check_run
-from pmam.pretext import PRETEXTS
+from pmam.objectives.losses import PRETEXTS
 from pmam.schedules import RAMPS
 from pmam.settings import from_json, to_json
 from pmam.training import Trainer

@@ -14,7 +14,7 @@ from pipelines.cli import main
 from pipelines.finetune import FinetuneSettings, labels_alone
 from pipelines.run_settings import RunSettings
 from pipelines.train_job import TrainSettings
-from pmam.finetuning import FinetuneLossSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings
 
 
 def test_labels_alone_differ_in_unlabelled_clips_and_the_teacher_only() -> None:

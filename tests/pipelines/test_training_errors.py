@@ -19,8 +19,8 @@ from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pipelines.worker_group import restarted
-from pmam.finetuning import TaughtBatch
 from pmam.models.checkpoint import pack_encoder
+from pmam.objectives.mean_teacher import TaughtBatch
 from pmam.training import OptimizerSettings, TrainingError
 from shards.clip import Clip
 

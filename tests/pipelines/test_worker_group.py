@@ -18,10 +18,10 @@ from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
-from pmam.masking import MaskSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.models.detector import ContextSettings
-from pmam.pretraining import PretextSettings
+from pmam.objectives.masked_prediction import PretextSettings
+from pmam.objectives.masking import MaskSettings
 from pmam.training import OptimizerSettings
 from shards.clip import Clip, Event
 

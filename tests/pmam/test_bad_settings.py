@@ -12,8 +12,6 @@ from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.sliding_windows import SlidingSettings
-from pmam.finetuning import FinetuneLossSettings, Finetuning
-from pmam.masking import MaskSettings
 from pmam.models.detector import (
     Backbone,
     ContextSettings,
@@ -22,9 +20,11 @@ from pmam.models.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
+from pmam.objectives.losses import PRETEXTS
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning
 from pmam.parameter_groups import GroupRates
-from pmam.pretext import PRETEXTS
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Trainer, TrainingError
 
 FRAMES = 50

@@ -10,9 +10,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pmam.acceleration import Shares
 from pmam.augment import AugmentSettings
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.models.detector import ContextSettings
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
 
 CLIPS, FRAMES = 4, 20
 # Not the filter and mixup: they draw integers, which fake tensors do not have.

@@ -17,8 +17,6 @@ from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.masking import MaskSettings
 from pmam.models.context.transformer_xl import relative_shift
 from pmam.models.detector import (
     Backbone,
@@ -27,7 +25,9 @@ from pmam.models.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.training import OptimizerSettings, Share, Trainer, TrainingError, Workers
 
 CLIPS, FRAMES = 8, 50  # which fill the position table: nothing is drawn inside the network

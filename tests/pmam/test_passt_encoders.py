@@ -20,8 +20,8 @@ from pmam.models.detector import (
     MaskedAudioModel,
     ModelSettings,
 )
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
 from pmam.parameter_groups import PRETRAIN, group_of
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, Trainer
 
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)

@@ -10,7 +10,6 @@ from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.sliding_windows import SlidingSettings
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import window_scores
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.models.detector import (
     Backbone,
     ContextSettings,
@@ -18,6 +17,7 @@ from pmam.models.detector import (
     DetectorSettings,
     ModelSettings,
 )
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
 
 RATE_HZ, HOP = 32000, 320
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)

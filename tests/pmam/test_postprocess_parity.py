@@ -14,6 +14,7 @@ from pmam.events.decoding import Event, decode, encode_published
 from pmam.events.median_filter import hard_mask, max_filter_frames, median_filter_frames, weak_mask
 from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.models.detector import linear_softmax
+from pmam.objectives.teacher import follow
 from pmam.schedules import (
     ema_decay,
     exponential_down,
@@ -21,7 +22,6 @@ from pmam.schedules import (
     linear_ramp,
     sigmoid_ramp,
 )
-from pmam.teacher import follow
 
 ITEM = "08_postprocess_schedules"
 HOP_S = 0.01

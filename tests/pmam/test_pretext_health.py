@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pmam.pretext.health import collapse, health, health_terms
+from pmam.objectives.collapse import collapse, health, health_terms
 
 TARGETS = nn.functional.one_hot(torch.arange(40) % 4, 4).float()
 

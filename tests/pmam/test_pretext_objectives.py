@@ -8,10 +8,10 @@ import tiny_models
 import torch
 from torch import Tensor, nn
 
-from pmam.masking import MaskSettings
-from pmam.pretext import PRETEXTS
-from pmam.pretext.clip_bce import clip_bce, clip_labels
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.losses import PRETEXTS
+from pmam.objectives.losses.clip_bce import clip_bce, clip_labels
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskSettings
 
 FRAMES, K, WIDTH = 7, 5, 4
 

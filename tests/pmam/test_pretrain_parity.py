@@ -11,11 +11,11 @@ from parity_rule import Array, assert_close, load, mel, rng
 from passt_cases import LORA, in_our_names, pretraining_of
 from torch import Tensor, nn
 
-from pmam.masking import MaskDraws, MaskSettings, block_mask, draw
 from pmam.models.importers.transformer4sed import our_name
+from pmam.objectives.losses.prototype_bce import prototype_logits
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskDraws, MaskSettings, block_mask, draw
 from pmam.parameter_groups import PRETRAIN
-from pmam.pretext.prototype_bce import prototype_logits
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
 from pmam.training import OptimizerSettings, optimizer_groups
 
 # PMAM's code masks one block more than its rate says; the published configuration has it so.

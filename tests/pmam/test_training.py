@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.masking import MaskSettings
 from pmam.models.detector import Backbone, ContextSettings
-from pmam.pretraining import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
+from pmam.objectives.masking import MaskSettings
+from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.objectives.teacher import follow
 from pmam.schedules import (
     ema_decay,
     exponential_down,
@@ -23,7 +24,6 @@ from pmam.schedules import (
     sigmoid_ramp,
     warm_up,
 )
-from pmam.teacher import follow
 from pmam.training import (
     OptimizerSettings,
     StepFunction,

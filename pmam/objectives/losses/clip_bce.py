@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pmam.probabilities import binary_cross_entropy
+from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 
 # Of this loss beside that of frames (PMAM).
 WEIGHT = 0.1

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.pretext.prototype_bce import TEMPERATURE, prototype_logits
+from pmam.objectives.losses.prototype_bce import TEMPERATURE, prototype_logits
 
 
 def info_nce(

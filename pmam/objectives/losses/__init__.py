@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pmam.pretext.binary import focal, label_smoothing
-from pmam.pretext.choice import cross_entropy, info_nce, softmax_cross_entropy
-from pmam.pretext.prototype_bce import prototype_bce
+from pmam.objectives.losses.focal import focal, label_smoothing
+from pmam.objectives.losses.prototype_bce import prototype_bce
+from pmam.objectives.losses.softmax import cross_entropy, info_nce, softmax_cross_entropy
 
 # (output (..., D), prototype means (K, D), posteriors (..., K), temperature) -> loss of each frame
 PRETEXTS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {

@@ -7,7 +7,7 @@ import torch
 from parity_rule import load, rng
 
 from pmam.micro_batches import mean_over
-from pmam.pretext.prototype_bce import prototype_bce, prototype_logits
+from pmam.objectives.losses.prototype_bce import prototype_bce, prototype_logits
 
 
 def test_predictions_match_the_reference(parity_dir: Path) -> None:

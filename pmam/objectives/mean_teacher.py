@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from pmam.augment import AugmentSettings, Examples, InputScale, augment
 from pmam.micro_batches import mean_over, split
 from pmam.models.detector import Detection, Detector
+from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
+from pmam.objectives.teacher import make_teacher
 from pmam.parameter_groups import group_of
-from pmam.probabilities import binary_cross_entropy
 from pmam.schedules import RAMPS
-from pmam.teacher import make_teacher
 
 NO_AUGMENTATION = AugmentSettings()
 

@@ -9,8 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings
-from pmam.finetuning import FinetuneLossSettings, Finetuning, LabelledBatch, consistency
 from pmam.models.detector import Detection, Detector
+from pmam.objectives.mean_teacher import (
+    FinetuneLossSettings,
+    Finetuning,
+    LabelledBatch,
+    consistency,
+)
 from pmam.schedules import RAMPS
 
 FRAMES = 10

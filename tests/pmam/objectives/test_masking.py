@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmam.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
+from pmam.objectives.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
 
 
 @given(st.integers(1, 200), st.integers(1, 20), st.floats(0, 1), st.integers(0, 99))
