@@ -32,7 +32,6 @@ from device_clock import forget_peak, matrix_rate, name, peak_gb, seconds, set_t
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pmam.acceleration import Precision, Shares, compile_blocks
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
@@ -40,8 +39,9 @@ from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.models.detector import Backbone, ContextSettings, MaskedAudioModel, ModelSettings
 from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
 from pmam.objectives.masking import MaskSettings
-from pmam.parameter_groups import PRETRAIN
-from pmam.training import OptimizerSettings, Share, Trainer
+from pmam.training.parameter_groups import PRETRAIN
+from pmam.training.precision import Precision, Shares, compile_blocks
+from pmam.training.trainer import OptimizerSettings, Share, Trainer
 
 CONTEXT = ContextSettings(width=384, layers=3, heads=12, hidden=384, dropout=0.0)
 PRETEXT = PretextSettings(

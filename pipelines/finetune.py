@@ -31,7 +31,7 @@ from pmam.objectives.mean_teacher import (
     TaughtBatch,
 )
 from pmam.objectives.teacher import follow
-from pmam.schedules import ema_decay
+from pmam.training.schedules import ema_decay
 from shards.store import Store
 
 # Raised by whoever changes what the stage computes.

@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 
 from pipelines.messages import Messages, held
 from pipelines.progress import bar
-from pmam.training import Trainer
+from pmam.training.trainer import Trainer
 from shards.store import Store
 
 LATEST = "state/latest.json"

@@ -5,8 +5,8 @@ from pipelines.run_settings import RunSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import FrameEncoder
 from pmam.models.detector import Backbone, ModelSettings
-from pmam.parameter_groups import Group, group_of
-from pmam.training import OptimizerSettings
+from pmam.training.parameter_groups import Group, group_of
+from pmam.training.trainer import OptimizerSettings
 
 
 def check_run(settings: RunSettings) -> None:

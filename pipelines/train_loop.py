@@ -15,9 +15,9 @@ from pipelines.ledger import Stage
 from pipelines.recorder import Recorder, restore
 from pipelines.train_settings import TrainSettings
 from pipelines.urls import store
-from pmam.acceleration import Shares, compile_blocks
-from pmam.batch_statistics import BatchStatistics
-from pmam.training import ALONE, Share, Trainer, TrainingError, Workers
+from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.precision import Shares, compile_blocks
+from pmam.training.trainer import ALONE, Share, Trainer, TrainingError, Workers
 from shards.store import Store
 
 log = logging.getLogger("pmam")

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 
 from pipelines.identity import at_defaults
-from pmam.acceleration import Precision
-from pmam.training import OptimizerSettings
+from pmam.training.precision import Precision
+from pmam.training.trainer import OptimizerSettings
 
 
 @dataclass(frozen=True, kw_only=True)

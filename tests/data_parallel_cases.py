@@ -9,7 +9,6 @@ from torch import nn
 from pipelines.examples import Example
 from pipelines.train_loop import shares_of
 from pipelines.train_settings import TrainSettings
-from pmam.batch_statistics import BatchStatistics
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
@@ -24,8 +23,9 @@ from pmam.models.detector import (
 from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.parameter_groups import PRETRAIN
-from pmam.training import OptimizerSettings, Trainer, Workers
+from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.parameter_groups import PRETRAIN
+from pmam.training.trainer import OptimizerSettings, Trainer, Workers
 
 WORKERS, CLIPS, FRAMES = 2, 8, 50
 HELD = torch.tensor([50, 9, 50, 20, 33, 3, 50, 20])

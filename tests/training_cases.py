@@ -11,8 +11,8 @@ from pipelines.finetune import FinetuneSettings, finetune
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.models.checkpoint import pack_encoder
-from pmam.parameter_groups import GroupRates
-from pmam.training import OptimizerSettings
+from pmam.training.parameter_groups import GroupRates
+from pmam.training.trainer import OptimizerSettings
 from shards.clip import Clip, Event
 
 # The model has no PaSST.

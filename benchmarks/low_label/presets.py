@@ -9,7 +9,7 @@ from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextSettings
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training import OptimizerSettings
+from pmam.training.trainer import OptimizerSettings
 
 CONTEXT = ContextSettings(width=96, layers=3, heads=4, hidden=192, dropout=0.0)
 

@@ -23,8 +23,8 @@ from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pre
 from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.objectives.teacher import follow
 from pmam.prototypes.artifact import Prototypes
-from pmam.schedules import ema_decay
-from pmam.training import OptimizerSettings, Trainer
+from pmam.training.schedules import ema_decay
+from pmam.training.trainer import OptimizerSettings, Trainer
 from shards.stream import BatchOrder, Group
 
 

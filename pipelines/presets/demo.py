@@ -15,7 +15,7 @@ from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextSettings
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training import OptimizerSettings
+from pmam.training.trainer import OptimizerSettings
 from shards.demo_sounds import TEXTURES
 from shards.soundscape_types import SoundscapeSettings
 

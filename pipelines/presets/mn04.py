@@ -17,7 +17,7 @@ from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextSettings
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training import OptimizerSettings
+from pmam.training.trainer import OptimizerSettings
 
 # Every clip's inputs are kept, so that no later stage runs the encoder again.
 ALL_SUBSETS = ("strong", "synthetic", "weak", "unlabeled", "validation", "test")

@@ -20,8 +20,8 @@ from pmam.models.detector import ContextSettings, DetectorSettings
 from pmam.objectives.masked_prediction import PretextSettings
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
-from pmam.training import OptimizerSettings
+from pmam.training.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
+from pmam.training.trainer import OptimizerSettings
 
 REAL = ("strong", "weak", "unlabeled")
 # Its code ends an epoch with its smallest group: 1578 weak clips, 6 in a batch.

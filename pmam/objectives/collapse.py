@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pmam.micro_batches import mean_over
+from pmam.training.gradient_accumulation import mean_over
 
 # A model that tells frames apart by less than this share of what the targets tell has collapsed.
 LEAST_INFORMATION = 0.02

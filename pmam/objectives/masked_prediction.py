@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings, Examples, augment_once
 from pmam.encoders.lora import LoraSettings
-from pmam.micro_batches import mean_over, split
 from pmam.models.detector import MaskedAudioModel, branch_probabilities
 from pmam.objectives.collapse import health_terms
 from pmam.objectives.losses import PRETEXTS
 from pmam.objectives.losses.clip_bce import WEIGHT, clip_bce, clip_labels
 from pmam.objectives.losses.prototype_bce import TEMPERATURE, prototype_logits
 from pmam.objectives.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
+from pmam.training.gradient_accumulation import mean_over, split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment import AugmentSettings, Examples, InputScale, augment
-from pmam.micro_batches import mean_over, split
 from pmam.models.detector import Detection, Detector
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 from pmam.objectives.teacher import make_teacher
-from pmam.parameter_groups import group_of
-from pmam.schedules import RAMPS
+from pmam.training.gradient_accumulation import mean_over, split
+from pmam.training.parameter_groups import group_of
+from pmam.training.schedules import RAMPS
 
 NO_AUGMENTATION = AugmentSettings()
 
@@ -42,7 +42,7 @@ class FinetuneLossSettings:
     consistency_ramp: Literal["exponential", "linear", "sigmoid"] = "exponential"
     # What of the teacher the student's clip output follows; PMAM's code takes the clip branch.
     consistency_clips_from: Literal["clips", "branch"] = "clips"
-    # Everything, or only the heads of `pmam.parameter_groups`.
+    # Everything, or only the heads of `pmam.training.parameter_groups`.
     trained: Literal["all", "heads"] = "all"
 
     def __post_init__(self) -> None:

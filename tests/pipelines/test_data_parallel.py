@@ -8,7 +8,7 @@ from data_parallel_cases import CASES, SMALL, WORKERS, two_steps, worker
 
 from pmam.encoders import ENCODERS
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.training import Workers
+from pmam.training.trainer import Workers
 
 
 @pytest.mark.slow

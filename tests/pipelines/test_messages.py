@@ -13,7 +13,7 @@ from pipelines.finetune import FinetuneTask
 from pipelines.messages import Messages, held, tell
 from pipelines.recorder import Recorder
 from pipelines.urls import store
-from pmam.training import OptimizerSettings, Trainer
+from pmam.training.trainer import OptimizerSettings, Trainer
 
 log = logging.getLogger("pmam")
 

@@ -14,9 +14,9 @@ from pipelines.cli import main
 from pipelines.presets import ABLATIONS, PRESETS, RunSettings, ablated, paper
 from pipelines.run_check import check_run
 from pmam.objectives.losses import PRETEXTS
-from pmam.schedules import RAMPS
 from pmam.settings import from_json, to_json
-from pmam.training import Trainer
+from pmam.training.schedules import RAMPS
+from pmam.training.trainer import Trainer
 
 BASES = [name for name in PRESETS if "-" not in name]
 DESED_TABLE = "desed_meta/labeldict_DESED.json"

@@ -22,7 +22,7 @@ from pipelines.recorder import speed_of
 from pipelines.train_job import TrainSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.models.checkpoint import CheckpointError, pack_encoder
-from pmam.training import OptimizerSettings, TrainingError
+from pmam.training.trainer import OptimizerSettings, TrainingError
 from shards.clip import Clip, Event
 
 STEPS = 6

@@ -21,7 +21,7 @@ from pipelines.urls import store, write_checkpoint
 from pipelines.worker_group import restarted
 from pmam.models.checkpoint import pack_encoder
 from pmam.objectives.mean_teacher import TaughtBatch
-from pmam.training import OptimizerSettings, TrainingError
+from pmam.training.trainer import OptimizerSettings, TrainingError
 from shards.clip import Clip
 
 # After one step the weights are so large that activations overflow.

@@ -22,7 +22,7 @@ from pmam.models.checkpoint import pack_encoder
 from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextSettings
 from pmam.objectives.masking import MaskSettings
-from pmam.training import OptimizerSettings
+from pmam.training.trainer import OptimizerSettings
 from shards.clip import Clip, Event
 
 # Nothing that workers draw or count for themselves: no dropout, every frame masked by the token,

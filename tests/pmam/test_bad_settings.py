@@ -24,8 +24,8 @@ from pmam.objectives.losses import PRETEXTS
 from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning
-from pmam.parameter_groups import GroupRates
-from pmam.training import OptimizerSettings, Trainer, TrainingError
+from pmam.training.parameter_groups import GroupRates
+from pmam.training.trainer import OptimizerSettings, Trainer, TrainingError
 
 FRAMES = 50
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.0)

@@ -13,8 +13,8 @@ from torch import Tensor
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.sliding_windows import SlidingSettings, slide, window_spans
 from pmam.models.detector import Detector, DetectorSettings
-from pmam.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, GroupRates
-from pmam.training import OptimizerSettings, optimizer_groups
+from pmam.training.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, GroupRates
+from pmam.training.trainer import OptimizerSettings, optimizer_groups
 
 # The reference leaves zeros behind its last window; ours keeps the frames of the whole there.
 AS_PUBLISHED = SlidingSettings(frames=512, step=31, mix=0.5, zeros_behind=True)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from pmam.acceleration import Shares
 from pmam.augment import AugmentSettings
 from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
 from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.training.precision import Shares
 
 CLIPS, FRAMES = 4, 20
 # Not the filter and mixup: they draw integers, which fake tensors do not have.

@@ -21,8 +21,8 @@ from pmam.models.detector import (
     ModelSettings,
 )
 from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.parameter_groups import PRETRAIN, group_of
-from pmam.training import OptimizerSettings, Trainer
+from pmam.training.parameter_groups import PRETRAIN, group_of
+from pmam.training.trainer import OptimizerSettings, Trainer
 
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16)

@@ -15,7 +15,7 @@ from pmam.events.median_filter import hard_mask, max_filter_frames, median_filte
 from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.models.detector import linear_softmax
 from pmam.objectives.teacher import follow
-from pmam.schedules import (
+from pmam.training.schedules import (
     ema_decay,
     exponential_down,
     late_warm_up,

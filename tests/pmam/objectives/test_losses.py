@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from parity_rule import load, rng
 
-from pmam.micro_batches import mean_over
 from pmam.objectives.losses.prototype_bce import prototype_bce, prototype_logits
+from pmam.training.gradient_accumulation import mean_over
 
 
 def test_predictions_match_the_reference(parity_dir: Path) -> None:

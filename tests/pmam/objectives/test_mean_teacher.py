@@ -16,7 +16,7 @@ from pmam.objectives.mean_teacher import (
     LabelledBatch,
     consistency,
 )
-from pmam.schedules import RAMPS
+from pmam.training.schedules import RAMPS
 
 FRAMES = 10
 

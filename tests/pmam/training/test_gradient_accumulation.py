@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
-from pmam.acceleration import Shares, compile_blocks
 from pmam.augment import AugmentSettings
-from pmam.batch_statistics import BatchStatistics
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
@@ -28,7 +26,9 @@ from pmam.models.detector import (
 from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
-from pmam.training import OptimizerSettings, Share, Trainer, TrainingError, Workers
+from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.precision import Shares, compile_blocks
+from pmam.training.trainer import OptimizerSettings, Share, Trainer, TrainingError, Workers
 
 CLIPS, FRAMES = 8, 50  # which fill the position table: nothing is drawn inside the network
 SMALL = PaSSTSettings(width=24, depth=3, heads=2, columns=4)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pmam.parameter_groups import GROUP_NAMES, GroupRates, group_of
-from pmam.schedules import exponential_down, late_warm_up, warm_up
+from pmam.training.parameter_groups import GROUP_NAMES, GroupRates, group_of
+from pmam.training.schedules import exponential_down, late_warm_up, warm_up
 
 # A loss and scalars to log.
 Share = tuple[Tensor, dict[str, Tensor]]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.training import Workers
+from pmam.training.trainer import Workers
 
 
 def part_momentum(momentum: float, part: int, parts: int) -> float:

@@ -16,7 +16,7 @@ from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pre
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
 from pmam.objectives.teacher import follow
-from pmam.schedules import (
+from pmam.training.schedules import (
     ema_decay,
     exponential_down,
     exponential_ramp,
@@ -24,7 +24,7 @@ from pmam.schedules import (
     sigmoid_ramp,
     warm_up,
 )
-from pmam.training import (
+from pmam.training.trainer import (
     OptimizerSettings,
     StepFunction,
     Trainer,
