@@ -42,7 +42,7 @@ import soundfile as sf
 from isal import isal_zlib
 from reading import data, jobs, memory
 
-from shards.reader import Dataset
+from shards.dataset import Dataset
 
 Read = Callable[[], int]
 

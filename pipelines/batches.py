@@ -12,8 +12,8 @@ from pipelines.sample_rates import warn_of_low_rates
 from pmam.encoders import FrameEncoder
 from shards.block_order import BlockOrder
 from shards.columns import Chosen, Ints
+from shards.dataset import Dataset
 from shards.index import IndexRow
-from shards.reader import Dataset
 from shards.stream import Group
 
 log = logging.getLogger("pmam")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Generator, Sequence
 
 from cluster.storage.download import cache_folder
 from shards.cache import ClipCache
+from shards.dataset import Dataset, ReadError
 from shards.read_ahead import ClipReader, Data
-from shards.reader import Dataset, ReadError
 
 Clips = Generator[tuple[int, Data | ReadError], None, None]
 

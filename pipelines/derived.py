@@ -9,7 +9,7 @@ from pipelines.report import SHOWN, output, print_result
 from pipelines.urls import join
 from shards.index import IndexRow
 from shards.manifest import ShardEntry, write_dataset
-from shards.places import counted
+from shards.shard_locations import counted
 
 
 @dataclass(frozen=True, kw_only=True)

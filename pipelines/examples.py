@@ -12,10 +12,10 @@ from torch import Tensor
 
 from pmam.encoders import FrameEncoder
 from pmam.events.decoding import Event, encode, encode_published
+from shards.dataset import Dataset
 from shards.frames import FrameSet
 from shards.index import IndexRow
 from shards.read_ahead import Data
-from shards.reader import Dataset
 
 Floats = npt.NDArray[np.float32]
 BatchT = TypeVar("BatchT")

@@ -26,9 +26,9 @@ from pipelines.urls import (
 from pmam.events.decoding import Event, encode_at, uniform_edges_s
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
+from shards.dataset import Dataset
 from shards.frames import FrameFile, FrameSpec
 from shards.index import IndexRow, table_to_rows
-from shards.reader import Dataset
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

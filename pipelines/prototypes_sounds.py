@@ -16,9 +16,9 @@ import torch
 from pipelines.prototypes import rows_of
 from pmam.encoders.log_mel import LogMelSettings, mel_basis
 from pmam.prototypes.usage import Segment
+from shards.dataset import Dataset
 from shards.encode import encode
 from shards.index import IndexRow
-from shards.reader import Dataset
 
 RATE_HZ = 16000
 CONTEXT_S = 0.25  # heard and seen before and after a segment

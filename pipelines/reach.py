@@ -11,7 +11,7 @@ from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.urls import join, store
 from shards.manifest import MANIFEST, DatasetError, read_manifest
-from shards.places import url_of
+from shards.shard_locations import url_of
 from shards.store import TEMPORARY
 
 CHECKPOINT = ".safetensors"

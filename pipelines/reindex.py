@@ -12,7 +12,6 @@ from shards.filters import compile_filter
 from shards.index import IndexRow
 from shards.manifest import Manifest
 from shards.merge import Part, merge
-from shards.places import refer
 from shards.relabel import (
     RelabelError,
     RelabelSettings,
@@ -22,6 +21,7 @@ from shards.relabel import (
     with_mapping,
     with_subsets,
 )
+from shards.shard_locations import refer
 from shards.sources.tables import TABLE_SUFFIXES, Row, read_table, read_text
 
 # Raised by whoever changes what the stage computes.

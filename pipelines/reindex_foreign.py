@@ -16,9 +16,9 @@ from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, run_stage
 from pipelines.urls import store
 from shards.foreign import ForeignError, ForeignSettings, index_shard
-from shards.places import relative_url, shard_names
 from shards.relabel import class_list
-from shards.shard_urls import expand_braces
+from shards.shard_locations import relative_url, shard_names
+from shards.shard_patterns import expand_braces
 from shards.tar_scan import GZIP_MAGIC
 from shards.writer import WrittenShard
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from cluster.storage.filesystems import absolute, filesystem
 from pmam.models.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
+from shards.dataset import Dataset
 from shards.manifest import MANIFEST, read_manifest
-from shards.reader import Dataset
 from shards.store import Store
 
 

@@ -24,9 +24,9 @@ from shards import audio
 from shards.audio import AudioError, Samples
 from shards.block_order import BlockOrder, Blocks
 from shards.cache import ClipCache
+from shards.dataset import Dataset, ReadError
 from shards.index import IndexRow
 from shards.read_ahead import ClipReader, Data, Reading
-from shards.reader import Dataset, ReadError
 from shards.stream import Group
 
 State = dict[str, Any]

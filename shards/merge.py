@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from shards.clip import escape_key
 from shards.index import IndexRow
 from shards.manifest import DatasetError, ShardEntry
-from shards.places import shard_names
+from shards.shard_locations import shard_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from shards.byte_reads import Request, Wanted, coalesce
 from shards.cache import ClipCache
-from shards.reader import Dataset, ReadError
+from shards.dataset import Dataset, ReadError
 
 Data = bytes | memoryview
 

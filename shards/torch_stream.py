@@ -11,8 +11,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from shards.audio import Samples
 from shards.cache import ClipCache
+from shards.dataset import Dataset
 from shards.loader import Batch, Loader, Loading, State
-from shards.reader import Dataset
 
 
 class TorchStream(IterableDataset[dict[str, Any]]):

@@ -18,7 +18,7 @@ from shards.manifest import (
     read_manifest,
     totals,
 )
-from shards.places import Places, Resolver, local_only
+from shards.shard_locations import Places, Resolver, local_only
 from shards.store import Store
 from shards.verify_shard import Problem, one_line, verify_shard
 

@@ -7,9 +7,9 @@ import numpy as np
 import soundfile as sf
 
 from shards.clip import Clip
+from shards.dataset import Dataset
 from shards.manifest import write_dataset
 from shards.plan import Codec, OnError, plan_shards, survey
-from shards.reader import Dataset
 from shards.store import Store
 from shards.writer import WrittenShard, write_shard
 

@@ -7,9 +7,9 @@ import soundfile as sf
 import soxr
 
 from shards.clip import Clip
+from shards.dataset import Dataset
 from shards.manifest import write_dataset
 from shards.plan import plan_shards, survey
-from shards.reader import Dataset
 from shards.store import Store
 from shards.writer import write_shard
 

@@ -7,7 +7,7 @@ from typing import Any
 import ray
 import soundfile as sf
 
-from shards.reader import Dataset
+from shards.dataset import Dataset
 from shards.store import Store
 
 CLIPS_PER_ROW = 250  # the index is opened for each row

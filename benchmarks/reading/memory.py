@@ -20,7 +20,7 @@ import json, sys
 from pathlib import Path
 from reading.memory import Peak
 from shards.loader import Loader, Loading
-from shards.reader import Dataset
+from shards.dataset import Dataset
 from shards.store import Store
 with Peak() as peak:
     dataset = Dataset.open(Store.local(sys.argv[1]))

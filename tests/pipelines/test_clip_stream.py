@@ -8,7 +8,7 @@ from packing import noise_clips, pack
 
 from pipelines.clip_stream import ClipStream
 from shards.block_order import BlockOrder, Blocks
-from shards.reader import Dataset, ReadError
+from shards.dataset import Dataset, ReadError
 from shards.store import Store
 from shards.stream import Group
 

@@ -18,10 +18,10 @@ from pmam.events.decoding import Event as ModelEvent
 from pmam.events.decoding import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
+from shards.dataset import Dataset
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSet, FrameSpec
 from shards.index import IndexRow
-from shards.reader import Dataset
 from shards.store import Store
 
 RATE = 16000

@@ -18,8 +18,8 @@ from pipelines.ledger import record_of
 from pipelines.urls import store, write_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
+from shards.dataset import Dataset
 from shards.frames import FrameSet, FrameSpec
-from shards.reader import Dataset
 from shards.store import Store
 
 

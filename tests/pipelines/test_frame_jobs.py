@@ -17,8 +17,8 @@ from pipelines.frame_sampling import sampled
 from pmam.encoders import FrameEncoder
 from pmam.events.overlap_add import OverlapAdd, Windows, split
 from shards.clip import Clip
+from shards.dataset import Dataset
 from shards.frames import FrameFile, FrameSpec
-from shards.reader import Dataset
 from shards.store import Store
 
 # Name: rate, channels, seconds.

@@ -21,7 +21,7 @@ from pipelines.source import prepare
 from pipelines.urls import open_dataset, store
 from shards.foreign import ForeignSettings
 from shards.manifest import DatasetError, ShardEntry
-from shards.places import Places
+from shards.shard_locations import Places
 from shards.sources import SourceError
 from shards.store import Store
 

@@ -16,7 +16,7 @@ from pipelines.prototypes_page import page
 from pipelines.prototypes_sounds import Excerpts, excerpts, spectrogram
 from pmam.prototypes.usage import Segment
 from shards.audio import decode
-from shards.reader import Dataset
+from shards.dataset import Dataset
 
 HOSTILE = '<script>alert("$x_$")</script>'
 TAGS = {

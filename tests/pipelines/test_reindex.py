@@ -10,8 +10,8 @@ from packing import files, noise_clips, pack
 
 from pipelines.cli import main
 from pipelines.urls import open_dataset
+from shards.dataset import Dataset
 from shards.manifest import MANIFEST
-from shards.reader import Dataset
 
 
 def run(*arguments: object) -> None:

@@ -13,7 +13,7 @@ from tiny_run import COUNTS, numbers, start, tiny_settings, write_config
 from pipelines.frame_jobs import open_frames
 from pipelines.run import RunResult, run
 from pipelines.urls import read_prototypes, store
-from shards.reader import Dataset
+from shards.dataset import Dataset
 from shards.verify import verify
 
 STAGES = (

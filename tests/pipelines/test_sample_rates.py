@@ -12,7 +12,7 @@ from pipelines.sample_rates import low_rates, warn_of_low_rates
 from pipelines.urls import open_dataset
 from pmam.encoders import EncoderSettings, build_encoder
 from shards.clip import Clip
-from shards.reader import Dataset
+from shards.dataset import Dataset
 
 
 @pytest.fixture

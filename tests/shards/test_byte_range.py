@@ -12,7 +12,7 @@ from packing import pack, write_noise
 from shards import byte_range
 from shards.audio import blocks
 from shards.clip import Clip
-from shards.reader import Dataset, ReadError
+from shards.dataset import Dataset, ReadError
 from shards.store import Store
 
 

@@ -12,8 +12,8 @@ from packing import pack
 from shards import audio, decode_fast
 from shards.audio import AudioError
 from shards.clip import Clip
+from shards.dataset import Dataset
 from shards.index import IndexRow
-from shards.reader import Dataset
 
 KINDS = [
     ("FLAC", "PCM_16", 1),

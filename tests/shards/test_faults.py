@@ -19,9 +19,9 @@ from foreign_cases import sound, write_tar
 from packing import files, noise_clips, pack, write_noise
 
 from shards.clip import Clip
+from shards.dataset import Dataset, ReadError
 from shards.foreign import ForeignError, ForeignSettings, index_shard
 from shards.manifest import DatasetError, write_dataset
-from shards.reader import Dataset, ReadError
 from shards.store import Store
 from shards.verify import verify
 

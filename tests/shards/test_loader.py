@@ -12,9 +12,9 @@ from packing import pack, write_noise
 
 from shards.block_order import Blocks
 from shards.clip import Clip
+from shards.dataset import Dataset, ReadError
 from shards.loader import Batch, Loader, Loading, StateError, crop_start, evaluation
 from shards.read_ahead import ClipReader, Reading
-from shards.reader import Dataset, ReadError
 
 SUBSETS = {"strong": 10, "synthetic": 7, "weak": 23, "unlabeled": 61}
 PER_BATCH = {"strong": 4, "synthetic": 2, "weak": 6, "unlabeled": 6}

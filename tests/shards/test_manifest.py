@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from packing import files, noise_clips, pack
 
+from shards.dataset import Dataset
 from shards.manifest import MANIFEST, DatasetError, read_manifest, write_dataset
-from shards.reader import Dataset
 from shards.store import Store
 
 

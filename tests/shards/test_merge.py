@@ -7,10 +7,10 @@ import pytest
 from index_rows import index_row
 from packing import noise_clips, pack
 
+from shards.dataset import Dataset
 from shards.manifest import DatasetError, ShardEntry, write_dataset
 from shards.merge import Part, merge
-from shards.places import counted, refer, relative_url, shard_names
-from shards.reader import Dataset
+from shards.shard_locations import counted, refer, relative_url, shard_names
 from shards.store import Store
 from shards.verify import verify
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from packing import files, noise_clips, pack
 
+from shards.dataset import Dataset
 from shards.manifest import MANIFEST, DatasetError, write_dataset
-from shards.places import counted, refer
-from shards.reader import Dataset
 from shards.repair import repair
+from shards.shard_locations import counted, refer
 from shards.store import Store
 from shards.verify import verify
 

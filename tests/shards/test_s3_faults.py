@@ -13,9 +13,9 @@ from s3_server import s3_server
 import shards.byte_reads
 import shards.store
 from cluster.storage.filesystems import filesystem
+from shards.dataset import Dataset, ReadError
 from shards.loader import Loader, Loading
 from shards.read_ahead import ClipReader, Reading
-from shards.reader import Dataset, ReadError
 from shards.store import Store
 
 FAULTS: list[Fault] = ["reset", "stall", "truncate", "503", "wrong range"]

@@ -16,8 +16,8 @@ from packing import noise_clips, pack
 from s3_server import S3Server, s3_server
 
 from cluster.storage.filesystems import filesystem
+from shards.dataset import Dataset
 from shards.manifest import write_dataset
-from shards.reader import Dataset
 from shards.store import TEMPORARY, Store, StoreError
 from shards.verify import verify
 

@@ -13,8 +13,8 @@ from packing import noise_clips, pack
 from torch.utils.data import DataLoader
 
 from shards.cache import ClipCache
+from shards.dataset import Dataset
 from shards.loader import Loader, Loading
-from shards.reader import Dataset
 from shards.store import Store
 from shards.torch_stream import TorchStream
 

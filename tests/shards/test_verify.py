@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from packing import noise_clips, pack
 
+from shards.dataset import Dataset
 from shards.index import rows_to_table
 from shards.manifest import MANIFEST, totals
-from shards.reader import Dataset
 from shards.verify import verify, verify_shard
 
 

@@ -14,9 +14,9 @@ from packing import files, noise_clips, pack, write_noise
 
 from shards.audio import AudioError
 from shards.clip import Clip
+from shards.dataset import Dataset
 from shards.manifest import write_dataset
 from shards.plan import plan_shards, survey
-from shards.reader import Dataset
 from shards.sources import SOURCES
 from shards.store import Store
 from shards.verify import verify

@@ -21,7 +21,7 @@ from pipelines.prototypes import SegmentSettings, survey
 from pipelines.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pmam.events.decoding import Event, encode
 from pmam.models.checkpoint import pack_encoder
-from shards.reader import Dataset
+from shards.dataset import Dataset
 
 
 def here(stage: Any, plans: Mapping[str, Plan], make: Any, arguments: Any, **_: Any) -> list[Part]:

@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 from packing import noise_clips, pack
 
-from shards.reader import ATTEMPTS, Dataset, ReadError
+from shards.dataset import ATTEMPTS, Dataset, ReadError
 
 
 @pytest.fixture

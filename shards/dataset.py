@@ -17,7 +17,7 @@ from shards.byte_reads import RangeReader
 from shards.columns import Columns
 from shards.index import IndexRow, Listed, table_to_listed, table_to_rows
 from shards.manifest import Manifest, read_index, read_manifest
-from shards.places import Places, Resolver, local_only
+from shards.shard_locations import Places, Resolver, local_only
 from shards.store import Store
 
 ATTEMPTS = 2  # a wrong checksum may be of the way, not of the disk
