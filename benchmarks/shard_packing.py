@@ -28,8 +28,8 @@ import soundfile as sf
 from reading import data
 
 from shards.clip import Clip
+from shards.io.store import Store
 from shards.plan import Codec, plan_shards, survey
-from shards.store import Store
 from shards.writer import write_shard
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from cluster.storage.filesystems import absolute
-from shards.store import Store
+from shards.io.store import Store
 
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")  # DESED's, and the score
 

@@ -32,7 +32,7 @@ from pmam.objectives.mean_teacher import (
 )
 from pmam.objectives.teacher import follow
 from pmam.training.schedules import ema_decay
-from shards.store import Store
+from shards.io.store import Store
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -19,7 +19,7 @@ from pmam.clustering.kmeans import ClusterStatistics, cluster_statistics, moved_
 from pmam.mixture.e_step import CovarianceType, SufficientStatistics, m_step, statistics
 from pmam.mixture.gaussian_mixture import FitState, cluster_moments
 from pmam.mixture.process_group import Group
-from shards.store import Store
+from shards.io.store import Store
 
 KMEANS_TOLERANCE = 1e-4  # of the mean variance, that all centres move by: as scikit-learn's
 Tensors = dict[str, Tensor]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pipelines.fit_frames import Advance
 from pipelines.progress import bar
-from shards.store import Store
+from shards.io.store import Store
 
 PROGRESS = "progress.json"
 EVERY_S = 1.0

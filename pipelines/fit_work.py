@@ -14,7 +14,7 @@ from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
 from pmam.mixture.process_group import Group
 from shards.frames import FrameSet
-from shards.store import Store
+from shards.io.store import Store
 
 MOMENTS = "moments.safetensors"
 

@@ -13,8 +13,8 @@ from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import DONE, Stage, record_of, run_stage
 from pipelines.urls import dataset_fingerprint, open_dataset, store
 from shards.index import IndexRow
+from shards.io.store import Store
 from shards.levels import BLOCK_S, SCHEMA, measure
-from shards.store import Store
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

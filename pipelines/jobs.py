@@ -17,7 +17,7 @@ from cluster.session import session
 from pipelines.ledger import Stage
 from pipelines.progress import bar
 from pipelines.urls import store
-from shards.store import Store
+from shards.io.store import Store
 
 PARTS = "parts"
 Plan = Mapping[str, Any]

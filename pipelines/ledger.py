@@ -22,7 +22,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.identity import Identity, differences, digest, identify
 from pipelines.set_aside import set_aside
 from pipelines.urls import store
-from shards.store import TEMPORARY, Store
+from shards.io.store import TEMPORARY, Store
 
 FORMAT_VERSION = 2
 PLAN, DONE = "plan.json", "stage.json"

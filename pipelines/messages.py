@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 
-from shards.store import Store
+from shards.io.store import Store
 
 FOLDER = "messages"
 log = logging.getLogger("pmam")

@@ -17,8 +17,8 @@ from pipelines.shard_streams import (
     streams_fingerprint,
 )
 from pipelines.urls import join, store
+from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
-from shards.members import MemberStore
 from shards.plan import ShardPlan, plan_shards, survey
 from shards.sources import SOURCES, SourceError
 from shards.sources.webdataset import read_options

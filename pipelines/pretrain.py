@@ -32,7 +32,7 @@ from pmam.objectives.masked_prediction import (
     PretextSettings,
     Pretraining,
 )
-from shards.store import Store
+from shards.io.store import Store
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 from pipelines.messages import Messages, held
 from pipelines.progress import bar
 from pmam.training.trainer import Trainer
-from shards.store import Store
+from shards.io.store import Store
 
 LATEST = "state/latest.json"
 LOG_EVERY = 10

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pipelines.ledger import DONE, PLAN, StageError, read_record
 from pipelines.set_aside import set_aside, sweep
 from pipelines.urls import join, store
-from shards.store import Store
+from shards.io.store import Store
 
 INTENT = "redo.json"
 log = logging.getLogger("pmam")

@@ -22,7 +22,7 @@ from pipelines.set_aside import sweep
 from pipelines.urls import join, store
 from pipelines.weights import with_published_weights
 from pmam.settings import SettingsError, from_json, to_json
-from shards.store import Store
+from shards.io.store import Store
 
 CONFIG = "run.json"
 

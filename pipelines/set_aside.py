@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipelines.urls import store
-from shards.store import TEMPORARY, Store
+from shards.io.store import TEMPORARY, Store
 
 ASIDE = ".set-aside-"
 COPIERS = 16  # requests at a time

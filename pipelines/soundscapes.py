@@ -11,6 +11,7 @@ from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, listing_fingerprint, run_stage
 from pipelines.urls import store
 from shards.clip import Clip, Event
+from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.plan import ShardPlan
 from shards.recordings import (
@@ -25,7 +26,6 @@ from shards.recordings import (
 from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
 from shards.soundscapes import RecordingReader, render_clip, tables
-from shards.store import Store
 from shards.writer import WrittenShard, write_shard
 
 # Raised by whoever changes what the stage computes.

@@ -18,7 +18,7 @@ from pipelines.urls import store
 from pmam.training.batch_norm_sync import BatchStatistics
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.trainer import ALONE, Share, Trainer, TrainingError, Workers
-from shards.store import Store
+from shards.io.store import Store
 
 log = logging.getLogger("pmam")
 

@@ -8,8 +8,8 @@ from cluster.storage.filesystems import absolute, filesystem
 from pmam.models.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
 from shards.dataset import Dataset
+from shards.io.store import Store
 from shards.manifest import MANIFEST, read_manifest
-from shards.store import Store
 
 
 def store(url: str) -> Store:

@@ -7,9 +7,9 @@ from pipelines.ledger import PLAN
 from pipelines.progress import bar
 from pipelines.report import SHOWN, output
 from pipelines.urls import store
+from shards.io.store import Store
 from shards.manifest import read_manifest
 from shards.repair import repair
-from shards.store import Store
 from shards.verify import verify
 
 

@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import isal_zlib
 
-from shards import audio, byte_range, decode_fast
+from shards import audio, decode_fast
 from shards.audio import Samples
-from shards.byte_reads import RangeReader
 from shards.columns import Columns
 from shards.index import IndexRow, Listed, table_to_listed, table_to_rows
+from shards.io import range_file as byte_range
+from shards.io.range_reader import RangeReader
+from shards.io.store import Store
 from shards.manifest import Manifest, read_index, read_manifest
 from shards.shard_locations import Places, Resolver, local_only
-from shards.store import Store
 
 ATTEMPTS = 2  # a wrong checksum may be of the way, not of the disk
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from shards.audio import Samples
 from shards.encode import encode
-from shards.store import Store
+from shards.io.store import Store
 from shards.synthesis import (
     Wave,
     attack_decay,

@@ -17,8 +17,8 @@ from shards import audio
 from shards.audio import AUDIO_SUFFIXES, AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip, escape_key
 from shards.foreign_labels import Described, ForeignError, LabelsFrom, describe
-from shards.forward import ForwardFile
 from shards.index import IndexRow
+from shards.io.hashing import ForwardFile
 from shards.plan import OnError, Skipped
 from shards.tar_scan import Member, TarError, scan_members
 from shards.writer import WrittenShard

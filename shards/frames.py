@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shards.io.store import Store
 from shards.sparse8 import Floats, decode_sparse8
-from shards.store import Store
 
 FORMAT_VERSION = 1
 

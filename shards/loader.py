@@ -23,9 +23,9 @@ import numpy as np
 from shards import audio
 from shards.audio import AudioError, Samples
 from shards.block_order import BlockOrder, Blocks
-from shards.cache import ClipCache
 from shards.dataset import Dataset, ReadError
 from shards.index import IndexRow
+from shards.io.disk_cache import ClipCache
 from shards.read_ahead import ClipReader, Data, Reading
 from shards.stream import Group
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from shards.columns import read_table
 from shards.index import SCHEMA, IndexRow, rows_to_table
-from shards.store import Store
+from shards.io.store import Store
 
 FORMAT_VERSION = 2
 MANIFEST = "dataset.json"

@@ -13,8 +13,8 @@ from typing import BinaryIO, Literal, NamedTuple, cast
 from shards import audio
 from shards.audio import AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip
+from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER
-from shards.store import Store
 
 Codec = Literal["keep", "flac", "wav"]
 OnError = Literal["fail", "skip"]

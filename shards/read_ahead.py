@@ -8,9 +8,9 @@ from itertools import islice
 
 from isal import isal_zlib
 
-from shards.byte_reads import Request, Wanted, coalesce
-from shards.cache import ClipCache
 from shards.dataset import Dataset, ReadError
+from shards.io.disk_cache import ClipCache
+from shards.io.range_reader import Request, Wanted, coalesce
 
 Data = bytes | memoryview
 

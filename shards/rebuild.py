@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 
 from shards.foreign import ForeignError, ForeignSettings, index_shard, split_name
 from shards.index import IndexRow, table_to_rows
+from shards.io.store import Store
 from shards.manifest import (
     SHARD_FOLDER,
     DatasetError,
@@ -17,7 +18,6 @@ from shards.manifest import (
     totals,
 )
 from shards.relabel import labels_of
-from shards.store import Store
 from shards.tar_scan import TarError, scan_members
 from shards.verify_shard import one_line
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shards.audio import AUDIO_SUFFIXES
-from shards.store import Store
+from shards.io.store import Store
 
 ESC50_NAMES = r"(?P<fold>\d+)-(?P<source>\d+)-.+"  # fold, freesound id, take
 FORBIDDEN_IN_LABELS = frozenset("\t\n\r,")  # they part the columns and the labels of tables

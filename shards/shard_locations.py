@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from shards.index import IndexRow
+from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, DatasetError, ShardEntry
-from shards.store import Store
 
 # The store of a folder's absolute URL; given from outside, which knows of credentials.
 Resolver = Callable[[str], Store]

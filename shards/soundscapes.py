@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from shards.audio import AudioError, Samples, decode
 from shards.encode import encode
+from shards.io.store import Store
 from shards.soundscape_types import Background, Event, Soundscape
-from shards.store import Store
 
 FADE_S = 0.01  # at both ends of an event, against clicks
 CROSSFADE_S = 0.05  # where a background goes round

@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from shards.audio import Samples
-from shards.cache import ClipCache
 from shards.dataset import Dataset
+from shards.io.disk_cache import ClipCache
 from shards.loader import Batch, Loader, Loading, State
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shards.index import IndexRow, table_to_rows
+from shards.io.store import Store
 from shards.manifest import (
     INDEX_FOLDER,
     DatasetError,
@@ -19,7 +20,6 @@ from shards.manifest import (
     totals,
 )
 from shards.shard_locations import Places, Resolver, local_only
-from shards.store import Store
 from shards.verify_shard import Problem, one_line, verify_shard
 
 __all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]

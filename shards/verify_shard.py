@@ -10,10 +10,10 @@ from isal import isal_zlib
 
 from shards import audio
 from shards.audio import AudioError
-from shards.forward import ForwardFile
 from shards.index import IndexRow
+from shards.io.hashing import ForwardFile
+from shards.io.store import Store
 from shards.manifest import ShardEntry
-from shards.store import Store
 from shards.tar_scan import Member, TarError, scan_members
 
 

@@ -14,14 +14,15 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 from isal import isal_zlib
 
-from shards import audio, byte_range
+from shards import audio
 from shards.audio import AudioError, AudioInfo
 from shards.clip import Clip
 from shards.encode import encode_to
 from shards.index import IndexRow
+from shards.io import range_file as byte_range
+from shards.io.store import Store
 from shards.manifest import ShardEntry
 from shards.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
-from shards.store import Store
 
 BLOCK_S = 4.0  # of a recording in memory, decoded
 COPY_BYTES = 1 << 17  # at a time, into the tar

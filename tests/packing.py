@@ -8,9 +8,9 @@ import soundfile as sf
 
 from shards.clip import Clip
 from shards.dataset import Dataset
+from shards.io.store import Store
 from shards.manifest import write_dataset
 from shards.plan import Codec, OnError, plan_shards, survey
-from shards.store import Store
 from shards.writer import WrittenShard, write_shard
 
 

@@ -8,9 +8,9 @@ import soxr
 
 from shards.clip import Clip
 from shards.dataset import Dataset
+from shards.io.store import Store
 from shards.manifest import write_dataset
 from shards.plan import plan_shards, survey
-from shards.store import Store
 from shards.writer import write_shard
 
 RATE_HZ, CLIP_S = 32_000, 10

@@ -8,7 +8,7 @@ import ray
 import soundfile as sf
 
 from shards.dataset import Dataset
-from shards.store import Store
+from shards.io.store import Store
 
 CLIPS_PER_ROW = 250  # the index is opened for each row
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from reading.memory import Peak
 from shards.loader import Loader, Loading
 from shards.dataset import Dataset
-from shards.store import Store
+from shards.io.store import Store
 with Peak() as peak:
     dataset = Dataset.open(Store.local(sys.argv[1]))
     loader = Loader(dataset, Loading(per_batch={"unlabeled": 10}, crop_s=10.0))
@@ -36,7 +36,7 @@ import pandas
 from reading.memory import Peak, entry
 from shards.columns import Columns
 from shards.manifest import read_index
-from shards.store import Store
+from shards.io.store import Store
 with Peak() as peak:
     start, cpu = time.perf_counter(), time.process_time()
     columns = Columns(read_index(Store.local(sys.argv[1]), entry(Path(sys.argv[1]))))

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from shards.clip import Clip, Event
+from shards.io.store import Store
 from shards.sources.tables import (
     Options,
     SourceError,
@@ -30,7 +31,6 @@ from shards.sources.tables import (
     share_note,
     stem,
 )
-from shards.store import Store
 
 
 class Part(NamedTuple):

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from shards.clip import Clip
+from shards.io.store import Store
 from shards.sources.matching import Files, rows_by_file
 from shards.sources.tables import (
     Options,
@@ -31,7 +32,6 @@ from shards.sources.tables import (
     split_labels,
     stem,
 )
-from shards.store import Store
 
 
 class Part(NamedTuple):

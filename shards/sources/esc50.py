@@ -11,6 +11,7 @@ import re
 from pathlib import PurePosixPath
 
 from shards.clip import Clip
+from shards.io.store import Store
 from shards.sources.tables import (
     Options,
     Row,
@@ -25,7 +26,6 @@ from shards.sources.tables import (
     share_note,
     stem,
 )
-from shards.store import Store
 
 ESC50_TABLE = "meta/esc50.csv"
 ESC10_TABLE = "esc10.csv"

@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from shards.clip import Clip
+from shards.io.store import Store
 from shards.sources.matching import Files, rows_by_file
 from shards.sources.tables import (
     TABLE_SUFFIXES,
@@ -38,7 +39,6 @@ from shards.sources.tables import (
     split_labels,
     stem,
 )
-from shards.store import Store
 
 Kind = Literal["strong", "weak", "list"]
 

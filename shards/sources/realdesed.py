@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from shards.clip import Clip
+from shards.io.store import Store
 from shards.sources.matching import Files, rows_by_file
 from shards.sources.tables import (
     Options,
@@ -28,7 +29,6 @@ from shards.sources.tables import (
     share_note,
     stem,
 )
-from shards.store import Store
 
 SUBSETS = {"train": "strong", "validation": "validation", "test": "test"}
 PUBLISHED = 5710  # recordings, as its paper and its README count them

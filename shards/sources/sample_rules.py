@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from shards.clip import Event
+from shards.io.store import Store
 from shards.shard_patterns import ShardUrlError, expand_braces
 from shards.sources.tables import SourceError, event, in_time, separated_rows, split_labels
-from shards.store import Store
 from shards.tar_scan import Member
 
 ONSETS = ("onset", "onset_s", "start", "start_time_seconds")

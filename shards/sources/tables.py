@@ -13,7 +13,7 @@ import yaml
 
 from shards.audio import AUDIO_SUFFIXES
 from shards.clip import Clip, Event
-from shards.store import Store
+from shards.io.store import Store
 
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
 Row = Mapping[str, str]

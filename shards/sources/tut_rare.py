@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from shards.clip import Clip, Event
+from shards.io.store import Store
 from shards.sources.tables import (
     Options,
     SourceError,
@@ -30,7 +31,6 @@ from shards.sources.tables import (
     share_note,
     stem,
 )
-from shards.store import Store
 
 LIST = re.compile(r"event_list_(?P<part>.+)\.csv")
 RECIPES = re.compile(r"mixture_recipes_(?P<part>.+)\.yaml")

@@ -23,7 +23,8 @@ from typing import Any, Literal, NamedTuple
 from shards.audio import AUDIO_SUFFIXES
 from shards.clip import Clip
 from shards.foreign import split_name
-from shards.members import TAR_SUFFIXES, MemberStore, member_name
+from shards.io.store import Store
+from shards.io.tar_members import TAR_SUFFIXES, MemberStore, member_name
 from shards.sources.sample_rules import (
     Rule,
     Sample,
@@ -34,7 +35,6 @@ from shards.sources.sample_rules import (
     parse_rule,
 )
 from shards.sources.tables import Options, SourceError, SourceListing, check_options
-from shards.store import Store
 from shards.tar_scan import Member, scan_members
 
 OPTIONS = (

@@ -9,7 +9,7 @@ from packing import noise_clips, pack
 from pipelines.clip_stream import ClipStream
 from shards.block_order import BlockOrder, Blocks
 from shards.dataset import Dataset, ReadError
-from shards.store import Store
+from shards.io.store import Store
 from shards.stream import Group
 
 CLIPS, PER_BATCH = 24, 4

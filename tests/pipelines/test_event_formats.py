@@ -20,7 +20,7 @@ from pipelines.event_formats import (
     write_each,
     write_together,
 )
-from shards.store import Store
+from shards.io.store import Store
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 microseconds = st.integers(0, 10**12)

@@ -22,7 +22,7 @@ from shards.dataset import Dataset
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameSet, FrameSpec
 from shards.index import IndexRow
-from shards.store import Store
+from shards.io.store import Store
 
 RATE = 16000
 HOP = 640  # samples of a frame

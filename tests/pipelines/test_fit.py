@@ -20,7 +20,7 @@ from pipelines.fit_choice import best_count
 from pipelines.frame_jobs import open_frames
 from pipelines.ledger import record_of
 from pipelines.urls import read_prototypes
-from shards.store import Store
+from shards.io.store import Store
 
 WIDTH, TRUE_K = 10, 5
 SETTINGS = FitSettings(k=TRUE_K, pca=6, iterations=12, tolerance=1e-5)

@@ -20,7 +20,7 @@ from pipelines.fit_frames import Part, Piece, posteriors_at, projected
 from pipelines.fit_progress import PROGRESS, Reported, watching
 from pmam.clustering.pca import fit_projection, moments
 from shards.frames import FrameSet
-from shards.store import Store
+from shards.io.store import Store
 
 CPU = torch.device("cpu")
 

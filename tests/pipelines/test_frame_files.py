@@ -20,7 +20,7 @@ from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
 from shards.frames import FrameSet, FrameSpec
-from shards.store import Store
+from shards.io.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from pmam.events.overlap_add import OverlapAdd, Windows, split
 from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.frames import FrameFile, FrameSpec
-from shards.store import Store
+from shards.io.store import Store
 
 # Name: rate, channels, seconds.
 CLIPS = {"a.wav": (44100, 2, 7.3), "b.flac": (8000, 1, 2.0), "c.wav": (16000, 1, 2.0),
@@ -136,8 +136,8 @@ def test_memory_does_not_grow_with_the_length_of_a_clip(
     encoder: FrameEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """8 more minutes are 31 MB of decoded samples at 16 kHz, and 3 MB of frames."""
-    monkeypatch.setattr("shards.byte_range.WHOLE_BYTES", 1 << 20)
-    monkeypatch.setattr("shards.byte_range.READ_AHEAD_BYTES", 1 << 18)
+    monkeypatch.setattr("shards.io.range_file.WHOLE_BYTES", 1 << 20)
+    monkeypatch.setattr("shards.io.range_file.READ_AHEAD_BYTES", 1 << 18)
     monkeypatch.setattr("shards.frame_writer.BATCH_BYTES", 1 << 18)
     peaks = {}
     for minutes in (2, 10):

@@ -208,7 +208,9 @@ def test_a_kill_while_starting_over_leaves_a_known_folder(
 ) -> None:
     do(tmp_path / "s", Work())
     with monkeypatch.context() as patch:
-        patch.setattr("shards.store.Store.clear", lambda self: (_ for _ in ()).throw(OSError("x")))
+        patch.setattr(
+            "shards.io.store.Store.clear", lambda self: (_ for _ in ()).throw(OSError("x"))
+        )
         with pytest.raises(OSError, match="x"):
             do(tmp_path / "s", Work(), k=4, fresh=True)
     again = Work()

@@ -12,7 +12,7 @@ from packing import write_noise
 from s3_server import s3_server
 
 from cluster.storage.filesystems import filesystem
-from shards.store import Store
+from shards.io.store import Store
 from shards.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,10 +20,10 @@ from pipelines.run_settings import RunSettings
 from pipelines.source import prepare
 from pipelines.urls import open_dataset, store
 from shards.foreign import ForeignSettings
+from shards.io.store import Store
 from shards.manifest import DatasetError, ShardEntry
 from shards.shard_locations import Places
 from shards.sources import SourceError
-from shards.store import Store
 
 SETTINGS = PackSettings(source="webdataset", options={"labels": "cls", "classes": "cat,dog"})
 LIST = "s-{000..001}.tar"

@@ -22,7 +22,7 @@ from pipelines.redo import INTENT, begin_redo, end_redo, from_stage, go_on
 from pipelines.run import stages
 from pipelines.run_settings import RunSettings
 from pipelines.set_aside import set_aside
-from shards.store import Store
+from shards.io.store import Store
 
 CHAIN = ("one", "two", "three")
 

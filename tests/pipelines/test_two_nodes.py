@@ -12,7 +12,7 @@ from s3_server import S3Server, s3_server
 from two_nodes import OTHER, TwoNodes, needs_mounts, two_nodes
 
 from cluster.storage.filesystems import filesystem
-from shards.store import Store
+from shards.io.store import Store
 from shards.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

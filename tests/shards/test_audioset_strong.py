@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from shards.clip import Event
+from shards.io.store import Store
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.store import Store
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 TRAIN = (

@@ -6,8 +6,8 @@ from scipy.signal import stft
 
 from shards.audio import decode, probe
 from shards.demo_sounds import BACKGROUNDS, EVENTS, TEXTURES, write_demo_recordings
+from shards.io.store import Store
 from shards.recordings import class_folders, split_by_fold
-from shards.store import Store
 from shards.trim import trim_by_energy
 
 RATE_HZ = 16_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from shards.clip import Clip, Event
+from shards.io.store import Store
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.store import Store
 
 STRONG = "filename\tonset\toffset\tevent_label\n"
 WEAK = "filename\tevent_labels\n"

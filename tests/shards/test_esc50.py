@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from packing import pack
 
+from shards.io.store import Store
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.store import Store
 
 HEADER = "filename,fold,target,category,esc10,src_file,take\n"
 

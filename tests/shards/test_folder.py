@@ -6,8 +6,8 @@ import pytest
 from packing import pack, write_noise
 
 from shards.clip import Clip, Event
+from shards.io.store import Store
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.store import Store
 
 
 def listing(root: Path) -> SourceListing:

@@ -6,7 +6,7 @@ from frame_cases import clips, spec, write
 
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameFile, FrameSet
-from shards.store import Store
+from shards.io.store import Store
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "sparse8"])

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 from shards.frame_writer import FrameWriter
 from shards.frames import FrameFile, FrameSet
+from shards.io.store import Store
 from shards.sparse8 import ERROR_BOUND, decode_sparse8, encode_sparse8
-from shards.store import Store
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from packing import files, noise_clips, pack
 
 from shards.dataset import Dataset
+from shards.io.store import Store
 from shards.manifest import MANIFEST, DatasetError, read_manifest, write_dataset
-from shards.store import Store
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from shards.clip import Event
+from shards.io.store import Store
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.store import Store
 
 
 def listing(root: Path, **options: str) -> SourceListing:

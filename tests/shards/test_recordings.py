@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from shards.encode import encode
+from shards.io.store import Store
 from shards.recordings import (
     Recording,
     RecordingError,
@@ -12,7 +13,6 @@ from shards.recordings import (
     split_by_fold,
     split_by_source,
 )
-from shards.store import Store
 
 FOLDS = {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5"]}
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}

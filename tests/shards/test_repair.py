@@ -10,10 +10,10 @@ import pytest
 from packing import files, noise_clips, pack
 
 from shards.dataset import Dataset
+from shards.io.store import Store
 from shards.manifest import MANIFEST, DatasetError, write_dataset
 from shards.repair import repair
 from shards.shard_locations import counted, refer
-from shards.store import Store
 from shards.verify import verify
 
 

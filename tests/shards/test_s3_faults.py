@@ -10,13 +10,13 @@ from fault_proxy import Fault, Faults, fault_proxy
 from packing import noise_clips, pack
 from s3_server import s3_server
 
-import shards.byte_reads
-import shards.store
+import shards.io.range_reader
+import shards.io.store
 from cluster.storage.filesystems import filesystem
 from shards.dataset import Dataset, ReadError
+from shards.io.store import Store
 from shards.loader import Loader, Loading
 from shards.read_ahead import ClipReader, Reading
-from shards.store import Store
 
 FAULTS: list[Fault] = ["reset", "stall", "truncate", "503", "wrong range"]
 
@@ -36,8 +36,8 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
 
 @pytest.fixture
 def dataset(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
-    monkeypatch.setattr(shards.store, "WAITS_S", (0.01, 0.02, 0.05))
-    monkeypatch.setattr(shards.byte_reads, "PART_BYTES", 6000)  # several parts a request
+    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.01, 0.02, 0.05))
+    monkeypatch.setattr(shards.io.range_reader, "PART_BYTES", 6000)  # several parts a request
     yield Dataset.open(Store(*filesystem("s3://bucket/ds")))
     faults.waiting, faults.always, faults.happened = [], None, 0
 

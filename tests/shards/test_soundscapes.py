@@ -27,6 +27,7 @@ from soundscape_cases import (
 from shards.audio import AudioError, decode
 from shards.demo_sounds import TEXTURES, write_demo_recordings
 from shards.encode import encode
+from shards.io.store import Store
 from shards.recordings import class_folders, part_backgrounds, split_by_fold
 from shards.soundscape_plan import (
     SPLIT_OF_SUBSET,
@@ -38,7 +39,6 @@ from shards.soundscape_plan import (
 from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
 from shards.soundscapes import RecordingReader, render, render_clip, render_parts, write_subset
 from shards.soundscapes import tables as label_tables
-from shards.store import Store
 
 FOLDS = {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5"]}
 
@@ -122,7 +122,7 @@ PRINT_HASHES = """
 import sys, hashlib
 from shards.soundscapes import RecordingReader, render_clip
 from shards.soundscape_types import Soundscape
-from shards.store import Store
+from shards.io.store import Store
 read = RecordingReader({"foreground": Store.local(sys.argv[1] + "/foreground"),
                         "background": Store.local(sys.argv[1] + "/background")}, 8000)
 for line in sys.stdin:

@@ -10,15 +10,15 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-import shards.store
-from shards.store import Store, StoreError
+import shards.io.store
+from shards.io.store import Store, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards.store, "WAITS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.0, 0.0, 0.0))
 
 
 class Flaky:
@@ -91,7 +91,7 @@ def test_errors_that_no_retry_mends_come_at_once(tmp_path: Path, message: str, a
 
 def limited(body: str, folder: Path) -> str:
     """What a process says that may write files of 64 KiB at most."""
-    script = f"import sys; from shards.store import Store\n{body}"
+    script = f"import sys; from shards.io.store import Store\n{body}"
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder)],
         cwd=ROOT,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from shards.io.store import Store
 from shards.sources.tables import (
     SourceError,
     audio_names,
@@ -14,7 +15,6 @@ from shards.sources.tables import (
     split_labels,
     stem,
 )
-from shards.store import Store
 
 SAME = [
     {"filename": "a.wav", "event_labels": "Hund,Tür"},

@@ -12,10 +12,10 @@ import torch
 from packing import noise_clips, pack
 from torch.utils.data import DataLoader
 
-from shards.cache import ClipCache
 from shards.dataset import Dataset
+from shards.io.disk_cache import ClipCache
+from shards.io.store import Store
 from shards.loader import Loader, Loading
-from shards.store import Store
 from shards.torch_stream import TorchStream
 
 ROOT = Path(__file__).resolve().parents[2]

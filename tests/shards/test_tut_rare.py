@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from shards.clip import Event
+from shards.io.store import Store
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.store import Store
 
 
 def listing(root: Path) -> SourceListing:

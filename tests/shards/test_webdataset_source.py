@@ -13,11 +13,11 @@ from s3_server import s3_server
 
 from cluster.storage.filesystems import filesystem
 from shards.clip import Event
-from shards.members import MemberStore
+from shards.io.store import Store
+from shards.io.tar_members import MemberStore
 from shards.plan import plan_shards, survey
 from shards.sources import SOURCES, SourceError, SourceListing
 from shards.sources.sample_rules import expand_shards
-from shards.store import Store
 from shards.writer import write_shard
 
 

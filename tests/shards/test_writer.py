@@ -15,10 +15,10 @@ from packing import files, noise_clips, pack, write_noise
 from shards.audio import AudioError
 from shards.clip import Clip
 from shards.dataset import Dataset
+from shards.io.store import Store
 from shards.manifest import write_dataset
 from shards.plan import plan_shards, survey
 from shards.sources import SOURCES
-from shards.store import Store
 from shards.verify import verify
 from shards.writer import WrittenShard, write_shard
 
@@ -209,8 +209,8 @@ def test_a_long_recording_is_packed_to_the_same_bytes(
     write_noise(tmp_path / "in/b.wav", seconds=5)
     clips = [one("a.flac"), one("b.wav")]
     pack(tmp_path / "in", clips, tmp_path / "whole", **form)
-    monkeypatch.setattr("shards.byte_range.WHOLE_BYTES", 1000)
-    monkeypatch.setattr("shards.byte_range.READ_AHEAD_BYTES", 5000)
+    monkeypatch.setattr("shards.io.range_file.WHOLE_BYTES", 1000)
+    monkeypatch.setattr("shards.io.range_file.READ_AHEAD_BYTES", 5000)
     pack(tmp_path / "in", clips, tmp_path / "pieces", **form)
     assert files(tmp_path / "whole") == files(tmp_path / "pieces")
 

@@ -9,11 +9,11 @@ import pytest
 import soundfile as sf
 from packing import pack, write_noise
 
-from shards import byte_range
 from shards.audio import blocks
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
-from shards.store import Store
+from shards.io import range_file as byte_range
+from shards.io.store import Store
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards import gzip_ranges
-from shards.gzip_ranges import GzipError, GzipRanges
+from shards.io import gzip_index as gzip_ranges
+from shards.io.gzip_index import GzipError, GzipRanges
 
 
 @pytest.fixture(autouse=True)

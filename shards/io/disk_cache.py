@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from shards.store import TEMPORARY
+from shards.io.store import TEMPORARY
 
 LOCK, TOTAL = "lock", "bytes"
 KEEP = 0.8  # of the limit, when the oldest clips have to go

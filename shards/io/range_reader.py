@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from shards.store import Store, StoreError
+from shards.io.store import Store, StoreError
 
 PART_BYTES = 2 << 20  # per request to an object store: what a broken connection costs at most
 HANDLES = 64  # files that are kept open

@@ -17,11 +17,11 @@ from s3_server import S3Server, s3_server
 
 from cluster.storage.filesystems import filesystem
 from shards.dataset import Dataset
+from shards.io.store import TEMPORARY, Store, StoreError
 from shards.manifest import write_dataset
-from shards.store import TEMPORARY, Store, StoreError
 from shards.verify import verify
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_an_upload_that_is_stopped_half_way_publishes_nothing(
         import sys
         from pathlib import Path
         from cluster.storage.filesystems import filesystem
-        from shards.store import Store
+        from shards.io.store import Store
         store = Store(*filesystem(sys.argv[1]))
         Path(sys.argv[2]).write_bytes(bytes(160 << 20))
         print("ready", flush=True)

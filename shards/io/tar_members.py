@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from shards.gzip_ranges import GzipRanges
-from shards.store import Store, StoreError
+from shards.io.gzip_index import GzipRanges
+from shards.io.store import Store, StoreError
 from shards.tar_scan import Member
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from shards.store import Store
+from shards.io.store import Store
 
 WHOLE_BYTES = 32 << 20  # up to here, what is read little by little anyway is fetched in one request
 READ_AHEAD_BYTES = 8 << 20  # per request beyond

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from packing import noise_clips, pack
 
-from shards.cache import TOTAL, ClipCache
+from shards.io.disk_cache import TOTAL, ClipCache
+from shards.io.store import TEMPORARY
 from shards.read_ahead import ClipReader
-from shards.store import TEMPORARY
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def clip(number: int, size: int = 1000) -> tuple[str, bytes]:
@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 WRITER = """
 import hashlib, sys
 from pathlib import Path
-from shards.cache import ClipCache
+from shards.io.disk_cache import ClipCache
 cache = ClipCache(Path(sys.argv[1]), 40_000)
 for number in range(150):
     data = ((number * 7 + int(sys.argv[2])) % 120).to_bytes(4, "big") * 250

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import shards.byte_reads
-import shards.store
-from shards.byte_reads import HANDLES, RangeReader, Wanted, coalesce
-from shards.store import Store, StoreError
+import shards.io.range_reader
+import shards.io.store
+from shards.io.range_reader import HANDLES, RangeReader, Wanted, coalesce
+from shards.io.store import Store, StoreError
 
 RANGES = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 500), st.integers(0, 90)), max_size=30
@@ -64,8 +64,8 @@ class Remote:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards.byte_reads, "PART_BYTES", 100)
-    monkeypatch.setattr(shards.store, "WAITS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(shards.io.range_reader, "PART_BYTES", 100)
+    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.0, 0.0, 0.0))
 
 
 def test_a_broken_read_starts_again_at_the_first_missing_byte() -> None:

@@ -1,0 +1,4 @@
+"""Folders in stores, byte ranges of their files, and a local cache of what was read.
+
+A store is local or in a bucket; nothing is visible under its name until it is whole.
+"""
