@@ -15,7 +15,7 @@ from pmam.events.change_detection import find_boxes
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import Floats, Run, runs, smoothed, window_scores
 from pmam.models.detector import Detector
-from shards.audio import AudioError, blocks, probe
+from shards.audio.decoding import AudioError, blocks, probe
 
 
 def detect_file(

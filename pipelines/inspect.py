@@ -12,9 +12,9 @@ from cluster.storage.filesystems import absolute
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import DONE, Stage, record_of, run_stage
 from pipelines.urls import dataset_fingerprint, open_dataset, store
+from shards.audio.levels import BLOCK_S, SCHEMA, measure
 from shards.index import IndexRow
 from shards.io.store import Store
-from shards.levels import BLOCK_S, SCHEMA, measure
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -51,7 +51,7 @@ class _Inspector:
 
 
 def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Table:
-    """The levels of each clip, in columns of `shards.levels.SCHEMA`.
+    """The levels of each clip, in columns of `shards.audio.levels.SCHEMA`.
 
     A clip that cannot be read has an error instead. It may have been restored since: shards with
     such clips are measured again.

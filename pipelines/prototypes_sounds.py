@@ -16,8 +16,8 @@ import torch
 from pipelines.prototypes import rows_of
 from pmam.encoders.log_mel import LogMelSettings, mel_basis
 from pmam.prototypes.usage import Segment
+from shards.audio.encoding import encode
 from shards.dataset import Dataset
-from shards.encode import encode
 from shards.index import IndexRow
 
 RATE_HZ = 16000

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import isal_zlib
 
-from shards import audio, decode_fast
-from shards.audio import Samples
+from shards.audio import decoding as audio
+from shards.audio import fast_decode as decode_fast
+from shards.audio.decoding import Samples
 from shards.columns import Columns
 from shards.index import IndexRow, Listed, table_to_listed, table_to_rows
 from shards.io import range_file as byte_range

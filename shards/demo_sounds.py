@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from shards.audio import Samples
-from shards.encode import encode
+from shards.audio.decoding import Samples
+from shards.audio.encoding import encode
 from shards.io.store import Store
 from shards.synthesis import (
     Wave,

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shards.audio.levels import SCHEMA
 from shards.finding import Finding, Needs
 from shards.findings import find
 from shards.index import IndexRow
 from shards.label_counts import LabelCount, Polyphony, count_labels, lengths_s, polyphony
 from shards.leakage import Group, duplicates, shared_recordings
-from shards.levels import SCHEMA
 
 FORMAT_VERSION = 1
 BINS = 40
@@ -97,7 +97,7 @@ def inspect(
 
     Args:
         rows: of the index, one or more.
-        levels: of each clip, in columns of `shards.levels.SCHEMA`, in any order.
+        levels: of each clip, in columns of `shards.audio.levels.SCHEMA`, in any order.
         name: of the dataset.
         licence: of the recordings.
         classes: of the manifest; None where nothing is labelled.

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shards import audio
-from shards.audio import AudioError, Samples
+from shards.audio import decoding as audio
+from shards.audio.decoding import AudioError, Samples
 from shards.block_order import BlockOrder, Blocks
 from shards.dataset import Dataset, ReadError
 from shards.index import IndexRow

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Literal, NamedTuple, cast
 
-from shards import audio
-from shards.audio import AudioError, AudioInfo
+from shards.audio import decoding as audio
+from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from shards.audio import AUDIO_SUFFIXES
+from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.io.store import Store
 
 ESC50_NAMES = r"(?P<fold>\d+)-(?P<source>\d+)-.+"  # fold, freesound id, take

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from shards.audio import Samples
+from shards.audio.decoding import Samples
+from shards.audio.trim import parts_of_at_least, trim_by_energy
 from shards.recordings import Recording
 from shards.soundscape_types import (
     Background,
@@ -21,7 +22,6 @@ from shards.soundscape_types import (
     SoundscapeError,
     SoundscapeSettings,
 )
-from shards.trim import parts_of_at_least, trim_by_energy
 
 SPLIT_OF_SUBSET = {  # which recordings a subset's clips are made of
     "strong": "train",

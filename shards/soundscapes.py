@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from shards.audio import AudioError, Samples, decode
-from shards.encode import encode
+from shards.audio.decoding import AudioError, Samples, decode
+from shards.audio.encoding import encode
 from shards.io.store import Store
 from shards.soundscape_types import Background, Event, Soundscape
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from shards.audio import Samples
+from shards.audio.decoding import Samples
 from shards.dataset import Dataset
 from shards.io.disk_cache import ClipCache
 from shards.loader import Batch, Loader, Loading, State

@@ -8,8 +8,8 @@ from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
-from shards import audio
-from shards.audio import AudioError
+from shards.audio import decoding as audio
+from shards.audio.decoding import AudioError
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile
 from shards.io.store import Store

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 from isal import isal_zlib
 
-from shards import audio
-from shards.audio import AudioError, AudioInfo
+from shards.audio import decoding as audio
+from shards.audio.decoding import AudioError, AudioInfo
+from shards.audio.encoding import encode_to
 from shards.clip import Clip
-from shards.encode import encode_to
 from shards.index import IndexRow
 from shards.io import range_file as byte_range
 from shards.io.store import Store

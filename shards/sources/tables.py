@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from shards.audio import AUDIO_SUFFIXES
+from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip, Event
 from shards.io.store import Store
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from shards.audio import AUDIO_SUFFIXES
+from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip
 from shards.foreign import split_name
 from shards.io.store import Store

@@ -18,7 +18,7 @@ from pipelines.detect_settings import DetectSettings
 from pipelines.event_formats import DetectedEvent
 from pmam.events.median_filter import median_filter
 from pmam.models.detector import Detector
-from shards.audio import AudioError, decode
+from shards.audio.decoding import AudioError, decode
 
 HOP_S = 0.04
 

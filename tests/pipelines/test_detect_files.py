@@ -20,7 +20,7 @@ from pipelines.detect_settings import DetectError, DetectSettings
 from pipelines.urls import store, write_checkpoint
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.models.detector import Detector
-from shards.audio import AudioError
+from shards.audio.decoding import AudioError
 
 
 def unreadable(folder: Path) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from pmam.events.median_filter import max_filter_frames
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import window_scores
 from pmam.models.detector import Detector
-from shards.audio import decode as decode_audio
+from shards.audio.decoding import decode as decode_audio
 
 HOP_S = 0.04
 LENGTH_S = 25.013

@@ -14,11 +14,11 @@ from html_cases import Page
 
 from pipelines.cli import main
 from pipelines.inspect_page import page
+from shards.audio.levels import SCHEMA
 from shards.clip import Event
 from shards.finding import Needs
 from shards.index import IndexRow
 from shards.inspection import Inspection, inspect
-from shards.levels import SCHEMA
 
 HOSTILE = '<script>alert("x")</script>'
 TAGS = {

@@ -15,7 +15,7 @@ from html_cases import Page
 from pipelines.prototypes_page import page
 from pipelines.prototypes_sounds import Excerpts, excerpts, spectrogram
 from pmam.prototypes.usage import Segment
-from shards.audio import decode
+from shards.audio.decoding import decode
 from shards.dataset import Dataset
 
 HOSTILE = '<script>alert("$x_$")</script>'

@@ -7,7 +7,7 @@ import pytest
 import webdataset
 from foreign_cases import sound, write_tar
 
-from shards.audio import AudioError
+from shards.audio.decoding import AudioError
 from shards.clip import ClipError, Event
 from shards.foreign import ForeignError, ForeignSettings, index_shard, split_name
 from shards.tar_scan import TarError

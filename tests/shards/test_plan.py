@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from packing import noise_clips, write_noise
 
-from shards.audio import AudioError, AudioInfo
+from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import Clip, ClipError, Event
 from shards.io.store import Store
 from shards.plan import ShardPlan, plan_shards, predicted_bytes, stored_form, survey

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from shards.encode import encode
+from shards.audio.encoding import encode
 from shards.io.store import Store
 from shards.recordings import (
     Recording,

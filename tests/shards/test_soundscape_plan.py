@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soundscape_cases import BACKGROUNDS, FOREGROUNDS, RATE_HZ, SETTINGS, clips
 
-from shards.audio import AudioError
+from shards.audio.decoding import AudioError
 from shards.recordings import Recording
 from shards.soundscape_plan import (
     SAME_CLASS_GAP_S,

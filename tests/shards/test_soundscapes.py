@@ -24,9 +24,9 @@ from soundscape_cases import (
     rms,
 )
 
-from shards.audio import AudioError, decode
+from shards.audio.decoding import AudioError, decode
+from shards.audio.encoding import encode
 from shards.demo_sounds import TEXTURES, write_demo_recordings
-from shards.encode import encode
 from shards.io.store import Store
 from shards.recordings import class_folders, part_backgrounds, split_by_fold
 from shards.soundscape_plan import (

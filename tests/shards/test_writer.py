@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 from packing import files, noise_clips, pack, write_noise
 
-from shards.audio import AudioError
+from shards.audio.decoding import AudioError
 from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.io.store import Store

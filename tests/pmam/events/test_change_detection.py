@@ -21,7 +21,7 @@ from pmam.events.change_detection import (
     turning_points,
 )
 from pmam.events.decoding import decode as decode_events
-from shards.audio import decode
+from shards.audio.decoding import decode
 
 HOP_S = 0.1
 SETTINGS = BoxSettings(step_s=0.6)

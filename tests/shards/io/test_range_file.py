@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from packing import pack, write_noise
 
-from shards.audio import blocks
+from shards.audio.decoding import blocks
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
 from shards.io import range_file as byte_range

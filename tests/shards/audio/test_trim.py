@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.audio import AudioError, decode
-from shards.trim import parts_of_at_least, short_time_power, trim_by_energy
+from shards.audio.decoding import AudioError, decode
+from shards.audio.trim import parts_of_at_least, short_time_power, trim_by_energy
 
 RATE_HZ = 16_000
 TOLERANCE_S = 0.035  # a frame and the margin

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from shards.audio import Samples
+from shards.audio.decoding import Samples
 
 FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
 FLOOR_DB = -120.0  # of levels, so that silence is a number too

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from shards.audio import AudioError, Samples
+from shards.audio.decoding import AudioError, Samples
 
 FRAME_S = 0.02
 HOP_S = 0.01

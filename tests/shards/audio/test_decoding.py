@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from shards.audio import (
+from shards.audio.decoding import (
     AudioError,
     blocks,
     decode,
@@ -19,7 +19,7 @@ from shards.audio import (
     resample,
     steps_16_bits,
 )
-from shards.encode import encode, encode_to
+from shards.audio.encoding import encode, encode_to
 
 RATE_HZ = 16_000
 
@@ -237,7 +237,7 @@ def test_integers_are_encoded_as_the_floats_they_stand_for(subtype):
 
 
 def test_a_wav_that_would_exceed_4_gib_is_an_error(monkeypatch):
-    monkeypatch.setattr("shards.encode.WAV_MAX_BYTES", 20_000)
+    monkeypatch.setattr("shards.audio.encoding.WAV_MAX_BYTES", 20_000)
     encode_to(io.BytesIO(), [np.zeros(10_000)], RATE_HZ, "wav")
     with pytest.raises(AudioError, match="long: got more samples than a WAV file can hold"):
         encode_to(io.BytesIO(), [np.zeros(10_000), np.zeros(1)], RATE_HZ, "wav", name="long")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.levels import FLOOR_DB, measure
+from shards.audio.levels import FLOOR_DB, measure
 
 RATE = 8000
 

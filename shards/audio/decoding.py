@@ -12,7 +12,7 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
-from shards import audio_headers
+from shards.audio import truncation as audio_headers
 
 Samples = npt.NDArray[np.float32]
 

@@ -9,8 +9,9 @@ import pytest
 import soundfile as sf
 from packing import pack
 
-from shards import audio, decode_fast
-from shards.audio import AudioError
+from shards.audio import decoding as audio
+from shards.audio import fast_decode as decode_fast
+from shards.audio.decoding import AudioError
 from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.index import IndexRow

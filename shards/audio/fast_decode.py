@@ -2,7 +2,7 @@
 
 dr_flac gives fewer samples, and no error, for a damaged file. So this is for bytes that match
 the checksum of the index alone, and the sample count is compared with the index as well. The
-samples are bit for bit those of libsndfile (`shards.audio`), which decodes all else.
+samples are bit for bit those of libsndfile (`shards.audio.decoding`), which decodes all else.
 """
 
 import struct
@@ -10,8 +10,8 @@ import struct
 import miniaudio
 import numpy as np
 
-from shards import audio
-from shards.audio import AudioError, Samples
+from shards.audio import decoding as audio
+from shards.audio.decoding import AudioError, Samples
 from shards.index import IndexRow
 
 RIFF_HEADER_BYTES, CHUNK_HEADER_BYTES = 12, 8

@@ -1,0 +1,4 @@
+"""Audio bytes to samples and back: decoding, encoding, levels, silence.
+
+Samples are float32 in [-1, 1]; a file that is shorter than it says is refused.
+"""
