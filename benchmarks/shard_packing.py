@@ -29,8 +29,8 @@ from reading import data
 
 from shards.clip import Clip
 from shards.io.store import Store
-from shards.plan import Codec, plan_shards, survey
-from shards.writer import write_shard
+from shards.packing.plan import Codec, plan_shards, survey
+from shards.packing.writer import write_shard
 
 
 def main() -> None:

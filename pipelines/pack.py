@@ -19,10 +19,10 @@ from pipelines.shard_streams import (
 from pipelines.urls import join, store
 from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
-from shards.plan import ShardPlan, plan_shards, survey
+from shards.packing.plan import ShardPlan, plan_shards, survey
+from shards.packing.writer import WrittenShard, write_shard
 from shards.sources import SOURCES, SourceError
 from shards.sources.webdataset import read_options
-from shards.writer import WrittenShard, write_shard
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

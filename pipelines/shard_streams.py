@@ -18,8 +18,8 @@ from cluster.storage.streams import copy_stream, expand_streams, is_stream
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage
 from pipelines.urls import store
+from shards.packing.tar_scan import GZIP_MAGIC
 from shards.shard_locations import shard_names
-from shards.tar_scan import GZIP_MAGIC
 
 COPIES = "copies"  # the folder in the stage's
 

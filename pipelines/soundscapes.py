@@ -13,7 +13,8 @@ from pipelines.urls import store
 from shards.clip import Clip, Event
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
-from shards.plan import ShardPlan
+from shards.packing.plan import ShardPlan
+from shards.packing.writer import WrittenShard, write_shard
 from shards.recordings import (
     Recording,
     class_folders,
@@ -26,7 +27,6 @@ from shards.recordings import (
 from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
 from shards.soundscapes import RecordingReader, render_clip, tables
-from shards.writer import WrittenShard, write_shard
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -19,9 +19,9 @@ from shards.clip import Clip, ClipError, check_clip, escape_key
 from shards.foreign_labels import Described, ForeignError, LabelsFrom, describe
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile
-from shards.plan import OnError, Skipped
-from shards.tar_scan import Member, TarError, scan_members
-from shards.writer import WrittenShard
+from shards.packing.plan import OnError, Skipped
+from shards.packing.tar_scan import Member, TarError, scan_members
+from shards.packing.writer import WrittenShard
 
 __all__ = ["ForeignError", "ForeignSettings", "index_shard"]
 

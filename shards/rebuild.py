@@ -17,8 +17,8 @@ from shards.manifest import (
     read_manifest,
     totals,
 )
+from shards.packing.tar_scan import TarError, scan_members
 from shards.relabel import labels_of
-from shards.tar_scan import TarError, scan_members
 from shards.verify_shard import one_line
 
 

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, cast
 from shards.index import IndexRow
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, ShardEntry
-from shards.plan import BLOCK_BYTES
-from shards.tar_scan import TarError, scan_members
+from shards.packing.plan import BLOCK_BYTES
+from shards.packing.tar_scan import TarError, scan_members
 
 DAMAGED_FOLDER = "damaged"  # where replaced tars go, under names that no reader takes for shards
 

@@ -14,7 +14,7 @@ from shards.index import IndexRow
 from shards.io.hashing import ForwardFile
 from shards.io.store import Store
 from shards.manifest import ShardEntry
-from shards.tar_scan import Member, TarError, scan_members
+from shards.packing.tar_scan import Member, TarError, scan_members
 
 
 @dataclass(frozen=True)

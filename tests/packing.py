@@ -10,8 +10,8 @@ from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.manifest import write_dataset
-from shards.plan import Codec, OnError, plan_shards, survey
-from shards.writer import WrittenShard, write_shard
+from shards.packing.plan import Codec, OnError, plan_shards, survey
+from shards.packing.writer import WrittenShard, write_shard
 
 
 def write_noise(

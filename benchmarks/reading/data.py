@@ -10,8 +10,8 @@ from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.manifest import write_dataset
-from shards.plan import plan_shards, survey
-from shards.writer import write_shard
+from shards.packing.plan import plan_shards, survey
+from shards.packing.writer import write_shard
 
 RATE_HZ, CLIP_S = 32_000, 10
 SHARD_BYTES = 256_000_000

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from shards.io.gzip_index import GzipRanges
 from shards.io.store import Store, StoreError
-from shards.tar_scan import Member
+from shards.packing.tar_scan import Member
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 BUFFER_BYTES = 1 << 16

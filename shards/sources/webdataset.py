@@ -25,6 +25,7 @@ from shards.clip import Clip
 from shards.foreign import split_name
 from shards.io.store import Store
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore, member_name
+from shards.packing.tar_scan import Member, scan_members
 from shards.sources.sample_rules import (
     Rule,
     Sample,
@@ -35,7 +36,6 @@ from shards.sources.sample_rules import (
     parse_rule,
 )
 from shards.sources.tables import Options, SourceError, SourceListing, check_options
-from shards.tar_scan import Member, scan_members
 
 OPTIONS = (
     "audio",

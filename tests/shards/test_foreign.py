@@ -10,8 +10,8 @@ from foreign_cases import sound, write_tar
 from shards.audio.decoding import AudioError
 from shards.clip import ClipError, Event
 from shards.foreign import ForeignError, ForeignSettings, index_shard, split_name
-from shards.tar_scan import TarError
-from shards.writer import WrittenShard
+from shards.packing.tar_scan import TarError
+from shards.packing.writer import WrittenShard
 
 
 def index(path: Path, **settings: object) -> WrittenShard:

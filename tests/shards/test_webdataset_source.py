@@ -15,10 +15,10 @@ from cluster.storage.filesystems import filesystem
 from shards.clip import Event
 from shards.io.store import Store
 from shards.io.tar_members import MemberStore
-from shards.plan import plan_shards, survey
+from shards.packing.plan import plan_shards, survey
+from shards.packing.writer import write_shard
 from shards.sources import SOURCES, SourceError, SourceListing
 from shards.sources.sample_rules import expand_shards
-from shards.writer import write_shard
 
 
 def listing(root: Path, **options: str) -> SourceListing:

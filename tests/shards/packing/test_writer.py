@@ -17,10 +17,10 @@ from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.manifest import write_dataset
-from shards.plan import plan_shards, survey
+from shards.packing.plan import plan_shards, survey
+from shards.packing.writer import WrittenShard, write_shard
 from shards.sources import SOURCES
 from shards.verify import verify
-from shards.writer import WrittenShard, write_shard
 
 
 def one(name: str) -> Clip:
@@ -219,7 +219,7 @@ def test_what_a_tar_cannot_hold_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_noise(tmp_path / "in/long.wav", seconds=5)  # 80 kB
-    monkeypatch.setattr("shards.writer.MEMBER_MAX_BYTES", 75_000)
+    monkeypatch.setattr("shards.packing.writer.MEMBER_MAX_BYTES", 75_000)
     with pytest.raises(AudioError, match=r"^long\.wav: got 80044 bytes to store; .* split"):
         pack(tmp_path / "in", [one("long.wav")], tmp_path / "out")
     stored, _ = pack(tmp_path / "in", [one("long.wav")], tmp_path / "out", sample_rate_hz=4000)

@@ -9,7 +9,7 @@ from packing import noise_clips, write_noise
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import Clip, ClipError, Event
 from shards.io.store import Store
-from shards.plan import ShardPlan, plan_shards, predicted_bytes, stored_form, survey
+from shards.packing.plan import ShardPlan, plan_shards, predicted_bytes, stored_form, survey
 
 INFO = AudioInfo(codec="ogg", sample_rate_hz=44100, num_samples=441000, channels=1)
 

@@ -22,7 +22,7 @@ from shards.index import IndexRow
 from shards.io import range_file as byte_range
 from shards.io.store import Store
 from shards.manifest import ShardEntry
-from shards.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
+from shards.packing.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
 
 BLOCK_S = 4.0  # of a recording in memory, decoded
 COPY_BYTES = 1 << 17  # at a time, into the tar
