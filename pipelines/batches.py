@@ -10,11 +10,11 @@ from pipelines.examples import Example, ExampleReader
 from pipelines.frame_jobs import open_frames
 from pipelines.sample_rates import warn_of_low_rates
 from pmam.encoders import FrameEncoder
-from shards.block_order import BlockOrder
 from shards.columns import Chosen, Ints
 from shards.dataset import Dataset
 from shards.index import IndexRow
-from shards.stream import Group
+from shards.loading.block_order import BlockOrder
+from shards.loading.sampling import Group
 
 log = logging.getLogger("pmam")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from cluster.storage.download import cache_folder
 from shards.dataset import Dataset, ReadError
 from shards.io.disk_cache import ClipCache
-from shards.read_ahead import ClipReader, Data
+from shards.loading.prefetch import ClipReader, Data
 
 Clips = Generator[tuple[int, Data | ReadError], None, None]
 

@@ -15,7 +15,7 @@ from pmam.events.decoding import Event, encode, encode_published
 from shards.dataset import Dataset
 from shards.frames import FrameSet
 from shards.index import IndexRow
-from shards.read_ahead import Data
+from shards.loading.prefetch import Data
 
 Floats = npt.NDArray[np.float32]
 BatchT = TypeVar("BatchT")

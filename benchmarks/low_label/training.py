@@ -25,7 +25,7 @@ from pmam.objectives.teacher import follow
 from pmam.prototypes.artifact import Prototypes
 from pmam.training.schedules import ema_decay
 from pmam.training.trainer import OptimizerSettings, Trainer
-from shards.stream import BatchOrder, Group
+from shards.loading.sampling import BatchOrder, Group
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ READER = """
 import json, sys
 from pathlib import Path
 from reading.memory import Peak
-from shards.loader import Loader, Loading
+from shards.loading.loader import Loader, Loading
 from shards.dataset import Dataset
 from shards.io.store import Store
 with Peak() as peak:

@@ -7,10 +7,10 @@ import pytest
 from packing import noise_clips, pack
 
 from pipelines.clip_stream import ClipStream
-from shards.block_order import BlockOrder, Blocks
 from shards.dataset import Dataset, ReadError
 from shards.io.store import Store
-from shards.stream import Group
+from shards.loading.block_order import BlockOrder, Blocks
+from shards.loading.sampling import Group
 
 CLIPS, PER_BATCH = 24, 4
 

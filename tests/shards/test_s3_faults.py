@@ -15,8 +15,8 @@ import shards.io.store
 from cluster.storage.filesystems import filesystem
 from shards.dataset import Dataset, ReadError
 from shards.io.store import Store
-from shards.loader import Loader, Loading
-from shards.read_ahead import ClipReader, Reading
+from shards.loading.loader import Loader, Loading
+from shards.loading.prefetch import ClipReader, Reading
 
 FAULTS: list[Fault] = ["reset", "stall", "truncate", "503", "wrong range"]
 

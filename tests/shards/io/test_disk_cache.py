@@ -12,7 +12,7 @@ from packing import noise_clips, pack
 
 from shards.io.disk_cache import TOTAL, ClipCache
 from shards.io.store import TEMPORARY
-from shards.read_ahead import ClipReader
+from shards.loading.prefetch import ClipReader
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.stream import BatchOrder, Group, permute
+from shards.loading.sampling import BatchOrder, Group, permute
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**63))

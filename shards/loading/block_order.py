@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shards.stream import BatchOrder, Group, Indices, permute, scramble
+from shards.loading.sampling import BatchOrder, Group, Indices, permute, scramble
 
 
 @dataclass(frozen=True, kw_only=True)

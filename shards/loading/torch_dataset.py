@@ -1,4 +1,4 @@
-"""`shards.loader` for torch: an `IterableDataset` of batches. Nothing in `shards` imports it."""
+"""`shards.loading.loader` for torch: an `IterableDataset`. Nothing in `shards` imports it."""
 
 import multiprocessing
 import multiprocessing.context
@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from shards.audio.decoding import Samples
 from shards.dataset import Dataset
 from shards.io.disk_cache import ClipCache
-from shards.loader import Batch, Loader, Loading, State
+from shards.loading.loader import Batch, Loader, Loading, State
 
 
 class TorchStream(IterableDataset[dict[str, Any]]):

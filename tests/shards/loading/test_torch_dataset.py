@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader
 from shards.dataset import Dataset
 from shards.io.disk_cache import ClipCache
 from shards.io.store import Store
-from shards.loader import Loader, Loading
-from shards.torch_stream import TorchStream
+from shards.loading.loader import Loader, Loading
+from shards.loading.torch_dataset import TorchStream
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = Loading(per_batch={"weak": 4}, crop_s=0.25, seed=2)
 
 

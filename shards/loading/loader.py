@@ -22,12 +22,12 @@ import numpy as np
 
 from shards.audio import decoding as audio
 from shards.audio.decoding import AudioError, Samples
-from shards.block_order import BlockOrder, Blocks
 from shards.dataset import Dataset, ReadError
 from shards.index import IndexRow
 from shards.io.disk_cache import ClipCache
-from shards.read_ahead import ClipReader, Data, Reading
-from shards.stream import Group
+from shards.loading.block_order import BlockOrder, Blocks
+from shards.loading.prefetch import ClipReader, Data, Reading
+from shards.loading.sampling import Group
 
 State = dict[str, Any]
 _log = logging.getLogger(__name__)

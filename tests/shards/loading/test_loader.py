@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from packing import pack, write_noise
 
-from shards.block_order import Blocks
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
-from shards.loader import Batch, Loader, Loading, StateError, crop_start, evaluation
-from shards.read_ahead import ClipReader, Reading
+from shards.loading.block_order import Blocks
+from shards.loading.loader import Batch, Loader, Loading, StateError, crop_start, evaluation
+from shards.loading.prefetch import ClipReader, Reading
 
 SUBSETS = {"strong": 10, "synthetic": 7, "weak": 23, "unlabeled": 61}
 PER_BATCH = {"strong": 4, "synthetic": 2, "weak": 6, "unlabeled": 6}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.block_order import BlockOrder, Blocks, epoch_order, same_block_share
 from shards.columns import Chosen
-from shards.stream import Group
+from shards.loading.block_order import BlockOrder, Blocks, epoch_order, same_block_share
+from shards.loading.sampling import Group
 
 SIZES = st.integers(1, 700)
 
