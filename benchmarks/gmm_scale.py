@@ -42,8 +42,8 @@ from pipelines.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.models.checkpoint import pack_encoder
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
+from shards.frames.writer import FrameWriter
 from shards.index import IndexRow
 from shards.manifest import ShardEntry, write_dataset
 

@@ -35,7 +35,7 @@ from pipelines.pack import pack
 from pipelines.presets import esc10
 from pipelines.soundscapes import soundscapes
 from pipelines.urls import join, read_prototypes, store
-from shards.sparse8 import ERROR_BOUND
+from shards.frames.sparse8 import ERROR_BOUND
 
 COUNTS = {"strong": 60, "weak": 150, "unlabeled": 300, "validation": 8, "test": 8}
 WANTED_BYTES, WANTED_ERROR = 8.0, 1 / 255

@@ -13,7 +13,7 @@ from torch import Tensor
 from pmam.encoders import FrameEncoder
 from pmam.events.decoding import Event, encode, encode_published
 from shards.dataset import Dataset
-from shards.frames import FrameSet
+from shards.frames.reader import FrameSet
 from shards.index import IndexRow
 from shards.loading.prefetch import Data
 

@@ -25,7 +25,7 @@ from pipelines.worker_group import restarted
 from pmam.mixture.process_group import Alone, Distributed, Group
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered
-from shards.frames import FrameSet
+from shards.frames.reader import FrameSet
 
 RESULT, SWEEP = "result.json", "sweep.json"
 

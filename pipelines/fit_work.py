@@ -13,7 +13,7 @@ from pipelines.fit_settings import FitSettings
 from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
 from pmam.mixture.process_group import Group
-from shards.frames import FrameSet
+from shards.frames.reader import FrameSet
 from shards.io.store import Store
 
 MOMENTS = "moments.safetensors"

@@ -21,8 +21,8 @@ from pipelines.sample_rates import warn_of_low_rates
 from pipelines.urls import join, open_dataset, store
 from pmam.encoders import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSet, FrameSpec
+from shards.frames.reader import FrameSet, FrameSpec
+from shards.frames.writer import FrameWriter
 from shards.index import IndexRow, Listed
 
 Floats = npt.NDArray[np.float32]

@@ -16,8 +16,8 @@ from pipelines.urls import dataset_fingerprint, store, write_prototypes
 from pipelines.weights import weights_file, weights_fingerprint, weights_url
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
+from shards.frames.writer import FrameWriter
 from shards.index import Listed
 from shards.sources.matching import Files
 

@@ -16,7 +16,7 @@ from pipelines.urls import (
     read_checkpoint,
     read_prototypes,
 )
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

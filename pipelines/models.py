@@ -9,7 +9,7 @@ from pipelines.urls import read_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.models.detector import Detector
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
 
 
 def layer_function(checkpoint: str, layer: str) -> FrameFunction:

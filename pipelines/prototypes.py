@@ -27,7 +27,7 @@ from pmam.events.decoding import Event, encode_at, uniform_edges_s
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.dataset import Dataset
-from shards.frames import FrameFile, FrameSpec
+from shards.frames.reader import FrameFile, FrameSpec
 from shards.index import IndexRow, table_to_rows
 
 # Raised by whoever changes what the stage computes.

@@ -8,7 +8,7 @@ from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run
 from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import load_detector
 from pipelines.urls import dataset_fingerprint, read_checkpoint
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -12,8 +12,8 @@ from pipelines.ledger import run_stage
 from pipelines.urls import write_checkpoint
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
+from shards.frames.writer import FrameWriter
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
+from shards.frames.writer import FrameWriter
 
 
 def spec(**changes: Any) -> FrameSpec:

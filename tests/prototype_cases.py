@@ -19,8 +19,8 @@ from pipelines.urls import (
 from pmam.prototypes.artifact import Prototypes
 from shards.clip import Clip, Event
 from shards.dataset import Dataset
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
+from shards.frames.writer import FrameWriter
 
 RATE_HZ, HOP_S, SECONDS, K = 8000, 0.1, 3.0, 4
 FRAMES = round(SECONDS / HOP_S)

@@ -19,8 +19,8 @@ from pipelines.presets import demo
 from pipelines.urls import store, write_prototypes
 from pmam.prototypes.artifact import Prototypes
 from pmam.settings import to_json
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSpec
+from shards.frames.reader import FrameSpec
+from shards.frames.writer import FrameWriter
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

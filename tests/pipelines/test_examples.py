@@ -19,8 +19,8 @@ from pmam.events.decoding import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
 from shards.dataset import Dataset
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameSet, FrameSpec
+from shards.frames.reader import FrameSet, FrameSpec
+from shards.frames.writer import FrameWriter
 from shards.index import IndexRow
 from shards.io.store import Store
 

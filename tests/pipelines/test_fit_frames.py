@@ -19,7 +19,7 @@ from pipelines import fit_frames, fit_progress
 from pipelines.fit_frames import Part, Piece, posteriors_at, projected
 from pipelines.fit_progress import PROGRESS, Reported, watching
 from pmam.clustering.pca import fit_projection, moments
-from shards.frames import FrameSet
+from shards.frames.reader import FrameSet
 from shards.io.store import Store
 
 CPU = torch.device("cpu")

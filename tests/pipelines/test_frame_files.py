@@ -19,7 +19,7 @@ from pipelines.urls import store, write_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
-from shards.frames import FrameSet, FrameSpec
+from shards.frames.reader import FrameSet, FrameSpec
 from shards.io.store import Store
 
 
@@ -60,7 +60,7 @@ def test_a_large_shard_becomes_several_files(
     dataset: Dataset, encoder: FrameEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What 768 wide frames of hours of audio would be, in small."""
-    monkeypatch.setattr("shards.frame_writer.BATCH_BYTES", 1 << 17)
+    monkeypatch.setattr("shards.frames.writer.BATCH_BYTES", 1 << 17)
     arguments = {"encoder": encoder}
     one, whole = written(dataset, tmp_path / "one", wide, arguments)
     several, parts = written(dataset, tmp_path / "several", wide, arguments, file_mb=0.5)
@@ -108,7 +108,7 @@ def test_other_workers_do_not_do_it_again(
     without_ray: list[Pool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shards.frame_writer.BATCH_BYTES", 1)
+    monkeypatch.setattr("shards.frames.writer.BATCH_BYTES", 1)
     write_checkpoint(store(str(tmp_path)), "encoder", pack_encoder(encoder))
     url, model = dataset.store.root, str(tmp_path / "encoder")
     settings = EmbedSettings(subsets=("weak",))

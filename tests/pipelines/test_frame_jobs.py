@@ -18,7 +18,7 @@ from pmam.encoders import FrameEncoder
 from pmam.events.overlap_add import OverlapAdd, Windows, split
 from shards.clip import Clip
 from shards.dataset import Dataset
-from shards.frames import FrameFile, FrameSpec
+from shards.frames.reader import FrameFile, FrameSpec
 from shards.io.store import Store
 
 # Name: rate, channels, seconds.
@@ -138,7 +138,7 @@ def test_memory_does_not_grow_with_the_length_of_a_clip(
     """8 more minutes are 31 MB of decoded samples at 16 kHz, and 3 MB of frames."""
     monkeypatch.setattr("shards.io.range_file.WHOLE_BYTES", 1 << 20)
     monkeypatch.setattr("shards.io.range_file.READ_AHEAD_BYTES", 1 << 18)
-    monkeypatch.setattr("shards.frame_writer.BATCH_BYTES", 1 << 18)
+    monkeypatch.setattr("shards.frames.writer.BATCH_BYTES", 1 << 18)
     peaks = {}
     for minutes in (2, 10):
         folder = tmp_path / str(minutes)

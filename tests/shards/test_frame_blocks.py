@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from frame_cases import clips, spec, write
 
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameFile, FrameSet
+from shards.frames.reader import FrameFile, FrameSet
+from shards.frames.writer import FrameWriter
 from shards.io.store import Store
 
 

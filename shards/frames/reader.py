@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shards.frames.sparse8 import Floats, decode_sparse8
 from shards.io.store import Store
-from shards.sparse8 import Floats, decode_sparse8
 
 FORMAT_VERSION = 1
 

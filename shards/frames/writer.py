@@ -1,4 +1,4 @@
-"""Writing frame sequences: a file of `shards/frames.py` row by row, a long row block by block."""
+"""Writing frame sequences: a file of `shards/frames/reader.py` by rows, a long row by blocks."""
 
 import mmap
 import shutil
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shards.frames import COLUMNS, FrameSpec
-from shards.sparse8 import sparse8_columns
+from shards.frames.reader import COLUMNS, FrameSpec
+from shards.frames.sparse8 import sparse8_columns
 
 BATCH_BYTES = 4 << 20  # rows are written, and read from an object store, in batches of about this
 

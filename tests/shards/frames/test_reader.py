@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shards.frame_writer import FrameWriter
-from shards.frames import FrameFile, FrameSet
+from shards.frames.reader import FrameFile, FrameSet
+from shards.frames.sparse8 import ERROR_BOUND, decode_sparse8, encode_sparse8
+from shards.frames.writer import FrameWriter
 from shards.io.store import Store
-from shards.sparse8 import ERROR_BOUND, decode_sparse8, encode_sparse8
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_published_through_a_store(tmp_path):
 
 
 def test_no_torch_is_loaded():
-    code = "import sys, shards.frames; sys.exit('torch' in sys.modules)"
+    code = "import sys, shards.frames.reader; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
