@@ -13,8 +13,8 @@ from pipelines.reach import joined
 from pipelines.reindex import reindex_filter, reindex_labels, reindex_merge
 from pipelines.reindex_foreign import ForeignDataset, reindex_foreign, shard_list
 from pipelines.verified import repair_dataset, verify_dataset
-from shards.foreign import ForeignSettings
-from shards.relabel import RelabelSettings
+from shards.editing.foreign import ForeignSettings
+from shards.editing.relabel import RelabelSettings
 
 Words = Positional[tuple[str, ...]]  # the last one is OUT, as in cp
 

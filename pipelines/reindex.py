@@ -8,11 +8,9 @@ from cluster.storage.filesystems import absolute
 from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.ledger import Stage, run_stage
 from pipelines.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
-from shards.filters import compile_filter
-from shards.index import IndexRow
-from shards.manifest import Manifest
-from shards.merge import Part, merge
-from shards.relabel import (
+from shards.editing.filter import compile_filter
+from shards.editing.merge import Part, merge
+from shards.editing.relabel import (
     RelabelError,
     RelabelSettings,
     by_clip,
@@ -21,6 +19,8 @@ from shards.relabel import (
     with_mapping,
     with_subsets,
 )
+from shards.index import IndexRow
+from shards.manifest import Manifest
 from shards.shard_locations import refer
 from shards.sources.tables import TABLE_SUFFIXES, Row, read_table, read_text
 
@@ -115,7 +115,7 @@ def reindex_filter(
         dataset: the old dataset, which stays as it is.
         out: the folder of the new one.
         settings: name and form of the shards' URLs.
-        where: an expression, see `shards.filters`.
+        where: an expression, see `shards.editing.filter`.
         listed: a table with the column `filename`, or a text file with one clip id a line.
         fresh: start over.
 

@@ -15,10 +15,10 @@ from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.jobs import Part, Plan, run_parts
 from pipelines.ledger import Stage, run_stage
 from pipelines.urls import store
-from shards.foreign import ForeignError, ForeignSettings, index_shard
+from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
+from shards.editing.relabel import class_list
 from shards.packing.tar_scan import GZIP_MAGIC
 from shards.packing.writer import WrittenShard
-from shards.relabel import class_list
 from shards.shard_locations import relative_url, shard_names
 from shards.shard_patterns import expand_braces
 

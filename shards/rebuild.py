@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from shards.foreign import ForeignError, ForeignSettings, index_shard, split_name
+from shards.editing.foreign import ForeignError, ForeignSettings, index_shard, split_name
+from shards.editing.relabel import labels_of
 from shards.index import IndexRow, table_to_rows
 from shards.io.store import Store
 from shards.manifest import (
@@ -18,7 +19,6 @@ from shards.manifest import (
     totals,
 )
 from shards.packing.tar_scan import TarError, scan_members
-from shards.relabel import labels_of
 from shards.verify_shard import one_line
 
 

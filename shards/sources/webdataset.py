@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip
-from shards.foreign import split_name
+from shards.editing.foreign import split_name
 from shards.io.store import Store
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore, member_name
 from shards.packing.tar_scan import Member, scan_members

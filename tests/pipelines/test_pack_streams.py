@@ -19,7 +19,7 @@ from pipelines.reindex_foreign import ForeignDataset, reindex_foreign
 from pipelines.run_settings import RunSettings
 from pipelines.source import prepare
 from pipelines.urls import open_dataset, store
-from shards.foreign import ForeignSettings
+from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
 from shards.manifest import DatasetError, ShardEntry
 from shards.shard_locations import Places

@@ -20,7 +20,7 @@ from packing import files, noise_clips, pack, write_noise
 
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
-from shards.foreign import ForeignError, ForeignSettings, index_shard
+from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
 from shards.io.store import Store
 from shards.manifest import DatasetError, write_dataset
 from shards.verify import verify

@@ -8,9 +8,9 @@ from index_rows import index_row
 from packing import noise_clips, pack
 
 from shards.dataset import Dataset
+from shards.editing.merge import Part, merge
 from shards.io.store import Store
 from shards.manifest import DatasetError, ShardEntry, write_dataset
-from shards.merge import Part, merge
 from shards.shard_locations import counted, refer, relative_url, shard_names
 from shards.verify import verify
 

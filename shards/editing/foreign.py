@@ -16,7 +16,7 @@ from isal import isal_zlib
 from shards.audio import decoding as audio
 from shards.audio.decoding import AUDIO_SUFFIXES, AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip, escape_key
-from shards.foreign_labels import Described, ForeignError, LabelsFrom, describe
+from shards.editing.foreign_labels import Described, ForeignError, LabelsFrom, describe
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile
 from shards.packing.plan import OnError, Skipped

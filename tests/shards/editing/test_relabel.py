@@ -4,7 +4,7 @@ import pytest
 from index_rows import index_row
 
 from shards.clip import ClipError, Event
-from shards.relabel import (
+from shards.editing.relabel import (
     RelabelError,
     RelabelSettings,
     by_clip,

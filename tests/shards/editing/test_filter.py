@@ -3,7 +3,7 @@
 import pytest
 
 from shards.clip import Event
-from shards.filters import FilterError, compile_filter
+from shards.editing.filter import FilterError, compile_filter
 from shards.index import IndexRow
 
 ROW = IndexRow(
