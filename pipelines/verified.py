@@ -9,8 +9,8 @@ from pipelines.report import SHOWN, output
 from pipelines.urls import store
 from shards.io.store import Store
 from shards.manifest import read_manifest
-from shards.repair import repair
-from shards.verify import verify
+from shards.repair.repairs import repair
+from shards.repair.verification import verify
 
 
 def verify_dataset(url: str, decode: float) -> None:

@@ -13,7 +13,7 @@ from s3_server import s3_server
 
 from cluster.storage.filesystems import filesystem
 from shards.io.store import Store
-from shards.verify import verify
+from shards.repair.verification import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 # Ray's workers get the environment of the process that starts it: so a process of its own.

@@ -14,7 +14,7 @@ from pipelines.frame_jobs import open_frames
 from pipelines.run import RunResult, run
 from pipelines.urls import read_prototypes, store
 from shards.dataset import Dataset
-from shards.verify import verify
+from shards.repair.verification import verify
 
 STAGES = (
     *("recordings", "soundscapes", "dataset"),

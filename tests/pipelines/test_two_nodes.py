@@ -13,7 +13,7 @@ from two_nodes import OTHER, TwoNodes, needs_mounts, two_nodes
 
 from cluster.storage.filesystems import filesystem
 from shards.io.store import Store
-from shards.verify import verify
+from shards.repair.verification import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ from shards.dataset import Dataset, ReadError
 from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
 from shards.io.store import Store
 from shards.manifest import DatasetError, write_dataset
-from shards.verify import verify
+from shards.repair.verification import verify
 
 
 def tar_path(dataset: Dataset, number: int = 0) -> Path:

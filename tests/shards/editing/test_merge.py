@@ -11,8 +11,8 @@ from shards.dataset import Dataset
 from shards.editing.merge import Part, merge
 from shards.io.store import Store
 from shards.manifest import DatasetError, ShardEntry, write_dataset
+from shards.repair.verification import verify
 from shards.shard_locations import counted, refer, relative_url, shard_names
-from shards.verify import verify
 
 
 def part(name: str, *ids: str, prefix: str = "", url: str | None = None) -> Part:

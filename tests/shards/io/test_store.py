@@ -19,7 +19,7 @@ from cluster.storage.filesystems import filesystem
 from shards.dataset import Dataset
 from shards.io.store import TEMPORARY, Store, StoreError
 from shards.manifest import write_dataset
-from shards.verify import verify
+from shards.repair.verification import verify
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -19,8 +19,8 @@ from shards.io.store import Store
 from shards.manifest import write_dataset
 from shards.packing.plan import plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
+from shards.repair.verification import verify
 from shards.sources import SOURCES
-from shards.verify import verify
 
 
 def one(name: str) -> Clip:

@@ -16,7 +16,7 @@ from packing import noise_clips, pack
 from shards.dataset import Dataset
 from shards.index import rows_to_table
 from shards.manifest import MANIFEST, totals
-from shards.verify import verify, verify_shard
+from shards.repair.verification import verify, verify_shard
 
 
 @pytest.fixture

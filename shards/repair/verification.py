@@ -19,8 +19,8 @@ from shards.manifest import (
     read_manifest,
     totals,
 )
+from shards.repair.verify_shard import Problem, one_line, verify_shard
 from shards.shard_locations import Places, Resolver, local_only
-from shards.verify_shard import Problem, one_line, verify_shard
 
 __all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]
 

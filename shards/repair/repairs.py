@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from shards.index import IndexRow
 from shards.io.store import Store
 from shards.manifest import MANIFEST, DatasetError, ShardEntry, write_dataset
-from shards.rebuild import describe_dataset
-from shards.salvage import is_whole, put_aside, rewrite_shard
+from shards.repair.rebuild_index import describe_dataset
+from shards.repair.rewrite_shard import is_whole, put_aside, rewrite_shard
+from shards.repair.verify_shard import verify_shard
 from shards.shard_locations import Places, Resolver, local_only
-from shards.verify_shard import verify_shard
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from packing import files, noise_clips, pack
 from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.manifest import MANIFEST, DatasetError, write_dataset
-from shards.repair import repair
+from shards.repair.repairs import repair
+from shards.repair.verification import verify
 from shards.shard_locations import counted, refer
-from shards.verify import verify
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from shards.manifest import (
     totals,
 )
 from shards.packing.tar_scan import TarError, scan_members
-from shards.verify_shard import one_line
+from shards.repair.verify_shard import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
