@@ -11,7 +11,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.reach import joined
 from pipelines.report import output, print_result
 from pipelines.urls import join, open_dataset, store
-from shards.inspection import Inspection
+from shards.quality.report import Inspection
 
 JSON, PAGE, MEASURED = "inspect.json", "inspect.html", "measured"
 SHOWN = 3  # examples of a finding on the terminal
@@ -52,8 +52,8 @@ def _inspect(
     from pipelines.inspect import measure_levels
     from pipelines.inspect_page import page
     from pmam.encoders import EncoderSettings, build_encoder
-    from shards.finding import Needs
-    from shards.inspection import inspect
+    from shards.quality.finding import Needs
+    from shards.quality.report import inspect
 
     built = build_encoder(EncoderSettings(name=encoder))
     needs = Needs(encoder=encoder, sample_rate_hz=built.sample_rate_hz, hop_s=built.hop_s)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from pipelines.inspect_pictures import DRAWN, histogram
-from shards.finding import Finding
-from shards.inspection import Inspection
-from shards.label_counts import LabelCount
+from shards.quality.finding import Finding
+from shards.quality.label_statistics import LabelCount
+from shards.quality.report import Inspection
 
 SHOWN_EXAMPLES = 30  # per finding; inspect.json names more
 SHOWN_LABELS = 40  # before the list folds

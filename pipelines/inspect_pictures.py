@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shards.inspection import Distribution
+from shards.quality.report import Distribution
 
 # What is drawn: the title, and the axis.
 DRAWN: Mapping[str, tuple[str, str]] = {

@@ -16,9 +16,9 @@ from pipelines.cli import main
 from pipelines.inspect_page import page
 from shards.audio.levels import SCHEMA
 from shards.clip import Event
-from shards.finding import Needs
 from shards.index import IndexRow
-from shards.inspection import Inspection, inspect
+from shards.quality.finding import Needs
+from shards.quality.report import Inspection, inspect
 
 HOSTILE = '<script>alert("x")</script>'
 TAGS = {

@@ -10,11 +10,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shards.audio.levels import SCHEMA
-from shards.finding import Finding, Needs
-from shards.findings import find
 from shards.index import IndexRow
-from shards.label_counts import LabelCount, Polyphony, count_labels, lengths_s, polyphony
-from shards.leakage import Group, duplicates, shared_recordings
+from shards.quality.audio_checks import find
+from shards.quality.finding import Finding, Needs
+from shards.quality.label_statistics import (
+    LabelCount,
+    Polyphony,
+    count_labels,
+    lengths_s,
+    polyphony,
+)
+from shards.quality.leakage import Group, duplicates, shared_recordings
 
 FORMAT_VERSION = 1
 BINS = 40

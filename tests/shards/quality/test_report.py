@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from shards.audio.levels import SCHEMA
 from shards.clip import Event
-from shards.finding import Finding, Needs
 from shards.index import IndexRow
-from shards.inspection import Inspection, inspect
-from shards.label_counts import concurrent_s, count_labels, polyphony
+from shards.quality.finding import Finding, Needs
+from shards.quality.label_statistics import concurrent_s, count_labels, polyphony
+from shards.quality.report import Inspection, inspect
 
 NEEDS = Needs(encoder="small", sample_rate_hz=16000, hop_s=0.04)
 CLASSES = ("cat", "dog")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shards.finding import SEVERITIES, Finding, Needs, finding_of
 from shards.index import IndexRow
-from shards.label_findings import event_findings, label_findings
-from shards.leakage import Group
+from shards.quality.finding import SEVERITIES, Finding, Needs, finding_of
+from shards.quality.label_checks import event_findings, label_findings
+from shards.quality.leakage import Group
 
 Columns = Mapping[str, npt.NDArray[Any]]  # of levels, in the order of the rows
 
@@ -29,7 +29,7 @@ def find(
     copies: Sequence[Group],
     shared: Sequence[Group],
 ) -> list[Finding]:
-    """All findings, the most serious first; arguments as in `shards.inspection.inspect`."""
+    """All findings, the most serious first; arguments as in `shards.quality.report.inspect`."""
     found = [
         *_damaged(rows, levels),
         *_leaks(copies, shared),

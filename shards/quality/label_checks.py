@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from shards.finding import Finding, Needs, finding_of
 from shards.index import IndexRow
-from shards.label_counts import overlaps_itself
-from shards.leakage import TRAINING_SUBSETS
+from shards.quality.finding import Finding, Needs, finding_of
+from shards.quality.label_statistics import overlaps_itself
+from shards.quality.leakage import TRAINING_SUBSETS
 
 LATE_S = 1e-6  # an event's end may be rounded
 # What the clips of a subset are used for needs these labels.
