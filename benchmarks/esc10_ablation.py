@@ -194,7 +194,7 @@ from low_label.scoring import NUMBERS
 from low_label.tables import print_differences, print_pair, print_values
 from low_label.workbench import Workbench
 
-from shards.soundscape_types import SoundscapeSettings
+from shards.soundscapes.scene import SoundscapeSettings
 
 # Per number of strong clips: disjoint subsets of each seed's 60 clips.
 PARTS = {20: 2, 60: 1}

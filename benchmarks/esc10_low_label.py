@@ -60,7 +60,7 @@ from torch import Tensor
 
 from pmam.models.detector import Backbone
 from pmam.prototypes.artifact import Prototypes
-from shards.soundscape_types import SoundscapeSettings
+from shards.soundscapes.scene import SoundscapeSettings
 
 FEW = 20  # strong clips
 PROBE_CLIPS, PROBE_DRAWS = 10, 10

@@ -62,7 +62,7 @@ from low_label.recipes import Arm, Recipe
 from low_label.training import Finetune
 from low_label.workbench import Workbench
 
-from shards.soundscape_types import SoundscapeSettings
+from shards.soundscapes.scene import SoundscapeSettings
 
 STRONG, PARTS = 20, 2
 Trial = tuple[str, Arm]  # its name, and what is trained

@@ -8,8 +8,8 @@ from cluster.storage.filesystems import absolute
 from pipelines.ledger import Stage, run_stage
 from pipelines.soundscapes import SoundscapesSettings
 from pipelines.urls import store
-from shards.demo_sounds import write_demo_recordings
-from shards.soundscape_types import SoundscapeError
+from shards.soundscapes.demo_sounds import write_demo_recordings
+from shards.soundscapes.scene import SoundscapeError
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -15,7 +15,8 @@ from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.packing.plan import ShardPlan
 from shards.packing.writer import WrittenShard, write_shard
-from shards.recordings import (
+from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground
+from shards.soundscapes.recordings import (
     Recording,
     class_folders,
     part_backgrounds,
@@ -24,9 +25,8 @@ from shards.recordings import (
     split_by_fold,
     split_by_source,
 )
-from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
-from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
-from shards.soundscapes import RecordingReader, render_clip, tables
+from shards.soundscapes.render import RecordingReader, render_clip, tables
+from shards.soundscapes.scene import Soundscape, SoundscapeError, SoundscapeSettings
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

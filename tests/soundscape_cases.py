@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from shards.recordings import Recording
-from shards.soundscape_plan import TrimmedRecording, plan
-from shards.soundscape_types import SoundscapeSettings
+from shards.soundscapes.plan import TrimmedRecording, plan
+from shards.soundscapes.recordings import Recording
+from shards.soundscapes.scene import SoundscapeSettings
 
 RATE_HZ = 8_000
 SETTINGS = SoundscapeSettings(sample_rate_hz=RATE_HZ, textures=("drone",))

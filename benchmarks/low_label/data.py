@@ -15,10 +15,10 @@ from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.events.decoding import Event, encode
 from pmam.models.checkpoint import load_published, read_published
 from shards.io.store import Store
-from shards.recordings import part_backgrounds, recordings_from_csv, split_by_fold
-from shards.soundscape_plan import plan_subsets, trim_background, trim_foreground
-from shards.soundscape_types import Soundscape, SoundscapeSettings
-from shards.soundscapes import RecordingReader, render
+from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground
+from shards.soundscapes.recordings import part_backgrounds, recordings_from_csv, split_by_fold
+from shards.soundscapes.render import RecordingReader, render
+from shards.soundscapes.scene import Soundscape, SoundscapeSettings
 
 BACKGROUNDS = ("rain", "sea_waves")
 TEXTURES = ("chainsaw", "clock_tick", "fire_crackling", "helicopter")

@@ -16,8 +16,8 @@ from pmam.objectives.masked_prediction import PretextSettings
 from pmam.objectives.masking import MaskSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
 from pmam.training.trainer import OptimizerSettings
-from shards.demo_sounds import TEXTURES
-from shards.soundscape_types import SoundscapeSettings
+from shards.soundscapes.demo_sounds import TEXTURES
+from shards.soundscapes.scene import SoundscapeSettings
 
 # The demo's sounds are made per fold; no sound is in two of these.
 FOLDS = {"train": ("1", "2", "3"), "validation": ("4",), "test": ("5",)}

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from soundscape_cases import BACKGROUNDS, FOREGROUNDS, RATE_HZ, SETTINGS, clips
 
 from shards.audio.decoding import AudioError
-from shards.recordings import Recording
-from shards.soundscape_plan import (
+from shards.soundscapes.plan import (
     SAME_CLASS_GAP_S,
     free_onsets,
     plan,
     trim_background,
     trim_foreground,
 )
-from shards.soundscape_types import Soundscape, SoundscapeError
+from shards.soundscapes.recordings import Recording
+from shards.soundscapes.scene import Soundscape, SoundscapeError
 
 
 def spans(clip):

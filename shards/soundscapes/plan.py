@@ -14,8 +14,8 @@ from scipy.special import ndtr, ndtri
 
 from shards.audio.decoding import Samples
 from shards.audio.trim import parts_of_at_least, trim_by_energy
-from shards.recordings import Recording
-from shards.soundscape_types import (
+from shards.soundscapes.recordings import Recording
+from shards.soundscapes.scene import (
     Background,
     Event,
     Soundscape,

@@ -6,9 +6,9 @@ from scipy.signal import stft
 
 from shards.audio.decoding import decode, probe
 from shards.audio.trim import trim_by_energy
-from shards.demo_sounds import BACKGROUNDS, EVENTS, TEXTURES, write_demo_recordings
 from shards.io.store import Store
-from shards.recordings import class_folders, split_by_fold
+from shards.soundscapes.demo_sounds import BACKGROUNDS, EVENTS, TEXTURES, write_demo_recordings
+from shards.soundscapes.recordings import class_folders, split_by_fold
 
 RATE_HZ = 16_000
 

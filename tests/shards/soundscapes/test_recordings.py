@@ -3,7 +3,7 @@ import pytest
 
 from shards.audio.encoding import encode
 from shards.io.store import Store
-from shards.recordings import (
+from shards.soundscapes.recordings import (
     Recording,
     RecordingError,
     class_folders,

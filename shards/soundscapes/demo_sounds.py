@@ -12,7 +12,7 @@ import numpy as np
 from shards.audio.decoding import Samples
 from shards.audio.encoding import encode
 from shards.io.store import Store
-from shards.synthesis import (
+from shards.soundscapes.synthesis import (
     Wave,
     attack_decay,
     band_pass,

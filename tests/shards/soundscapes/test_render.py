@@ -26,19 +26,25 @@ from soundscape_cases import (
 
 from shards.audio.decoding import AudioError, decode
 from shards.audio.encoding import encode
-from shards.demo_sounds import TEXTURES, write_demo_recordings
 from shards.io.store import Store
-from shards.recordings import class_folders, part_backgrounds, split_by_fold
-from shards.soundscape_plan import (
+from shards.soundscapes.demo_sounds import TEXTURES, write_demo_recordings
+from shards.soundscapes.plan import (
     SPLIT_OF_SUBSET,
     plan,
     plan_subsets,
     trim_background,
     trim_foreground,
 )
-from shards.soundscape_types import Soundscape, SoundscapeError, SoundscapeSettings
-from shards.soundscapes import RecordingReader, render, render_clip, render_parts, write_subset
-from shards.soundscapes import tables as label_tables
+from shards.soundscapes.recordings import class_folders, part_backgrounds, split_by_fold
+from shards.soundscapes.render import (
+    RecordingReader,
+    render,
+    render_clip,
+    render_parts,
+    write_subset,
+)
+from shards.soundscapes.render import tables as label_tables
+from shards.soundscapes.scene import Soundscape, SoundscapeError, SoundscapeSettings
 
 FOLDS = {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5"]}
 
@@ -120,8 +126,8 @@ def test_a_recording_that_changed_since_planning_is_an_error():
 
 PRINT_HASHES = """
 import sys, hashlib
-from shards.soundscapes import RecordingReader, render_clip
-from shards.soundscape_types import Soundscape
+from shards.soundscapes.render import RecordingReader, render_clip
+from shards.soundscapes.scene import Soundscape
 from shards.io.store import Store
 read = RecordingReader({"foreground": Store.local(sys.argv[1] + "/foreground"),
                         "background": Store.local(sys.argv[1] + "/background")}, 8000)
@@ -155,7 +161,7 @@ def test_two_processes_render_the_same_bytes(demo):
     elsewhere = subprocess.run(
         [sys.executable, "-c", PRINT_HASHES, root],
         input=lines, capture_output=True, text=True, check=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )  # fmt: skip
     here = [hashlib.sha256(render_clip(clip, read)).hexdigest() for clip in reversed(plans)]
     assert elsewhere.stdout.split() == here[::-1]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from shards.audio.decoding import AudioError, Samples, decode
 from shards.audio.encoding import encode
 from shards.io.store import Store
-from shards.soundscape_types import Background, Event, Soundscape
+from shards.soundscapes.scene import Background, Event, Soundscape
 
 FADE_S = 0.01  # at both ends of an event, against clicks
 CROSSFADE_S = 0.05  # where a background goes round
