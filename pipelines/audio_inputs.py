@@ -10,7 +10,7 @@ from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute
 from pipelines.urls import join, store
-from shards.sources.tables import audio_names
+from shards.sources._tables import audio_names
 
 READ_AHEAD_BYTES = 1 << 20  # per request to an object store
 OnError = Literal["fail", "skip"]

@@ -19,7 +19,7 @@ from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from shards.frames.reader import FrameSpec
 from shards.frames.writer import FrameWriter
 from shards.index import Listed
-from shards.sources.matching import Files
+from shards.sources._matching import Files
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

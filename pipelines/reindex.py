@@ -22,7 +22,7 @@ from shards.editing.relabel import (
 from shards.index import IndexRow
 from shards.manifest import Manifest
 from shards.shard_locations import refer
-from shards.sources.tables import TABLE_SUFFIXES, Row, read_table, read_text
+from shards.sources._tables import TABLE_SUFFIXES, Row, read_table, read_text
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -8,8 +8,8 @@ from typing import Literal
 
 from shards.clip import Clip, Event, check_clip
 from shards.index import IndexRow
-from shards.sources.matching import Files, rows_by_file
-from shards.sources.tables import Row, SourceError, event, in_time, integer, split_labels
+from shards.sources._matching import Files, rows_by_file
+from shards.sources._tables import Row, SourceError, event, in_time, integer, split_labels
 
 STRONG, WEAK = ("onset", "offset", "event_label"), "event_labels"
 OLD, NEW = "old", "new"

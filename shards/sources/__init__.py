@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
+from shards.sources._tables import Options, Source, SourceError, SourceListing
 from shards.sources.audioset_strong import audioset_strong
 from shards.sources.desed import desed
 from shards.sources.esc50 import esc50
 from shards.sources.folder import folder
 from shards.sources.mtl import mtl
 from shards.sources.realdesed import realdesed
-from shards.sources.tables import Options, Source, SourceError, SourceListing
 from shards.sources.tut_rare import tut_rare
 from shards.sources.webdataset import webdataset
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from shards.clip import Clip, Event
 from shards.io.store import Store
-from shards.sources.tables import (
+from shards.sources._tables import (
     Options,
     SourceError,
     SourceListing,

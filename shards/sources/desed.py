@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 
 from shards.clip import Clip
 from shards.io.store import Store
-from shards.sources.matching import Files, rows_by_file
-from shards.sources.tables import (
+from shards.sources._matching import Files, rows_by_file
+from shards.sources._tables import (
     Options,
     Row,
     SourceError,

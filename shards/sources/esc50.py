@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from shards.clip import Clip
 from shards.io.store import Store
-from shards.sources.tables import (
+from shards.sources._tables import (
     Options,
     Row,
     SourceError,

@@ -20,8 +20,8 @@ from typing import Literal, NamedTuple
 
 from shards.clip import Clip
 from shards.io.store import Store
-from shards.sources.matching import Files, rows_by_file
-from shards.sources.tables import (
+from shards.sources._matching import Files, rows_by_file
+from shards.sources._tables import (
     TABLE_SUFFIXES,
     Options,
     Row,

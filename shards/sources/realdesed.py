@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from shards.clip import Clip
 from shards.io.store import Store
-from shards.sources.matching import Files, rows_by_file
-from shards.sources.tables import (
+from shards.sources._matching import Files, rows_by_file
+from shards.sources._tables import (
     Options,
     Row,
     SourceError,

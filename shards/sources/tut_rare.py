@@ -17,7 +17,7 @@ from typing import Any
 
 from shards.clip import Clip, Event
 from shards.io.store import Store
-from shards.sources.tables import (
+from shards.sources._tables import (
     Options,
     SourceError,
     SourceListing,

@@ -26,7 +26,8 @@ from shards.editing.foreign import split_name
 from shards.io.store import Store
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore, member_name
 from shards.packing.tar_scan import Member, scan_members
-from shards.sources.sample_rules import (
+from shards.sources._tables import Options, SourceError, SourceListing, check_options
+from shards.sources._webdataset_rules import (
     Rule,
     Sample,
     as_events,
@@ -35,7 +36,6 @@ from shards.sources.sample_rules import (
     expand_shards,
     parse_rule,
 )
-from shards.sources.tables import Options, SourceError, SourceListing, check_options
 
 OPTIONS = (
     "audio",

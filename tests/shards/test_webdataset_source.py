@@ -18,7 +18,7 @@ from shards.io.tar_members import MemberStore
 from shards.packing.plan import plan_shards, survey
 from shards.packing.writer import write_shard
 from shards.sources import SOURCES, SourceError, SourceListing
-from shards.sources.sample_rules import expand_shards
+from shards.sources._webdataset_rules import expand_shards
 
 
 def listing(root: Path, **options: str) -> SourceListing:

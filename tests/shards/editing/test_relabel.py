@@ -13,7 +13,7 @@ from shards.editing.relabel import (
     with_mapping,
     with_subsets,
 )
-from shards.sources.tables import SourceError
+from shards.sources._tables import SourceError
 
 ROWS = [
     index_row("a/1.5.wav", weak=("Dog", "Cat"), events=(Event(0, 0.5, "Dog"),)),

@@ -9,7 +9,7 @@ from shards.clip import Event
 from shards.io.store import Store
 from shards.packing.tar_scan import Member
 from shards.shard_patterns import ShardUrlError, expand_braces
-from shards.sources.tables import SourceError, event, in_time, separated_rows, split_labels
+from shards.sources._tables import SourceError, event, in_time, separated_rows, split_labels
 
 ONSETS = ("onset", "onset_s", "start", "start_time_seconds")
 OFFSETS = ("offset", "offset_s", "end", "end_time_seconds")

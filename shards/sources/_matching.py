@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from shards.sources.tables import Row, SourceError, by_stem, stem
+from shards.sources._tables import Row, SourceError, by_stem, stem
 
 
 class Files:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shards.io.store import Store
-from shards.sources.tables import (
+from shards.sources._tables import (
     SourceError,
     audio_names,
     by_stem,
