@@ -37,8 +37,8 @@ import torch
 
 from cluster.session import session
 from pipelines.fit import FitSettings, fit
-from pipelines.ledger import Stage, run_stage
-from pipelines.urls import store, write_checkpoint
+from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.models.checkpoint import pack_encoder

@@ -30,11 +30,11 @@ from pipelines.embed import ENCODER, embed
 from pipelines.fit import fit
 from pipelines.frame_jobs import open_frames
 from pipelines.label import label
-from pipelines.ledger import record_of
 from pipelines.pack import pack
 from pipelines.presets import esc10
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import join, read_prototypes, store
 from pipelines.soundscapes import soundscapes
-from pipelines.urls import join, read_prototypes, store
 from shards.frames.sparse8 import ERROR_BOUND
 
 COUNTS = {"strong": 60, "weak": 150, "unlabeled": 300, "validation": 8, "test": 8}

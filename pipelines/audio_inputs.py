@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute
-from pipelines.urls import join, store
+from pipelines.runtime.urls import join, store
 from shards.sources._tables import audio_names
 
 READ_AHEAD_BYTES = 1 << 20  # per request to an object store

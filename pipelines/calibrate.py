@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from pipelines.jobs import Part, Plan, run_parts
-from pipelines.ledger import Stage
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import open_dataset, store
 from pipelines.sample_rates import low_rates
-from pipelines.urls import open_dataset, store
 from pipelines.weights import OF_ENCODERS, load_weights
 from pmam.clustering.pca import Moments, moments
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder

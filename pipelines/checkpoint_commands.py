@@ -10,8 +10,8 @@ from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
 from pipelines.commands import Flag
 from pipelines.describe import described
-from pipelines.report import output, print_result
-from pipelines.urls import store, write_checkpoint
+from pipelines.runtime.tables import output, print_result
+from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.weights import OURS, weights_file
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import (

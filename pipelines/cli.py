@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import tyro
 
 from pipelines.options import REGISTRY
-from pipelines.progress import set_up_logging, show_error
+from pipelines.runtime.progress import set_up_logging, show_error
 
 # Command: where its function is, and what it does. Modules load when their command is called.
 COMMANDS: dict[str, tuple[str, str]] = {

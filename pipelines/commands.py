@@ -15,8 +15,8 @@ from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
 from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
-from pipelines.reach import joined
-from pipelines.report import print_numbers, print_packed, print_result
+from pipelines.runtime.reach import joined
+from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.score import ScoreSettings
 from pipelines.soundscapes import SoundscapesSettings
 from pmam.encoders import EncoderSettings

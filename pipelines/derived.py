@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.ledger import DONE, Stage, record_of
-from pipelines.report import SHOWN, output, print_result
-from pipelines.urls import join
+from pipelines.runtime.stage import DONE, Stage, record_of
+from pipelines.runtime.tables import SHOWN, output, print_result
+from pipelines.runtime.urls import join
 from shards.index import IndexRow
 from shards.manifest import ShardEntry, write_dataset
 from shards.shard_locations import counted

@@ -6,9 +6,9 @@ from typing import Any
 from cluster.storage.filesystems import absolute
 from pipelines.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
 from pipelines.frame_jobs import InferenceSettings, clips_of, run_frame_job
-from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import layer_function
-from pipelines.urls import (
+from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.urls import (
     dataset_fingerprint,
     join,
     read_checkpoint,

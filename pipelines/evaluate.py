@@ -9,9 +9,9 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import Stage, fingerprint_of, record_of, run_stage
 from pipelines.pictures import class_bars, example_timelines
-from pipelines.urls import dataset_fingerprint, open_dataset, store
+from pipelines.runtime.stage import Stage, fingerprint_of, record_of, run_stage
+from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
 from pmam.events.decoding import Event
 from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.metrics import METRICS, EvaluationSet

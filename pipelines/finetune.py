@@ -11,15 +11,15 @@ import torch
 from cluster.storage.filesystems import absolute
 from pipelines.batches import Batches
 from pipelines.examples import Example, tag_targets
-from pipelines.identity import at_defaults
-from pipelines.ledger import Stage, fingerprint_of, run_stage
-from pipelines.train_job import TrainSettings, run_training
-from pipelines.urls import (
+from pipelines.runtime.identity import at_defaults
+from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.urls import (
     dataset_fingerprint,
     open_dataset,
     read_checkpoint,
     write_checkpoint,
 )
+from pipelines.train_job import TrainSettings, run_training
 from pipelines.validation import validated
 from pmam.augment import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack

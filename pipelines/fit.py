@@ -9,8 +9,8 @@ from cluster.storage.filesystems import absolute
 from pipelines.fit_choice import Outcome
 from pipelines.fit_job import SWEEP, FitJob, run_fit
 from pipelines.fit_settings import FitSettings
-from pipelines.ledger import Stage, fingerprint_of, run_stage
-from pipelines.urls import dataset_fingerprint, store
+from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.urls import dataset_fingerprint, store
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -18,10 +18,16 @@ from pipelines.fit_progress import Reported, silent, watching
 from pipelines.fit_settings import FitSettings
 from pipelines.fit_work import MOMENTS, Work
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import Stage, record_of
-from pipelines.progress import bar
-from pipelines.urls import join, open_dataset, read_checkpoint, read_prototypes, write_prototypes
-from pipelines.worker_group import restarted
+from pipelines.runtime.progress import bar
+from pipelines.runtime.stage import Stage, record_of
+from pipelines.runtime.urls import (
+    join,
+    open_dataset,
+    read_checkpoint,
+    read_prototypes,
+    write_prototypes,
+)
+from pipelines.runtime.worker_group import restarted
 from pmam.mixture.process_group import Alone, Distributed, Group
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered

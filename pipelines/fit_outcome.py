@@ -21,7 +21,7 @@ from pipelines.fit_em import (
 )
 from pipelines.fit_frames import Blocks, projected
 from pipelines.fit_work import Work
-from pipelines.urls import write_prototypes
+from pipelines.runtime.urls import write_prototypes
 from pmam.clustering.kmeans import seed_centers
 from pmam.clustering.kmeans_init import check_count
 from pmam.clustering.pca import Projection

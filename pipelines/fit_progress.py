@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from pipelines.fit_frames import Advance
-from pipelines.progress import bar
+from pipelines.runtime.progress import bar
 from shards.io.store import Store
 
 PROGRESS = "progress.json"
@@ -23,7 +23,7 @@ class Reported:
 
     @contextlib.contextmanager
     def __call__(self, title: str, total: int, done: int) -> Iterator[Advance]:
-        """As `pipelines.progress.bar`."""
+        """As `pipelines.runtime.progress.bar`."""
         state = {"title": title, "total": total, "done": done, "note": ""}
 
         def advance(more: int, note: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.calibrate import TRAINING_SUBSETS
-from pipelines.identity import at_defaults
+from pipelines.runtime.identity import at_defaults
 from pmam.mixture.backends import Backend
 
 Criterion = Literal["held-out", "bic", "silhouette"]

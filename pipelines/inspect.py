@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.storage.filesystems import absolute
-from pipelines.jobs import Part, Plan, run_parts
-from pipelines.ledger import DONE, Stage, record_of, run_stage
-from pipelines.urls import dataset_fingerprint, open_dataset, store
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.stage import DONE, Stage, record_of, run_stage
+from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
 from shards.audio.levels import BLOCK_S, SCHEMA, measure
 from shards.index import IndexRow
 from shards.io.store import Store

@@ -8,9 +8,9 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
-from pipelines.reach import joined
-from pipelines.report import output, print_result
-from pipelines.urls import join, open_dataset, store
+from pipelines.runtime.reach import joined
+from pipelines.runtime.tables import output, print_result
+from pipelines.runtime.urls import join, open_dataset, store
 from shards.quality.report import Inspection
 
 JSON, PAGE, MEASURED = "inspect.json", "inspect.html", "measured"

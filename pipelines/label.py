@@ -8,9 +8,9 @@ import torch
 from cluster.storage.filesystems import absolute
 from pipelines.calibrate import TRAINING_SUBSETS
 from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
-from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import layer_function
-from pipelines.urls import (
+from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.urls import (
     dataset_fingerprint,
     prototypes_fingerprint,
     read_checkpoint,

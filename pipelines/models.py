@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from pipelines.frame_jobs import FrameFunction
-from pipelines.urls import read_checkpoint
+from pipelines.runtime.urls import read_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.models.detector import Detector

@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
-from pipelines.jobs import Part, Plan, run_parts
-from pipelines.ledger import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.urls import join, store
 from pipelines.shard_streams import (
     COPIES,
     copy_streams,
@@ -16,7 +17,6 @@ from pipelines.shard_streams import (
     shard_streams,
     streams_fingerprint,
 )
-from pipelines.urls import join, store
 from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, plan_shards, survey

@@ -13,9 +13,8 @@ from cluster.storage.filesystems import absolute
 from pipelines.batches import Batches
 from pipelines.examples import Example
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import Stage, fingerprint_of, run_stage
-from pipelines.train_job import TrainSettings, run_training
-from pipelines.urls import (
+from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.urls import (
     dataset_fingerprint,
     open_dataset,
     prototypes_fingerprint,
@@ -23,6 +22,7 @@ from pipelines.urls import (
     read_prototypes,
     write_checkpoint,
 )
+from pipelines.train_job import TrainSettings, run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.detector import ContextSettings, MaskedAudioModel
 from pmam.objectives.collapse import collapse, health

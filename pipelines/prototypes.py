@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import torch
 
 from cluster.storage.filesystems import absolute
-from pipelines.jobs import Part, Plan, run_parts
-from pipelines.ledger import DONE, Stage, fingerprint_of, record_of, run_stage
-from pipelines.urls import (
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of, run_stage
+from pipelines.runtime.urls import (
     dataset_fingerprint,
     join,
     open_dataset,

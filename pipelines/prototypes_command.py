@@ -10,9 +10,9 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.prototypes import SegmentSettings
-from pipelines.reach import joined
-from pipelines.report import output, print_result
-from pipelines.urls import join, open_dataset, read_prototypes, store
+from pipelines.runtime.reach import joined
+from pipelines.runtime.tables import output, print_result
+from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
 
 JSON, PAGE, SURVEY = "prototypes.json", "prototypes.html", "survey"
 log = logging.getLogger("pmam")

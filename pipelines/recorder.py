@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load, save
 
-from pipelines.messages import Messages, held
-from pipelines.progress import bar
+from pipelines.runtime.progress import bar
+from pipelines.runtime.remote_log import Messages, held
 from pmam.training.trainer import Trainer
 from shards.io.store import Store
 

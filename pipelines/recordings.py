@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.ledger import Stage, run_stage
+from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.urls import store
 from pipelines.soundscapes import SoundscapesSettings
-from pipelines.urls import store
 from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError
 

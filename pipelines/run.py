@@ -23,11 +23,11 @@ from pipelines.label import label
 from pipelines.pack import pack
 from pipelines.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.pretrain import pretrain
-from pipelines.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.run_settings import RunSettings
+from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
+from pipelines.runtime.urls import join
 from pipelines.score import score
 from pipelines.source import prepare
-from pipelines.urls import join
 
 FOLDERS = {"pack": "dataset"}  # of stages that are not named as their folder is
 

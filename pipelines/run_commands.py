@@ -11,15 +11,15 @@ import tyro
 from tyro.conf import FlagCreatePairsOff
 
 from cluster.storage.filesystems import absolute
-from pipelines.identity import digest, parted
-from pipelines.ledger import Command, absent_folders, commanded, delete_all, remove_empty
 from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
-from pipelines.reach import joined
-from pipelines.report import output, print_numbers
 from pipelines.run_settings import RunSettings
-from pipelines.set_aside import sweep
-from pipelines.urls import join, store
+from pipelines.runtime.identity import digest, parted
+from pipelines.runtime.reach import joined
+from pipelines.runtime.set_aside import sweep
+from pipelines.runtime.stage import Command, absent_folders, commanded, delete_all, remove_empty
+from pipelines.runtime.tables import output, print_numbers
+from pipelines.runtime.urls import join, store
 from pipelines.weights import with_published_weights
 from pmam.settings import SettingsError, from_json, to_json
 from shards.io.store import Store
@@ -195,10 +195,10 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
 
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
-    from pipelines.redo import from_stage
     from pipelines.run import run as run_stages
     from pipelines.run import stages
     from pipelines.run_check import check_run
+    from pipelines.runtime.redo import from_stage
 
     settings = resolved(preset, settings)
     check_run(settings)

@@ -5,9 +5,9 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
-from pipelines.ledger import Stage, fingerprint_of, run_stage
 from pipelines.models import load_detector
-from pipelines.urls import dataset_fingerprint, read_checkpoint
+from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.urls import dataset_fingerprint, read_checkpoint
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.

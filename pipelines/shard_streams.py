@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 from cluster.storage.filesystems import PIPE, StorageError
 from cluster.storage.http import NoRangesError, remote_file
 from cluster.storage.streams import copy_stream, expand_streams, is_stream
-from pipelines.jobs import Part, Plan, run_parts
-from pipelines.ledger import Stage
-from pipelines.urls import store
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import store
 from shards.packing.tar_scan import GZIP_MAGIC
 from shards.shard_locations import shard_names
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
-from pipelines.jobs import Part, Plan, run_parts
-from pipelines.ledger import Stage, listing_fingerprint, run_stage
-from pipelines.urls import store
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.urls import store
 from shards.clip import Clip, Event
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from cluster.storage.filesystems import absolute
-from pipelines.ledger import fingerprint_of, listing_fingerprint
 from pipelines.recordings import DemoSettings, demo_recordings
 from pipelines.run_settings import RunSettings
+from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
+from pipelines.runtime.urls import join
 from pipelines.shard_streams import shard_streams, streams_fingerprint
 from pipelines.soundscapes import soundscapes
-from pipelines.urls import join
 
 
 def prepare(settings: RunSettings, at: Callable[[str], str]) -> tuple[str, Mapping[str, str]]:

@@ -7,8 +7,8 @@ from pipelines.finetune import FinetuneSettings
 from pipelines.finetune import finetune as finetune_stage
 from pipelines.pretrain import PretrainSettings
 from pipelines.pretrain import pretrain as pretrain_stage
-from pipelines.reach import joined
-from pipelines.report import print_result
+from pipelines.runtime.reach import joined
+from pipelines.runtime.tables import print_result
 
 
 def pretrain(

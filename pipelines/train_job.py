@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cluster.session import session
-from pipelines.ledger import Stage
-from pipelines.messages import tell
-from pipelines.progress import bar
 from pipelines.recorder import speed_of, steps_kept
+from pipelines.runtime.progress import bar
+from pipelines.runtime.remote_log import tell
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.worker_group import restarted
 from pipelines.train_loop import Task, loop
 from pipelines.train_settings import TrainSettings
-from pipelines.worker_group import restarted
 
 log = logging.getLogger("pmam")
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from pipelines.batches import Batches
 from pipelines.examples import Example, prefetched
-from pipelines.ledger import Stage
 from pipelines.recorder import Recorder, restore
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import store
 from pipelines.train_settings import TrainSettings
-from pipelines.urls import store
 from pmam.training.batch_norm_sync import BatchStatistics
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.trainer import ALONE, Share, Trainer, TrainingError, Workers

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from pipelines.identity import at_defaults
+from pipelines.runtime.identity import at_defaults
 from pmam.training.precision import Precision
 from pmam.training.trainer import OptimizerSettings
 

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from pipelines.ledger import PLAN
-from pipelines.progress import bar
-from pipelines.report import SHOWN, output
-from pipelines.urls import store
+from pipelines.runtime.progress import bar
+from pipelines.runtime.stage import PLAN
+from pipelines.runtime.tables import SHOWN, output
+from pipelines.runtime.urls import store
 from shards.io.store import Store
 from shards.manifest import read_manifest
 from shards.repair.repairs import repair

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from cluster.storage.download import fetch
 from cluster.storage.filesystems import absolute
 from cluster.storage.published import PUBLISHED
-from pipelines.urls import file_fingerprint, read_checkpoint
+from pipelines.runtime.urls import file_fingerprint, read_checkpoint
 from pmam.encoders import EncoderSettings, FrameEncoder
 from pmam.models.checkpoint import CheckpointError, load_published, read_published, unpack
 

@@ -9,8 +9,8 @@ import packing
 import soundfile as sf
 import torch
 
-from pipelines.ledger import Stage, run_stage
-from pipelines.urls import (
+from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.urls import (
     dataset_fingerprint,
     prototypes_fingerprint,
     store,

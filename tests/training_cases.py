@@ -8,8 +8,8 @@ import packing
 import tiny_models
 
 from pipelines.finetune import FinetuneSettings, finetune
+from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.train_job import TrainSettings
-from pipelines.urls import store, write_checkpoint
 from pmam.models.checkpoint import pack_encoder
 from pmam.training.parameter_groups import GroupRates
 from pmam.training.trainer import OptimizerSettings

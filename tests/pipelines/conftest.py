@@ -10,7 +10,7 @@ from bad_input_cases import flip, write_source
 from detect_cases import CLASSES, noise
 
 from pipelines.cli import main
-from pipelines.urls import store, write_checkpoint
+from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings
 from pmam.models.checkpoint import pack_detector, pack_encoder

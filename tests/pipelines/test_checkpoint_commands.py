@@ -10,7 +10,7 @@ import torch
 from parity_rule import load, tensors
 
 from pipelines.cli import main
-from pipelines.urls import read_checkpoint, store, write_checkpoint, write_prototypes
+from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint, write_prototypes
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder, pack_masked, unpack
 from pmam.models.importers.prototypes import import_prototypes

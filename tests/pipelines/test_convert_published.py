@@ -8,7 +8,7 @@ import torch
 from parity_rule import load, tensors
 
 from pipelines.cli import main
-from pipelines.urls import read_checkpoint
+from pipelines.runtime.urls import read_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import unpack
 from pmam.models.detector import Detector, MaskedAudioModel

@@ -13,7 +13,7 @@ from train_workers import own_workers
 from training_cases import trained
 
 from pipelines.recorder import steps_kept
-from pipelines.urls import store
+from pipelines.runtime.urls import store
 
 STEPS = 400
 

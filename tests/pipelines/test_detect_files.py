@@ -17,7 +17,7 @@ from pipelines.audio_inputs import InputError, audio_files
 from pipelines.detect import IN_PROCESS_FILES, detect, write_detections
 from pipelines.detect_file import detect_file
 from pipelines.detect_settings import DetectError, DetectSettings
-from pipelines.urls import store, write_checkpoint
+from pipelines.runtime.urls import store, write_checkpoint
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.models.detector import Detector
 from shards.audio.decoding import AudioError

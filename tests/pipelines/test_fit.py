@@ -18,8 +18,8 @@ from pipelines.cli import main
 from pipelines.fit import FitSettings, fit, sweep_of
 from pipelines.fit_choice import best_count
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import record_of
-from pipelines.urls import read_prototypes
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import read_prototypes
 from shards.io.store import Store
 
 WIDTH, TRUE_K = 10, 5

@@ -9,8 +9,8 @@ import torch
 
 from pipelines import fit_outcome
 from pipelines.fit import FitSettings, fit
-from pipelines.ledger import record_of
-from pipelines.urls import read_prototypes
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import read_prototypes
 from pmam.clustering.kmeans import KMeansResult, kmeans
 
 WIDTH, K = 10, 5

@@ -10,8 +10,8 @@ import torch
 
 from pipelines.fit import FitSettings, fit
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import record_of
-from pipelines.urls import read_prototypes
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import read_prototypes
 
 K, WIDTH, OTHER_WIDTH = 5, 8, 6
 SETTINGS = FitSettings(k=K, pca=None, iterations=30)

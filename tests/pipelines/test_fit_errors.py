@@ -12,8 +12,8 @@ import pytest
 
 from pipelines.cli import main
 from pipelines.fit import FitSettings, fit
-from pipelines.ledger import record_of
 from pipelines.options import numbers
+from pipelines.runtime.stage import record_of
 
 CLIPS, WIDTH = 6, 4
 SETTINGS = FitSettings(k=2, pca=None)

@@ -21,8 +21,8 @@ from pipelines.fit_job import FitJob, fit_part
 from pipelines.fit_progress import silent
 from pipelines.fit_work import moments_of_all
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import Stage
-from pipelines.urls import read_prototypes
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import read_prototypes
 from pmam.clustering.kmeans import cluster_statistics
 from pmam.clustering.pca import moments
 from pmam.mixture.e_step import MixtureParameters, statistics

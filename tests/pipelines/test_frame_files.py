@@ -13,9 +13,9 @@ import torch
 
 from pipelines.embed import EmbedSettings, embed
 from pipelines.frame_jobs import FrameFunction, FrameWorker, InferenceSettings, open_frames
-from pipelines.jobs import Part, Plan, Pool
-from pipelines.ledger import record_of
-from pipelines.urls import store, write_checkpoint
+from pipelines.runtime.parallel_map import Part, Plan, Pool
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import store, write_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset

@@ -11,8 +11,8 @@ import torch
 from pipelines.cli import main
 from pipelines.frame_jobs import open_frames
 from pipelines.import_published import TableWorker
-from pipelines.ledger import record_of
-from pipelines.urls import open_dataset, read_prototypes
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import open_dataset, read_prototypes
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 HOP_S, FRAMES, K = 0.04, 13, 4

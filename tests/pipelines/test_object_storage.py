@@ -22,7 +22,7 @@ import json, logging, sys
 from pipelines.embed import EmbedSettings, embed
 from pipelines.fit import FitSettings, fit
 from pipelines.label import LabelSettings, label
-from pipelines.ledger import record_of
+from pipelines.runtime.stage import record_of
 from pipelines.pack import PackSettings, pack
 from pmam.encoders import EncoderSettings
 from cluster.session import session

@@ -13,8 +13,8 @@ from tiny_run import write_config
 
 from pipelines.cli import main
 from pipelines.frame_jobs import open_frames
-from pipelines.ledger import record_of
-from pipelines.urls import open_dataset, read_checkpoint, read_prototypes
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import open_dataset, read_checkpoint, read_prototypes
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import unpack
 from pmam.models.detector import Detector, MaskedAudioModel

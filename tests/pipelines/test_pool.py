@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.frame_jobs import InferenceSettings
-from pipelines.jobs import Part, Plan, Pool, run_parts
-from pipelines.ledger import Stage, run_stage
+from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
+from pipelines.runtime.stage import Stage, run_stage
 
 LAPTOP = {"CPU": 3.0}
 SERVER = {"CPU": 17.0, "GPU": 2.0}

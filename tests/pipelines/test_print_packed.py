@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main
-from pipelines.ledger import DONE, FORMAT_VERSION
 from pipelines.pack import PackSettings, pack
-from pipelines.report import SHOWN, print_packed
+from pipelines.runtime.stage import DONE, FORMAT_VERSION
+from pipelines.runtime.tables import SHOWN, print_packed
 from shards.sources import SOURCES, SourceError
 
 

@@ -12,7 +12,7 @@ from tiny_run import COUNTS, numbers, start, tiny_settings, write_config
 
 from pipelines.frame_jobs import open_frames
 from pipelines.run import RunResult, run
-from pipelines.urls import read_prototypes, store
+from pipelines.runtime.urls import read_prototypes, store
 from shards.dataset import Dataset
 from shards.repair.verification import verify
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from pipelines.cli import main
-from pipelines.ledger import record_of
+from pipelines.runtime.stage import record_of
 
 RATE, CLIPS = 32000, 4
 LABELS = {"strong": ("high", "low"), "validation": ("high", "low"), "test": ("high", "low")}

@@ -16,11 +16,11 @@ from ray.train import WorkerGroupError
 
 from pipelines.cli import user_error
 from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.ledger import record_of
 from pipelines.models import load_detector
 from pipelines.recorder import speed_of
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.train_job import TrainSettings
-from pipelines.urls import store, write_checkpoint
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.training.trainer import OptimizerSettings, TrainingError
 from shards.clip import Clip, Event

@@ -11,7 +11,7 @@ import torch
 from cluster.storage.download import FetchError
 from cluster.storage.published import PUBLISHED
 from pipelines import weights
-from pipelines.urls import store, write_checkpoint
+from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.weights import (
     OF_ENCODERS,
     load_weights,

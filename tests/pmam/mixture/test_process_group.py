@@ -16,8 +16,8 @@ from train_workers import own_workers
 
 from pipelines.cli import user_error
 from pipelines.fit import FitSettings, fit
-from pipelines.ledger import record_of
-from pipelines.urls import read_prototypes
+from pipelines.runtime.stage import record_of
+from pipelines.runtime.urls import read_prototypes
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=400, tolerance=0)

@@ -16,9 +16,9 @@ from s3_server import s3_server
 from sklearn.metrics import normalized_mutual_info_score
 
 from pipelines.cli import main
-from pipelines.jobs import Part, Plan
 from pipelines.prototypes import SegmentSettings, survey
-from pipelines.urls import read_checkpoint, read_prototypes, store, write_checkpoint
+from pipelines.runtime.parallel_map import Part, Plan
+from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pmam.events.decoding import Event, encode
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.session import session
-from pipelines.ledger import Stage
-from pipelines.progress import bar
-from pipelines.urls import store
+from pipelines.runtime.progress import bar
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import store
 from shards.io.store import Store
 
 PARTS = "parts"

@@ -1,10 +1,10 @@
 """What has been done already: a stage is kept, continued or refused by what it is made of.
 
 A stage owns a folder. `plan.json` is written first and says what the folder is for; `stage.json`
-is written last and says that it is whole. Both hold the stage's identity (`pipelines.identity`):
-settings that are not at their defaults, fingerprints of inputs, and the stage's algorithm version.
-That version is a number in the stage's file, raised by whoever changes what the stage computes.
-Nothing that is finished is deleted, but by `fresh`.
+is written last and says that it is whole. Both hold the stage's identity (`identity`): settings
+that are not at their defaults, fingerprints of inputs, and the stage's algorithm version. That
+version is a number in the stage's file, raised by whoever changes what the stage computes. Nothing
+that is finished is deleted, but by `fresh`.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.identity import Identity, differences, digest, identify
-from pipelines.set_aside import set_aside
-from pipelines.urls import store
+from pipelines.runtime.identity import Identity, differences, digest, identify
+from pipelines.runtime.set_aside import set_aside
+from pipelines.runtime.urls import store
 from shards.io.store import TEMPORARY, Store
 
 FORMAT_VERSION = 2

@@ -16,12 +16,12 @@ from tiny_run import tiny_settings
 
 from cluster.storage.filesystems import filesystem
 from pipelines import run_commands
-from pipelines.ledger import Command, Stage, StageError, commanded, run_stage
 from pipelines.presets import PRESETS
-from pipelines.redo import INTENT, begin_redo, end_redo, from_stage, go_on
 from pipelines.run import stages
 from pipelines.run_settings import RunSettings
-from pipelines.set_aside import set_aside
+from pipelines.runtime.redo import INTENT, begin_redo, end_redo, from_stage, go_on
+from pipelines.runtime.set_aside import set_aside
+from pipelines.runtime.stage import Command, Stage, StageError, commanded, run_stage
 from shards.io.store import Store
 
 CHAIN = ("one", "two", "three")
@@ -166,7 +166,9 @@ def test_another_redo_ends_what_was_begun_first(
     run_chain(str(out))
     first = made(out)
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.redo.set_aside", lambda url, last: (_ for _ in ()).throw(OSError))
+        patch.setattr(
+            "pipelines.runtime.redo.set_aside", lambda url, last: (_ for _ in ()).throw(OSError)
+        )
         with pytest.raises(OSError):
             run_chain(str(out), "two")
     run_chain(str(out), "three")

@@ -9,7 +9,7 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 from cluster.preflight import check_job_outputs, check_reach
 from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
-from pipelines.urls import join, store
+from pipelines.runtime.urls import join, store
 from shards.io.store import TEMPORARY
 from shards.manifest import MANIFEST, DatasetError, read_manifest
 from shards.shard_locations import url_of

@@ -8,8 +8,8 @@ import pytest
 from packing import noise_clips, pack
 
 from cluster.preflight import PreflightError
-from pipelines import reach
-from pipelines.reach import objects
+from pipelines.runtime import reach
+from pipelines.runtime.reach import objects
 from shards.manifest import DatasetError
 
 # Command: its words, and which of the names below it reads and writes. `OUT` is absent at first.

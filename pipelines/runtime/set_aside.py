@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipelines.urls import store
+from pipelines.runtime.urls import store
 from shards.io.store import TEMPORARY, Store
 
 ASIDE = ".set-aside-"

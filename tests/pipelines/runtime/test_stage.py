@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ledger import Stage, StageError, fingerprint_of, listing_fingerprint, run_stage
+from pipelines.runtime.stage import (
+    Stage,
+    StageError,
+    fingerprint_of,
+    listing_fingerprint,
+    run_stage,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.fit import FitSettings, fit
 from pipelines.label import LabelSettings, label
 from pipelines.pretrain import PretrainSettings, pretrain
+from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.train_job import TrainSettings
-from pipelines.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.models.checkpoint import pack_encoder

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.storage.filesystems import absolute
-from pipelines.ledger import DONE, record_of
-from pipelines.urls import join
+from pipelines.runtime.stage import DONE, record_of
+from pipelines.runtime.urls import join
 
 TITLES = {
     "psds1": "PSDS1",

@@ -10,9 +10,9 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
-from pipelines.ledger import DONE, PLAN, StageError, read_record
-from pipelines.set_aside import set_aside, sweep
-from pipelines.urls import join, store
+from pipelines.runtime.set_aside import set_aside, sweep
+from pipelines.runtime.stage import DONE, PLAN, StageError, read_record
+from pipelines.runtime.urls import join, store
 from shards.io.store import Store
 
 INTENT = "redo.json"
