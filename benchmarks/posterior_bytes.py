@@ -28,7 +28,7 @@ import torch
 from cluster.session import session
 from pipelines.embed import ENCODER, embed
 from pipelines.fit import fit
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.label import label
 from pipelines.pack import pack
 from pipelines.presets import esc10

@@ -7,8 +7,8 @@ import numpy as np
 
 from pipelines.clip_stream import ClipStream
 from pipelines.examples import Example, ExampleReader
-from pipelines.frame_jobs import open_frames
-from pipelines.sample_rates import warn_of_low_rates
+from pipelines.inference.frame_job import open_frames
+from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pmam.encoders import FrameEncoder
 from shards.columns import Chosen, Ints
 from shards.dataset import Dataset

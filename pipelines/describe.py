@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from cluster.storage.published import PUBLISHED
+from pipelines.inference.weights import OURS, weights_file
 from pipelines.runtime.urls import file_fingerprint, read_checkpoint, read_prototypes, store
-from pipelines.weights import OURS, weights_file
 from pmam.encoders import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
 from pmam.models.checkpoint import (

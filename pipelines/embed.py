@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
-from pipelines.frame_jobs import InferenceSettings, clips_of, run_frame_job
-from pipelines.models import layer_function
+from pipelines.inference.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
+from pipelines.inference.frame_job import InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.layers import layer_function
+from pipelines.inference.weights import weights_fingerprint, weights_url
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
     dataset_fingerprint,
@@ -14,7 +15,6 @@ from pipelines.runtime.urls import (
     read_checkpoint,
     write_checkpoint,
 )
-from pipelines.weights import weights_fingerprint, weights_url
 from pmam.encoders import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 

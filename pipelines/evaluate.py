@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.pictures import class_bars, example_timelines
 from pipelines.runtime.stage import Stage, fingerprint_of, record_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store

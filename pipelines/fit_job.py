@@ -17,7 +17,7 @@ from pipelines.fit_outcome import CANDIDATES, outcome_of
 from pipelines.fit_progress import Reported, silent, watching
 from pipelines.fit_settings import FitSettings
 from pipelines.fit_work import MOMENTS, Work
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import (

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.frame_jobs import FRAMES, clips_of
+from pipelines.inference.frame_job import FRAMES, clips_of
+from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, store, write_prototypes
-from pipelines.weights import weights_file, weights_fingerprint, weights_url
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from shards.frames.reader import FrameSpec

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from cluster.storage.filesystems import absolute
-from pipelines.calibrate import TRAINING_SUBSETS
-from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
-from pipelines.models import layer_function
+from pipelines.inference.calibrate import TRAINING_SUBSETS
+from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.layers import layer_function
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
     dataset_fingerprint,

@@ -12,7 +12,7 @@ import torch
 from cluster.storage.filesystems import absolute
 from pipelines.batches import Batches
 from pipelines.examples import Example
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
     dataset_fingerprint,

@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff
 
 from cluster.storage.filesystems import absolute
+from pipelines.inference.weights import with_published_weights
 from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
 from pipelines.run_settings import RunSettings
@@ -20,7 +21,6 @@ from pipelines.runtime.set_aside import sweep
 from pipelines.runtime.stage import Command, absent_folders, commanded, delete_all, remove_empty
 from pipelines.runtime.tables import output, print_numbers
 from pipelines.runtime.urls import join, store
-from pipelines.weights import with_published_weights
 from pmam.settings import SettingsError, from_json, to_json
 from shards.io.store import Store
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.frame_jobs import FrameFunction, InferenceSettings, clips_of, run_frame_job
-from pipelines.models import load_detector
+from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.layers import load_detector
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, read_checkpoint
 from shards.frames.reader import FrameSpec

@@ -17,7 +17,7 @@ from pipelines import fit_em, fit_outcome
 from pipelines.cli import main
 from pipelines.fit import FitSettings, fit, sweep_of
 from pipelines.fit_choice import best_count
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
 from shards.io.store import Store

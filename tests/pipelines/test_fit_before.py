@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipelines.fit import FitSettings, fit
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
 

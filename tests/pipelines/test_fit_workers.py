@@ -20,7 +20,7 @@ from pipelines.fit_frames import Part
 from pipelines.fit_job import FitJob, fit_part
 from pipelines.fit_progress import silent
 from pipelines.fit_work import moments_of_all
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
 from pmam.clustering.kmeans import cluster_statistics

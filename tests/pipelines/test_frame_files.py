@@ -12,7 +12,7 @@ import tiny_models
 import torch
 
 from pipelines.embed import EmbedSettings, embed
-from pipelines.frame_jobs import FrameFunction, FrameWorker, InferenceSettings, open_frames
+from pipelines.inference.frame_job import FrameFunction, FrameWorker, InferenceSettings, open_frames
 from pipelines.runtime.parallel_map import Part, Plan, Pool
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
@@ -97,7 +97,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
         pools.append(pool)
         return [make(**arguments)(plan) for plan in plans.values()]
 
-    monkeypatch.setattr("pipelines.frame_jobs.run_parts", here)
+    monkeypatch.setattr("pipelines.inference.frame_job.run_parts", here)
     return pools
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pipelines.cli import main
-from pipelines.frame_jobs import open_frames
 from pipelines.import_published import TableWorker
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_prototypes
 

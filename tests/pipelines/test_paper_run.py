@@ -12,7 +12,7 @@ from paper_run import CLIP_S, PARTS, RATE, K, tiny_paper, write_desed, write_pas
 from tiny_run import write_config
 
 from pipelines.cli import main
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_checkpoint, read_prototypes
 from pmam.encoders import FrameEncoder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.frame_jobs import InferenceSettings
+from pipelines.inference.frame_job import InferenceSettings
 from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
 from pipelines.runtime.stage import Stage, run_stage
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_run import COUNTS, numbers, start, tiny_settings, write_config
 
-from pipelines.frame_jobs import open_frames
+from pipelines.inference.frame_job import open_frames
 from pipelines.run import RunResult, run
 from pipelines.runtime.urls import read_prototypes, store
 from shards.dataset import Dataset

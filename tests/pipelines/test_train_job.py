@@ -16,7 +16,7 @@ from ray.train import WorkerGroupError
 
 from pipelines.cli import user_error
 from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.models import load_detector
+from pipelines.inference.layers import load_detector
 from pipelines.recorder import speed_of
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
+from pipelines.inference.sample_rate_check import low_rates
+from pipelines.inference.weights import OF_ENCODERS, load_weights
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
-from pipelines.sample_rates import low_rates
-from pipelines.weights import OF_ENCODERS, load_weights
 from pmam.clustering.pca import Moments, moments
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.models.checkpoint import CheckpointError

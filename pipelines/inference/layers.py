@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from pipelines.frame_jobs import FrameFunction
+from pipelines.inference.frame_job import FrameFunction
 from pipelines.runtime.urls import read_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import CheckpointError, unpack

@@ -7,9 +7,9 @@ import packing
 import pytest
 
 from pipelines.batches import Batches
-from pipelines.calibrate import check_rates
+from pipelines.inference.calibrate import check_rates
+from pipelines.inference.sample_rate_check import low_rates, warn_of_low_rates
 from pipelines.runtime.urls import open_dataset
-from pipelines.sample_rates import low_rates, warn_of_low_rates
 from pmam.encoders import EncoderSettings, build_encoder
 from shards.clip import Clip
 from shards.dataset import Dataset

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipelines.batch_size import BatchSize
-from pipelines.frame_sampling import sampled
+from pipelines.inference.batch_size import BatchSize
+from pipelines.inference.frame_sampling import sampled
+from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import join, open_dataset, store
-from pipelines.sample_rates import warn_of_low_rates
 from pmam.encoders import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
 from shards.frames.reader import FrameSet, FrameSpec

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.batch_size import FIRST, GREATEST, ON_CPU, BatchSize
+from pipelines.inference.batch_size import FIRST, GREATEST, ON_CPU, BatchSize
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

@@ -10,15 +10,15 @@ import torch
 
 from cluster.storage.download import FetchError
 from cluster.storage.published import PUBLISHED
-from pipelines import weights
-from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.weights import (
+from pipelines.inference import weights
+from pipelines.inference.weights import (
     OF_ENCODERS,
     load_weights,
     weights_file,
     weights_url,
     with_published_weights,
 )
+from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import ENCODERS, EncoderSettings, build_encoder
 from pmam.models.checkpoint import CheckpointError, pack_encoder
