@@ -9,8 +9,6 @@ import numpy as np
 import torch
 
 from cluster.storage.filesystems import absolute
-from pipelines.batches import Batches
-from pipelines.examples import Example, tag_targets
 from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
@@ -19,8 +17,10 @@ from pipelines.runtime.urls import (
     read_checkpoint,
     write_checkpoint,
 )
-from pipelines.train_job import TrainSettings, run_training
-from pipelines.validation import validated
+from pipelines.training.batches import Batches
+from pipelines.training.examples import Example, tag_targets
+from pipelines.training.job import TrainSettings, run_training
+from pipelines.training.validation import validated
 from pmam.augment import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import ContextSettings, Detector, DetectorSettings

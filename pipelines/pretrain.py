@@ -10,8 +10,6 @@ import numpy as np
 import torch
 
 from cluster.storage.filesystems import absolute
-from pipelines.batches import Batches
-from pipelines.examples import Example
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
@@ -22,7 +20,9 @@ from pipelines.runtime.urls import (
     read_prototypes,
     write_checkpoint,
 )
-from pipelines.train_job import TrainSettings, run_training
+from pipelines.training.batches import Batches
+from pipelines.training.examples import Example
+from pipelines.training.job import TrainSettings, run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.detector import ContextSettings, MaskedAudioModel
 from pmam.objectives.collapse import collapse, health

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.examples import Example
-from pipelines.train_loop import shares_of
-from pipelines.train_settings import TrainSettings
+from pipelines.training.examples import Example
+from pipelines.training.loop import shares_of
+from pipelines.training.settings import TrainSettings
 from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings

@@ -9,7 +9,7 @@ import tiny_models
 
 from pipelines.finetune import FinetuneSettings, finetune
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.train_job import TrainSettings
+from pipelines.training.job import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.training.parameter_groups import GroupRates
 from pmam.training.trainer import OptimizerSettings

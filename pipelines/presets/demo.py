@@ -9,7 +9,7 @@ from pipelines.pack import PackSettings
 from pipelines.pretrain import PretrainSettings
 from pipelines.run_settings import RunSettings
 from pipelines.soundscapes import SoundscapesSettings
-from pipelines.train_job import TrainSettings
+from pipelines.training.job import TrainSettings
 from pmam.encoders import EncoderSettings
 from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextSettings

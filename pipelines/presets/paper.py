@@ -10,7 +10,7 @@ from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
 from pipelines.pretrain import PretrainSettings
 from pipelines.run_settings import RunSettings
-from pipelines.train_job import TrainSettings
+from pipelines.training.job import TrainSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import EncoderSettings
 from pmam.encoders.lora import LoraSettings

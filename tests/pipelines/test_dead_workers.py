@@ -12,8 +12,8 @@ import pytest
 from train_workers import own_workers
 from training_cases import trained
 
-from pipelines.recorder import steps_kept
 from pipelines.runtime.urls import store
+from pipelines.training.recorder import steps_kept
 
 STEPS = 400
 

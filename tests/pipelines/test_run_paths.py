@@ -13,7 +13,7 @@ from pipelines import run as run_module
 from pipelines.cli import main
 from pipelines.finetune import FinetuneSettings, labels_alone
 from pipelines.run_settings import RunSettings
-from pipelines.train_job import TrainSettings
+from pipelines.training.job import TrainSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import packing
 import pytest
 
-from pipelines.batches import Batches
 from pipelines.inference.calibrate import check_rates
 from pipelines.inference.sample_rate_check import low_rates, warn_of_low_rates
 from pipelines.runtime.urls import open_dataset
+from pipelines.training.batches import Batches
 from pmam.encoders import EncoderSettings, build_encoder
 from shards.clip import Clip
 from shards.dataset import Dataset

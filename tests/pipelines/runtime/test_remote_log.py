@@ -10,9 +10,9 @@ from torch import nn
 from training_cases import trained
 
 from pipelines.finetune import FinetuneTask
-from pipelines.recorder import Recorder
 from pipelines.runtime.remote_log import Messages, held, tell
 from pipelines.runtime.urls import store
+from pipelines.training.recorder import Recorder
 from pmam.training.trainer import OptimizerSettings, Trainer
 
 log = logging.getLogger("pmam")

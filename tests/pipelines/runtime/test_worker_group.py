@@ -15,7 +15,7 @@ from pipelines.fit import FitSettings, fit
 from pipelines.label import LabelSettings, label
 from pipelines.pretrain import PretrainSettings, pretrain
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.train_job import TrainSettings
+from pipelines.training.job import TrainSettings
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.models.checkpoint import pack_encoder

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from pipelines.clip_stream import ClipStream
-from pipelines.examples import Example, ExampleReader
 from pipelines.inference.frame_job import open_frames
 from pipelines.inference.sample_rate_check import warn_of_low_rates
+from pipelines.training.clip_stream import ClipStream
+from pipelines.training.examples import Example, ExampleReader
 from pmam.encoders import FrameEncoder
 from shards.columns import Chosen, Ints
 from shards.dataset import Dataset

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cluster.session import session
-from pipelines.recorder import speed_of, steps_kept
 from pipelines.runtime.progress import bar
 from pipelines.runtime.remote_log import tell
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.worker_group import restarted
-from pipelines.train_loop import Task, loop
-from pipelines.train_settings import TrainSettings
+from pipelines.training.loop import Task, loop
+from pipelines.training.recorder import speed_of, steps_kept
+from pipelines.training.settings import TrainSettings
 
 log = logging.getLogger("pmam")
 

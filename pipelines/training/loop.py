@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from pipelines.batches import Batches
-from pipelines.examples import Example, prefetched
-from pipelines.recorder import Recorder, restore
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.train_settings import TrainSettings
+from pipelines.training.batches import Batches
+from pipelines.training.examples import Example, prefetched
+from pipelines.training.recorder import Recorder, restore
+from pipelines.training.settings import TrainSettings
 from pmam.training.batch_norm_sync import BatchStatistics
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.trainer import ALONE, Share, Trainer, TrainingError, Workers

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pipelines.examples import Example, ExampleReader
+from pipelines.training.examples import Example, ExampleReader
 from pmam.events.decoding import Event
 from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet

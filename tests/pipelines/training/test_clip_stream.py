@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from packing import noise_clips, pack
 
-from pipelines.clip_stream import ClipStream
+from pipelines.training.clip_stream import ClipStream
 from shards.dataset import Dataset, ReadError
 from shards.io.store import Store
 from shards.loading.block_order import BlockOrder, Blocks

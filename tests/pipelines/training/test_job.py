@@ -17,10 +17,10 @@ from ray.train import WorkerGroupError
 from pipelines.cli import user_error
 from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.inference.layers import load_detector
-from pipelines.recorder import speed_of
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.train_job import TrainSettings
+from pipelines.training.job import TrainSettings
+from pipelines.training.recorder import speed_of
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.training.trainer import OptimizerSettings, TrainingError
 from shards.clip import Clip, Event

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_rows import index_row
 
-from pipelines.examples import Example
-from pipelines.validation import events_of
+from pipelines.training.examples import Example
+from pipelines.training.validation import events_of
 from shards.clip import Event
 
 HOP_S = 0.1

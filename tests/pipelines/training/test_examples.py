@@ -9,10 +9,10 @@ import pytest
 import tiny_models
 import torch
 
-from pipelines.examples import Example, ExampleReader, prefetched, tag_targets
 from pipelines.finetune import FinetuneSettings, FinetuneTask
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.train_job import TrainSettings
+from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
+from pipelines.training.job import TrainSettings
 from pmam.encoders import FrameEncoder
 from pmam.events.decoding import Event as ModelEvent
 from pmam.events.decoding import encode
