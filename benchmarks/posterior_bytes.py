@@ -26,15 +26,15 @@ import numpy.typing as npt
 import torch
 
 from cluster.session import session
-from pipelines.embed import ENCODER, embed
 from pipelines.fit import fit
 from pipelines.inference.frame_job import open_frames
-from pipelines.label import label
 from pipelines.pack import pack
 from pipelines.presets import esc10
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import join, read_prototypes, store
-from pipelines.soundscapes import soundscapes
+from pipelines.stages.embed import ENCODER, embed
+from pipelines.stages.label import label
+from pipelines.stages.soundscapes import soundscapes
 from shards.frames.sparse8 import ERROR_BOUND
 
 COUNTS = {"strong": 60, "weak": 150, "unlabeled": 300, "validation": 8, "test": 8}

@@ -10,15 +10,15 @@ from cluster.preflight import check_job_outputs
 from cluster.session import session
 from pipelines.detect import write_detections
 from pipelines.detect_settings import DetectSettings
-from pipelines.embed import EmbedSettings
 from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
-from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
-from pipelines.score import ScoreSettings
-from pipelines.soundscapes import SoundscapesSettings
+from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.label import LabelSettings
+from pipelines.stages.score import ScoreSettings
+from pipelines.stages.soundscapes import SoundscapesSettings
 from pmam.encoders import EncoderSettings
 
 # The fields of a settings object become options without a prefix.
@@ -47,7 +47,7 @@ def soundscapes(
         settings: Classes, splits, counts and scenes.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.soundscapes import soundscapes as stage
+    from pipelines.stages.soundscapes import soundscapes as stage
 
     with joined(None, reads=(foreground, background), writes=(out,), starts_ray=False):
         url = stage(foreground, background, out, settings, fresh=fresh)
@@ -105,7 +105,7 @@ def embed(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.embed import embed as stage
+    from pipelines.stages.embed import embed as stage
 
     chosen = None if model else encoder
     with joined(address, reads=(dataset, model, encoder.weights), writes=(out,)):
@@ -176,7 +176,7 @@ def label(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.label import label as stage
+    from pipelines.stages.label import label as stage
 
     with joined(address, reads=(dataset, prototypes, checkpoint), writes=(out,)):
         print_result(
@@ -202,7 +202,7 @@ def score(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.score import score as stage
+    from pipelines.stages.score import score as stage
 
     with joined(address, reads=(dataset, checkpoint), writes=(out,)):
         print_result(stage(dataset, out, settings, checkpoint=checkpoint, fresh=fresh))

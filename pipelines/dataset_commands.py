@@ -12,7 +12,7 @@ from pipelines.derived import NewDataset, print_derived
 from pipelines.reindex import reindex_filter, reindex_labels, reindex_merge
 from pipelines.reindex_foreign import ForeignDataset, reindex_foreign, shard_list
 from pipelines.runtime.reach import joined
-from pipelines.verified import repair_dataset, verify_dataset
+from pipelines.stages.verify import repair_dataset, verify_dataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings
 

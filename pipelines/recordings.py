@@ -7,7 +7,7 @@ from typing import Any
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.stage import Stage, run_stage
 from pipelines.runtime.urls import store
-from pipelines.soundscapes import SoundscapesSettings
+from pipelines.stages.soundscapes import SoundscapesSettings
 from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError
 

@@ -14,20 +14,20 @@ from typing import Any
 
 from cluster.session import session
 from cluster.storage.filesystems import absolute
-from pipelines.embed import ENCODER, EmbedSettings, embed
 from pipelines.evaluate import evaluate, has_truth
-from pipelines.finetune import CHECKPOINT as DETECTOR
-from pipelines.finetune import finetune, labels_alone
 from pipelines.fit import fit
-from pipelines.label import label
 from pipelines.pack import pack
-from pipelines.pretrain import CHECKPOINT as PRETRAINED
-from pipelines.pretrain import pretrain
 from pipelines.run_settings import RunSettings
 from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.runtime.urls import join
-from pipelines.score import score
 from pipelines.source import prepare
+from pipelines.stages.embed import ENCODER, EmbedSettings, embed
+from pipelines.stages.finetune import CHECKPOINT as DETECTOR
+from pipelines.stages.finetune import finetune, labels_alone
+from pipelines.stages.label import label
+from pipelines.stages.pretrain import CHECKPOINT as PRETRAINED
+from pipelines.stages.pretrain import pretrain
+from pipelines.stages.score import score
 
 FOLDERS = {"pack": "dataset"}  # of stages that are not named as their folder is
 

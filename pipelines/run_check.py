@@ -1,7 +1,7 @@
 """Settings of a run that cannot work, found before hours are spent on the stages in between."""
 
-from pipelines.finetune import FinetuneSettings
 from pipelines.run_settings import RunSettings
+from pipelines.stages.finetune import FinetuneSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import FrameEncoder
 from pmam.models.detector import Backbone, ModelSettings

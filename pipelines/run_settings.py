@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.embed import EmbedSettings
 from pipelines.evaluate import EvaluateSettings
-from pipelines.finetune import FinetuneSettings
 from pipelines.fit import FitSettings
-from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
-from pipelines.pretrain import PretrainSettings
-from pipelines.score import ScoreSettings
-from pipelines.soundscapes import SoundscapesSettings
+from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.label import LabelSettings
+from pipelines.stages.pretrain import PretrainSettings
+from pipelines.stages.score import ScoreSettings
+from pipelines.stages.soundscapes import SoundscapesSettings
 from pmam.encoders import EncoderSettings
 
 

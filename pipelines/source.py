@@ -8,7 +8,7 @@ from pipelines.run_settings import RunSettings
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
 from pipelines.runtime.urls import join
 from pipelines.shard_streams import shard_streams, streams_fingerprint
-from pipelines.soundscapes import soundscapes
+from pipelines.stages.soundscapes import soundscapes
 
 
 def prepare(settings: RunSettings, at: Callable[[str], str]) -> tuple[str, Mapping[str, str]]:

@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from pipelines.commands import Dataset, Flag, Flat, Out
-from pipelines.finetune import FinetuneSettings
-from pipelines.finetune import finetune as finetune_stage
-from pipelines.pretrain import PretrainSettings
-from pipelines.pretrain import pretrain as pretrain_stage
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
+from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.finetune import finetune as finetune_stage
+from pipelines.stages.pretrain import PretrainSettings
+from pipelines.stages.pretrain import pretrain as pretrain_stage
 
 
 def pretrain(

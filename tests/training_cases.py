@@ -7,8 +7,8 @@ from typing import Any
 import packing
 import tiny_models
 
-from pipelines.finetune import FinetuneSettings, finetune
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.finetune import FinetuneSettings, finetune
 from pipelines.training.job import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.training.parameter_groups import GroupRates

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from pipelines.embed import EmbedSettings
-from pipelines.finetune import FinetuneSettings
 from pipelines.fit import FitSettings
 from pipelines.pack import PackSettings
-from pipelines.pretrain import PretrainSettings
 from pipelines.run_settings import RunSettings
-from pipelines.soundscapes import SoundscapesSettings
+from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.pretrain import PretrainSettings
+from pipelines.stages.soundscapes import SoundscapesSettings
 from pipelines.training.job import TrainSettings
 from pmam.encoders import EncoderSettings
 from pmam.models.detector import ContextSettings

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from pipelines.embed import EmbedSettings
 from pipelines.evaluate import EvaluateSettings
-from pipelines.finetune import FinetuneSettings
 from pipelines.fit import FitSettings
-from pipelines.label import LabelSettings
 from pipelines.pack import PackSettings
-from pipelines.pretrain import PretrainSettings
 from pipelines.run_settings import RunSettings
+from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.label import LabelSettings
+from pipelines.stages.pretrain import PretrainSettings
 from pipelines.training.job import TrainSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import EncoderSettings

@@ -11,11 +11,11 @@ import pytest
 import tiny_models
 import torch
 
-from pipelines.embed import EmbedSettings, embed
 from pipelines.inference.frame_job import FrameFunction, FrameWorker, InferenceSettings, open_frames
 from pipelines.runtime.parallel_map import Part, Plan, Pool
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.embed import EmbedSettings, embed
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset

@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Ray's workers get the environment of the process that starts it: so a process of its own.
 STAGES = """
 import json, logging, sys
-from pipelines.embed import EmbedSettings, embed
+from pipelines.stages.embed import EmbedSettings, embed
 from pipelines.fit import FitSettings, fit
-from pipelines.label import LabelSettings, label
+from pipelines.stages.label import LabelSettings, label
 from pipelines.runtime.stage import record_of
 from pipelines.pack import PackSettings, pack
 from pmam.encoders import EncoderSettings

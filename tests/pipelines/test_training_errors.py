@@ -15,9 +15,9 @@ from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
 from pipelines.cli import user_error
-from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.runtime.worker_group import restarted
+from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.training.job import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.objectives.mean_teacher import TaughtBatch

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.finetune import FinetuneSettings
 from pipelines.presets import PRESETS
 from pipelines.run_commands import default_folder
 from pipelines.run_settings import RunSettings
 from pipelines.runtime.identity import at_defaults, differences, identify, parted
+from pipelines.stages.finetune import FinetuneSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from training_cases import trained
 
-from pipelines.finetune import FinetuneTask
 from pipelines.runtime.remote_log import Messages, held, tell
 from pipelines.runtime.urls import store
+from pipelines.stages.finetune import FinetuneTask
 from pipelines.training.recorder import Recorder
 from pmam.training.trainer import OptimizerSettings, Trainer
 

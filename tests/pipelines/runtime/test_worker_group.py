@@ -9,12 +9,12 @@ import packing
 import pytest
 import torch
 
-from pipelines.embed import EmbedSettings, embed
-from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.fit import FitSettings, fit
-from pipelines.label import LabelSettings, label
-from pipelines.pretrain import PretrainSettings, pretrain
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.embed import EmbedSettings, embed
+from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
+from pipelines.stages.label import LabelSettings, label
+from pipelines.stages.pretrain import PretrainSettings, pretrain
 from pipelines.training.job import TrainSettings
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder

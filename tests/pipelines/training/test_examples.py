@@ -9,8 +9,8 @@ import pytest
 import tiny_models
 import torch
 
-from pipelines.finetune import FinetuneSettings, FinetuneTask
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.finetune import FinetuneSettings, FinetuneTask
 from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
 from pipelines.training.job import TrainSettings
 from pmam.encoders import FrameEncoder

@@ -15,10 +15,10 @@ import torch
 from ray.train import WorkerGroupError
 
 from pipelines.cli import user_error
-from pipelines.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.inference.layers import load_detector
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.training.job import TrainSettings
 from pipelines.training.recorder import speed_of
 from pmam.models.checkpoint import CheckpointError, pack_encoder
