@@ -28,12 +28,12 @@ import torch
 from cluster.session import session
 from pipelines.fit import fit
 from pipelines.inference.frame_job import open_frames
-from pipelines.pack import pack
 from pipelines.presets import esc10
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import join, read_prototypes, store
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.label import label
+from pipelines.stages.pack.stage import pack
 from pipelines.stages.soundscapes import soundscapes
 from shards.frames.sparse8 import ERROR_BOUND
 

@@ -12,11 +12,11 @@ from pipelines.detect import write_detections
 from pipelines.detect_settings import DetectSettings
 from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
-from pipelines.pack import PackSettings
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.label import LabelSettings
+from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.score import ScoreSettings
 from pipelines.stages.soundscapes import SoundscapesSettings
 from pmam.encoders import EncoderSettings
@@ -79,7 +79,7 @@ def pack(
         fresh: Delete what is there and start over, instead of keeping it or going on.
         allow_pipe: Let SOURCE be commands of the shell whose output is a tar: 'pipe:COMMAND'.
     """
-    from pipelines.pack import pack as stage
+    from pipelines.stages.pack.stage import pack as stage
 
     with joined(address, reads=(source_folder,), writes=(out,)):
         print_packed(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
-from pipelines.pack import PackSettings
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.finetune import FinetuneSettings
 from pipelines.stages.label import LabelSettings
+from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
 from pipelines.stages.score import ScoreSettings
 from pipelines.stages.soundscapes import SoundscapesSettings

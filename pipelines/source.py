@@ -7,7 +7,7 @@ from pipelines.recordings import DemoSettings, demo_recordings
 from pipelines.run_settings import RunSettings
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
 from pipelines.runtime.urls import join
-from pipelines.shard_streams import shard_streams, streams_fingerprint
+from pipelines.stages.pack.streams import shard_streams, streams_fingerprint
 from pipelines.stages.soundscapes import soundscapes
 
 

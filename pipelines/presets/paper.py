@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from pipelines.evaluate import EvaluateSettings
 from pipelines.fit import FitSettings
-from pipelines.pack import PackSettings
 from pipelines.run_settings import RunSettings
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.finetune import FinetuneSettings
 from pipelines.stages.label import LabelSettings
+from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
 from pipelines.training.job import TrainSettings
 from pmam.augment import AugmentSettings

@@ -23,7 +23,7 @@ from pipelines.stages.embed import EmbedSettings, embed
 from pipelines.fit import FitSettings, fit
 from pipelines.stages.label import LabelSettings, label
 from pipelines.runtime.stage import record_of
-from pipelines.pack import PackSettings, pack
+from pipelines.stages.pack.stage import PackSettings, pack
 from pmam.encoders import EncoderSettings
 from cluster.session import session
 

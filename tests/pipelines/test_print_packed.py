@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main
-from pipelines.pack import PackSettings, pack
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.tables import SHOWN, print_packed
+from pipelines.stages.pack.stage import PackSettings, pack
 from shards.sources import SOURCES, SourceError
 
 

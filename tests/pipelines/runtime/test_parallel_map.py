@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bad_input_cases import write_source
 
-from pipelines.pack import PackSettings, pack
 from pipelines.runtime.stage import record_of
+from pipelines.stages.pack.stage import PackSettings, pack
 
 SETTINGS = PackSettings(shard_mb=0.02, codec="wav")
 pytestmark = pytest.mark.usefixtures("ray_session")

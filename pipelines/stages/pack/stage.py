@@ -10,7 +10,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
 from pipelines.runtime.urls import join, store
-from pipelines.shard_streams import (
+from pipelines.stages.pack.streams import (
     COPIES,
     copy_streams,
     remove_copies,
