@@ -36,9 +36,9 @@ import numpy as np
 import torch
 
 from cluster.session import session
-from pipelines.fit import FitSettings, fit
 from pipelines.runtime.stage import Stage, run_stage
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.fit.stage import FitSettings, fit
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.models.checkpoint import pack_encoder

@@ -11,10 +11,10 @@ from cluster.session import session
 from pipelines.detect import write_detections
 from pipelines.detect_settings import DetectSettings
 from pipelines.evaluate import EvaluateSettings
-from pipelines.fit import FitSettings
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.score import ScoreSettings
@@ -143,8 +143,8 @@ def fit(
         address: Of a Ray cluster, for --workers; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.fit import fit as stage
-    from pipelines.fit_report import print_sweep
+    from pipelines.stages.fit.report import print_sweep
+    from pipelines.stages.fit.stage import fit as stage
 
     if settings.warm_start and before is None:
         raise ValueError("--warm-start: give --before, the posteriors of the iteration before")

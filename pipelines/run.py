@@ -15,7 +15,6 @@ from typing import Any
 from cluster.session import session
 from cluster.storage.filesystems import absolute
 from pipelines.evaluate import evaluate, has_truth
-from pipelines.fit import fit
 from pipelines.run_settings import RunSettings
 from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.runtime.urls import join
@@ -23,6 +22,7 @@ from pipelines.source import prepare
 from pipelines.stages.embed import ENCODER, EmbedSettings, embed
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR
 from pipelines.stages.finetune import finetune, labels_alone
+from pipelines.stages.fit.stage import fit
 from pipelines.stages.label import label
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.pretrain import CHECKPOINT as PRETRAINED

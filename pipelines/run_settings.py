@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipelines.evaluate import EvaluateSettings
-from pipelines.fit import FitSettings
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings

@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.fit import FitSettings
 from pipelines.presets import RunSettings, demo
+from pipelines.stages.fit.stage import FitSettings
 from pmam.settings import to_json
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,10 +7,10 @@ import fit_cases
 import pytest
 import torch
 
-from pipelines import fit_outcome
-from pipelines.fit import FitSettings, fit
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.fit import candidate as fit_outcome
+from pipelines.stages.fit.stage import FitSettings, fit
 from pmam.clustering.kmeans import KMeansResult, kmeans
 
 WIDTH, K = 10, 5

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.fit import FitSettings, fit
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.fit.stage import FitSettings, fit
 
 K, WIDTH, OTHER_WIDTH = 5, 8, 6
 SETTINGS = FitSettings(k=K, pca=None, iterations=30)

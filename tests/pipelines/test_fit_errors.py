@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from pipelines.cli import main
-from pipelines.fit import FitSettings, fit
 from pipelines.options import numbers
 from pipelines.runtime.stage import record_of
+from pipelines.stages.fit.stage import FitSettings, fit
 
 CLIPS, WIDTH = 6, 4
 SETTINGS = FitSettings(k=2, pca=None)

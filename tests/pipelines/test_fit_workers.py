@@ -13,16 +13,17 @@ import pytest
 import torch
 import torch.distributed
 
-from pipelines import fit_job, fit_outcome
-from pipelines.fit import FitSettings, fit, sweep_of
-from pipelines.fit_em import Saved, clusters_of_all, statistics_of_all
-from pipelines.fit_frames import Part
-from pipelines.fit_job import FitJob, fit_part
-from pipelines.fit_progress import silent
-from pipelines.fit_work import moments_of_all
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.fit import candidate as fit_outcome
+from pipelines.stages.fit import workers as fit_job
+from pipelines.stages.fit.em import Saved, clusters_of_all, statistics_of_all
+from pipelines.stages.fit.frame_partition import Part
+from pipelines.stages.fit.progress import silent
+from pipelines.stages.fit.shared import moments_of_all
+from pipelines.stages.fit.stage import FitSettings, fit, sweep_of
+from pipelines.stages.fit.workers import FitJob, fit_part
 from pmam.clustering.kmeans import cluster_statistics
 from pmam.clustering.pca import moments
 from pmam.mixture.e_step import MixtureParameters, statistics

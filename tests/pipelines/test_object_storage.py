@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES = """
 import json, logging, sys
 from pipelines.stages.embed import EmbedSettings, embed
-from pipelines.fit import FitSettings, fit
+from pipelines.stages.fit.stage import FitSettings, fit
 from pipelines.stages.label import LabelSettings, label
 from pipelines.runtime.stage import record_of
 from pipelines.stages.pack.stage import PackSettings, pack

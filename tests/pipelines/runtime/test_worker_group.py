@@ -9,10 +9,10 @@ import packing
 import pytest
 import torch
 
-from pipelines.fit import FitSettings, fit
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.embed import EmbedSettings, embed
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
+from pipelines.stages.fit.stage import FitSettings, fit
 from pipelines.stages.label import LabelSettings, label
 from pipelines.stages.pretrain import PretrainSettings, pretrain
 from pipelines.training.job import TrainSettings

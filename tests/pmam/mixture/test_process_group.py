@@ -15,9 +15,9 @@ from safetensors.torch import load
 from train_workers import own_workers
 
 from pipelines.cli import user_error
-from pipelines.fit import FitSettings, fit
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.fit.stage import FitSettings, fit
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=400, tolerance=0)

@@ -15,9 +15,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import fit_frames, fit_progress
-from pipelines.fit_frames import Part, Piece, posteriors_at, projected
-from pipelines.fit_progress import PROGRESS, Reported, watching
+from pipelines.stages.fit import frame_partition as fit_frames
+from pipelines.stages.fit import progress as fit_progress
+from pipelines.stages.fit.frame_partition import Part, Piece, posteriors_at, projected
+from pipelines.stages.fit.progress import PROGRESS, Reported, watching
 from pmam.clustering.pca import fit_projection, moments
 from shards.frames.reader import FrameSet
 from shards.io.store import Store

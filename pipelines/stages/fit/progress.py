@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-from pipelines.fit_frames import Advance
 from pipelines.runtime.progress import bar
+from pipelines.stages.fit.frame_partition import Advance
 from shards.io.store import Store
 
 PROGRESS = "progress.json"

@@ -6,11 +6,11 @@ import logging
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.fit_choice import Outcome
-from pipelines.fit_job import SWEEP, FitJob, run_fit
-from pipelines.fit_settings import FitSettings
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, store
+from pipelines.stages.fit.choice import Outcome
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.workers import SWEEP, FitJob, run_fit
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -103,7 +103,7 @@ def sweep_of(url: str) -> tuple[str, list[Outcome]] | None:
 def _draw(stage: Stage) -> None:
     if (sweep := sweep_of(stage.url)) is None:
         return
-    from pipelines.fit_pictures import sweep_figure
+    from pipelines.stages.fit.plots import sweep_figure
 
     chosen, outcomes = sweep
     image = io.BytesIO()

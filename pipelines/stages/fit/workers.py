@@ -9,14 +9,6 @@ import numpy as np
 import torch
 
 from cluster.session import session
-from pipelines.fit_choice import Outcome, best_count, best_shape, shapes, sweep_json
-from pipelines.fit_drift import drift_of
-from pipelines.fit_em import Phase
-from pipelines.fit_frames import Part
-from pipelines.fit_outcome import CANDIDATES, outcome_of
-from pipelines.fit_progress import Reported, silent, watching
-from pipelines.fit_settings import FitSettings
-from pipelines.fit_work import MOMENTS, Work
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage, record_of
@@ -28,6 +20,14 @@ from pipelines.runtime.urls import (
     write_prototypes,
 )
 from pipelines.runtime.worker_group import restarted
+from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
+from pipelines.stages.fit.choice import Outcome, best_count, best_shape, shapes, sweep_json
+from pipelines.stages.fit.drift import drift_of
+from pipelines.stages.fit.em import Phase
+from pipelines.stages.fit.frame_partition import Part
+from pipelines.stages.fit.progress import Reported, silent, watching
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.shared import MOMENTS, Work
 from pmam.mixture.process_group import Alone, Distributed, Group
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered

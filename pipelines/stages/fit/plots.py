@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipelines.fit_choice import Outcome
+from pipelines.stages.fit.choice import Outcome
 
 # What is drawn over K: the title and the value.
 OVER_K = {

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pipelines.fit_frames import Advance, Blocks
+from pipelines.stages.fit.frame_partition import Advance, Blocks
 from pmam.clustering.kmeans import ClusterStatistics, cluster_statistics, moved_centers
 from pmam.mixture.e_step import CovarianceType, SufficientStatistics, m_step, statistics
 from pmam.mixture.gaussian_mixture import FitState, cluster_moments

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import torch
 
-from pipelines.fit_work import Work
+from pipelines.stages.fit.shared import Work
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import Drift, Overlap, drift
 

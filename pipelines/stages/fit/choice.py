@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines.fit_settings import Criterion, FitSettings
+from pipelines.stages.fit.settings import Criterion, FitSettings
 from pmam.mixture.e_step import COVARIANCE_TYPES, CovarianceType
 
 PCA_TRIED = (8, 16, 32, 64, 128, 256)  # dimensions below the full width, by `auto`

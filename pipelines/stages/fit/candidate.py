@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.fit_choice import Candidate, Outcome
-from pipelines.fit_em import (
+from pipelines.runtime.urls import write_prototypes
+from pipelines.stages.fit.choice import Candidate, Outcome
+from pipelines.stages.fit.em import (
     KMEANS_TOLERANCE,
     Clustering,
     Saved,
@@ -19,9 +20,8 @@ from pipelines.fit_em import (
     from_posteriors,
     maximise,
 )
-from pipelines.fit_frames import Blocks, projected
-from pipelines.fit_work import Work
-from pipelines.runtime.urls import write_prototypes
+from pipelines.stages.fit.frame_partition import Blocks, projected
+from pipelines.stages.fit.shared import Work
 from pmam.clustering.kmeans import seed_centers
 from pmam.clustering.kmeans_init import check_count
 from pmam.clustering.pca import Projection

@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import load_file
 from sklearn.mixture import GaussianMixture as Reference
 
-from pipelines import fit_em, fit_outcome
 from pipelines.cli import main
-from pipelines.fit import FitSettings, fit, sweep_of
-from pipelines.fit_choice import best_count
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.fit import candidate as fit_outcome
+from pipelines.stages.fit import em as fit_em
+from pipelines.stages.fit.choice import best_count
+from pipelines.stages.fit.stage import FitSettings, fit, sweep_of
 from shards.io.store import Store
 
 WIDTH, TRUE_K = 10, 5
