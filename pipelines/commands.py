@@ -10,10 +10,10 @@ from cluster.preflight import check_job_outputs
 from cluster.session import session
 from pipelines.detect import write_detections
 from pipelines.detect_settings import DetectSettings
-from pipelines.evaluate import EvaluateSettings
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
@@ -224,7 +224,7 @@ def evaluate(
         settings: Subsets and smoothing.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.evaluate import evaluate as stage
+    from pipelines.stages.evaluate.stage import evaluate as stage
 
     check_job_outputs((out,))
     numbers = stage(dataset, scores, out, settings, fresh=fresh)

@@ -14,12 +14,12 @@ from typing import Any
 
 from cluster.session import session
 from cluster.storage.filesystems import absolute
-from pipelines.evaluate import evaluate, has_truth
 from pipelines.run_settings import RunSettings
 from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.runtime.urls import join
 from pipelines.source import prepare
 from pipelines.stages.embed import ENCODER, EmbedSettings, embed
+from pipelines.stages.evaluate.stage import evaluate, has_truth
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR
 from pipelines.stages.finetune import finetune, labels_alone
 from pipelines.stages.fit.stage import fit

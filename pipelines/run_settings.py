@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.evaluate import EvaluateSettings
 from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.finetune import FinetuneSettings
 from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.label import LabelSettings

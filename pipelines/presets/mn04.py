@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from pipelines.evaluate import EvaluateSettings
 from pipelines.run_settings import RunSettings
 from pipelines.stages.embed import EmbedSettings
+from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.finetune import FinetuneSettings
 from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.pack.stage import PackSettings

@@ -9,9 +9,9 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import open_frames
-from pipelines.pictures import class_bars, example_timelines
 from pipelines.runtime.stage import Stage, fingerprint_of, record_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
+from pipelines.stages.evaluate.plots import class_bars, example_timelines
 from pmam.events.decoding import Event
 from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.metrics import METRICS, EvaluationSet
