@@ -8,10 +8,10 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.session import session
-from pipelines.detect import write_detections
-from pipelines.detect_settings import DetectSettings
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
+from pipelines.stages.detect.settings import DetectSettings
+from pipelines.stages.detect.stage import write_detections
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.fit.stage import FitSettings

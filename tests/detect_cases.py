@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from pipelines.detect_settings import DetectSettings
+from pipelines.stages.detect.settings import DetectSettings
 
 CLASSES = ("bird", "car", "dog")
 RATE = 16000  # of the model

@@ -13,11 +13,11 @@ import soundfile as sf
 from detect_cases import RATE, SETTINGS, noise
 from s3_server import s3_server
 
-from pipelines.audio_inputs import InputError, audio_files
-from pipelines.detect import IN_PROCESS_FILES, detect, write_detections
-from pipelines.detect_file import detect_file
-from pipelines.detect_settings import DetectError, DetectSettings
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.detect.file import detect_file
+from pipelines.stages.detect.inputs import InputError, audio_files
+from pipelines.stages.detect.settings import DetectError, DetectSettings
+from pipelines.stages.detect.stage import IN_PROCESS_FILES, detect, write_detections
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.models.detector import Detector
 from shards.audio.decoding import AudioError

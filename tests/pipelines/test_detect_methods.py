@@ -10,9 +10,9 @@ import soundfile as sf
 from detect_cases import CLASSES, RATE, noise
 
 from pipelines.cli import main
-from pipelines.detect import detect, write_detections
-from pipelines.detect_file import detect_file
-from pipelines.detect_settings import DetectSettings
+from pipelines.stages.detect.file import detect_file
+from pipelines.stages.detect.settings import DetectSettings
+from pipelines.stages.detect.stage import detect, write_detections
 from pmam.events.change_detection import BoxSettings, find_boxes
 from pmam.events.decoding import decode
 from pmam.events.median_filter import max_filter_frames

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.event_formats import (
+from pipelines.stages.detect.formats import (
     COLUMNS,
     FORMATS,
     DetectedEvent,

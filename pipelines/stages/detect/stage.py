@@ -12,15 +12,15 @@ from typing import Any, TextIO
 from rich.markup import escape
 
 from cluster.storage.filesystems import absolute
-from pipelines.audio_inputs import OnError, audio_files
-from pipelines.detect_file import attempt
-from pipelines.detect_settings import DetectError, DetectSettings
-from pipelines.event_formats import FileEvents, chosen_format, write_each, write_together
 from pipelines.inference.layers import load_detector
 from pipelines.inference.sample_rate_check import low_rate
 from pipelines.runtime.progress import bar
 from pipelines.runtime.reach import joined
 from pipelines.runtime.urls import store
+from pipelines.stages.detect.file import attempt
+from pipelines.stages.detect.formats import FileEvents, chosen_format, write_each, write_together
+from pipelines.stages.detect.inputs import OnError, audio_files
+from pipelines.stages.detect.settings import DetectError, DetectSettings
 from pmam.models.detector import Detector
 from pmam.settings import from_json
 

@@ -12,10 +12,10 @@ import soundfile as sf
 import torch
 from detect_cases import CLASSES, RATE, SETTINGS, noise
 
-from pipelines.detect import write_detections
-from pipelines.detect_file import detect_file
-from pipelines.detect_settings import DetectSettings
-from pipelines.event_formats import DetectedEvent
+from pipelines.stages.detect.file import detect_file
+from pipelines.stages.detect.formats import DetectedEvent
+from pipelines.stages.detect.settings import DetectSettings
+from pipelines.stages.detect.stage import write_detections
 from pmam.events.median_filter import median_filter
 from pmam.models.detector import Detector
 from shards.audio.decoding import AudioError, decode

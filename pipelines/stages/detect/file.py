@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from pipelines.audio_inputs import opened
-from pipelines.detect_settings import DetectSettings
-from pipelines.event_formats import DetectedEvent, FileEvents
+from pipelines.stages.detect.formats import DetectedEvent, FileEvents
+from pipelines.stages.detect.inputs import opened
+from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.change_detection import find_boxes
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import Floats, Run, runs, smoothed, window_scores
