@@ -49,8 +49,8 @@ def inspect(
 def _inspect(
     dataset_url: str, out: str, encoder: str, address: str | None, fresh: bool
 ) -> Inspection:
-    from pipelines.inspect import measure_levels
-    from pipelines.inspect_page import page
+    from pipelines.stages.inspect.measure import measure_levels
+    from pipelines.stages.inspect.page import page
     from pmam.encoders import EncoderSettings, build_encoder
     from shards.quality.finding import Needs
     from shards.quality.report import inspect

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pipelines.inspect_pictures import DRAWN, histogram
+from pipelines.stages.inspect.plots import DRAWN, histogram
 from shards.quality.finding import Finding
 from shards.quality.label_statistics import LabelCount
 from shards.quality.report import Inspection

@@ -13,7 +13,7 @@ from bad_input_cases import flip
 from html_cases import Page
 
 from pipelines.cli import main
-from pipelines.inspect_page import page
+from pipelines.stages.inspect.page import page
 from shards.audio.levels import SCHEMA
 from shards.clip import Event
 from shards.index import IndexRow
