@@ -9,10 +9,10 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
-from pipelines.prototypes import SegmentSettings
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
+from pipelines.stages.prototypes.survey import SegmentSettings
 
 JSON, PAGE, SURVEY = "prototypes.json", "prototypes.html", "survey"
 log = logging.getLogger("pmam")
@@ -74,10 +74,10 @@ def _found(
     address: str | None,
     fresh: bool,
 ) -> dict[str, Any]:
-    from pipelines.prototypes import rows_of, survey
-    from pipelines.prototypes_page import page
-    from pipelines.prototypes_report import described
-    from pipelines.prototypes_sounds import excerpts
+    from pipelines.stages.prototypes.excerpts import excerpts
+    from pipelines.stages.prototypes.page import page
+    from pipelines.stages.prototypes.report import described
+    from pipelines.stages.prototypes.survey import rows_of, survey
     from pmam.prototypes.usage import Segment
 
     # Without an address, Ray starts where there is something to read, and not before.
@@ -112,7 +112,7 @@ def _found(
 
 
 def _print(found: dict[str, Any]) -> None:
-    from pipelines.prototypes_report import level_of, share_text
+    from pipelines.stages.prototypes.report import level_of, share_text
 
     console, level = output(), level_of(found)
     table = Table(

@@ -16,9 +16,9 @@ from s3_server import s3_server
 from sklearn.metrics import normalized_mutual_info_score
 
 from pipelines.cli import main
-from pipelines.prototypes import SegmentSettings, survey
 from pipelines.runtime.parallel_map import Part, Plan
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
+from pipelines.stages.prototypes.survey import SegmentSettings, survey
 from pmam.events.decoding import Event, encode
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
@@ -31,7 +31,7 @@ def here(stage: Any, plans: Mapping[str, Plan], make: Any, arguments: Any, **_: 
 
 @pytest.fixture
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.prototypes.run_parts", here)
+    monkeypatch.setattr("pipelines.stages.prototypes.survey.run_parts", here)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_one_file_or_several_give_the_same(
     assert whole.to_json()["top"] == several.to_json()["top"]
     assert whole.to_json()["overlaps"] == several.to_json()["overlaps"]
     np.testing.assert_allclose(whole.usage.mass, several.usage.mass)
-    monkeypatch.setattr("pipelines.prototypes.BLOCK_VALUES", 7 * cases.K)
+    monkeypatch.setattr("pipelines.stages.prototypes.survey.BLOCK_VALUES", 7 * cases.K)
     blocks = surveyed("blocks")
     assert blocks.overlaps["strong"].items() == several.overlaps["strong"].items()
     np.testing.assert_array_equal(blocks.usage.counts, several.usage.counts)

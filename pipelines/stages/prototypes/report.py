@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.prototypes import Survey
+from pipelines.stages.prototypes.survey import Survey
 from pmam.metrics.clustering import LabelOverlap
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.usage import Segment

@@ -12,8 +12,8 @@ import pytest
 from bad_input_cases import flip
 from html_cases import Page
 
-from pipelines.prototypes_page import page
-from pipelines.prototypes_sounds import Excerpts, excerpts, spectrogram
+from pipelines.stages.prototypes.excerpts import Excerpts, excerpts, spectrogram
+from pipelines.stages.prototypes.page import page
 from pmam.prototypes.usage import Segment
 from shards.audio.decoding import decode
 from shards.dataset import Dataset

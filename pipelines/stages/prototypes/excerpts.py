@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipelines.prototypes import rows_of
+from pipelines.stages.prototypes.survey import rows_of
 from pmam.encoders.log_mel import LogMelSettings, mel_basis
 from pmam.prototypes.usage import Segment
 from shards.audio.encoding import encode

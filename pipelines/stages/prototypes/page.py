@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from pipelines.prototypes_report import level_of, share_text
-from pipelines.prototypes_sounds import CONTEXT_S, MAX_GAIN, Excerpt, Excerpts
 from pipelines.stages.inspect.page import STYLE, counted, table
+from pipelines.stages.prototypes.excerpts import CONTEXT_S, MAX_GAIN, Excerpt, Excerpts
+from pipelines.stages.prototypes.report import level_of, share_text
 
 SHOWN_CLASSES = 40  # before the list folds
 MAPPED = 150  # prototypes; a map of more cannot be read
