@@ -8,10 +8,10 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.commands import Dataset, Flag, Flat, Out
-from pipelines.derived import NewDataset, print_derived
-from pipelines.reindex import reindex_filter, reindex_labels, reindex_merge
-from pipelines.reindex_foreign import ForeignDataset, reindex_foreign, shard_list
 from pipelines.runtime.reach import joined
+from pipelines.stages.reindex.derived import NewDataset, print_derived
+from pipelines.stages.reindex.edit import reindex_filter, reindex_labels, reindex_merge
+from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign, shard_list
 from pipelines.stages.verify import repair_dataset, verify_dataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings

@@ -13,12 +13,12 @@ from http_server import HttpFiles, http_files
 from cluster.storage.filesystems import StorageError
 from cluster.storage.http import NoRangesError
 from pipelines.cli import main
-from pipelines.reindex_foreign import ForeignDataset, reindex_foreign
 from pipelines.run_settings import RunSettings
 from pipelines.runtime.parallel_map import PartError
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.source import prepare
 from pipelines.stages.pack.stage import PackSettings, pack
+from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign
 from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
 from shards.manifest import DatasetError, ShardEntry

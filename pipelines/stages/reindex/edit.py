@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.runtime.stage import Stage, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
+from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
 from shards.editing.filter import compile_filter
 from shards.editing.merge import Part, merge
 from shards.editing.relabel import (

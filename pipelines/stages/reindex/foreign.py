@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, cast
 
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
-from pipelines.derived import NewDataset, Recorded, write_derived
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, run_stage
 from pipelines.runtime.urls import store
+from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
 from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
 from shards.editing.relabel import class_list
 from shards.packing.tar_scan import GZIP_MAGIC
