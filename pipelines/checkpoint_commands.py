@@ -9,10 +9,10 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
 from pipelines.commands import Flag
-from pipelines.describe import described
 from pipelines.inference.weights import OURS, weights_file
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.stages.checkpoint.describe import described
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import (
     Checkpoint,

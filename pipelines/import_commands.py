@@ -8,9 +8,13 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.commands import Dataset, Flag, Flat, Out
-from pipelines.import_published import ImportSettings, import_posteriors, import_prototypes
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
+from pipelines.stages.checkpoint.import_published import (
+    ImportSettings,
+    import_posteriors,
+    import_prototypes,
+)
 
 
 def prototypes(

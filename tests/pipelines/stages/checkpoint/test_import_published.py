@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pipelines.cli import main
-from pipelines.import_published import TableWorker
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_prototypes
+from pipelines.stages.checkpoint.import_published import TableWorker
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 HOP_S, FRAMES, K = 0.04, 13, 4
