@@ -14,10 +14,10 @@ from typing import Any
 
 from cluster.session import session
 from cluster.storage.filesystems import absolute
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
+from pipelines.presets.source import prepare
 from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.runtime.urls import join
-from pipelines.source import prepare
 from pipelines.stages.embed import ENCODER, EmbedSettings, embed
 from pipelines.stages.evaluate.stage import evaluate, has_truth
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR

@@ -14,7 +14,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.weights import with_published_weights
 from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import digest, parted
 from pipelines.runtime.reach import joined
 from pipelines.runtime.set_aside import sweep
@@ -136,7 +136,7 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
 
 def resolved(preset: str, settings: RunSettings) -> RunSettings:
     """Paths made absolute, and what the data decides filled in."""
-    from pipelines.recordings import esc10_settings
+    from pipelines.presets.recordings import esc10_settings
 
     places = {
         name: absolute(place)
@@ -195,9 +195,9 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
 
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
+    from pipelines.presets.validate import check_run
     from pipelines.run import run as run_stages
     from pipelines.run import stages
-    from pipelines.run_check import check_run
     from pipelines.runtime.redo import from_stage
 
     settings = resolved(preset, settings)

@@ -9,7 +9,7 @@ import soundfile as sf
 import torch
 
 from pipelines.presets import paper
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.passt.state_dict_names import RENAMED
 from pmam.models.importers.detect_format import DESED_CLASSES

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from pipelines.presets.ablations import ABLATIONS, ablated, changed
 from pipelines.presets.demo import demo, own_data
-from pipelines.presets.mn04 import esc10, small
+from pipelines.presets.esc10 import esc10, small
 from pipelines.presets.paper import paper
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 
 __all__ = ["ABLATIONS", "PRESETS", "RunSettings", "ablated", "changed", "demo", "esc10", "paper"]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 
 SettingsT = TypeVar("SettingsT")
 

@@ -13,10 +13,10 @@ from http_server import HttpFiles, http_files
 from cluster.storage.filesystems import StorageError
 from cluster.storage.http import NoRangesError
 from pipelines.cli import main
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
+from pipelines.presets.source import prepare
 from pipelines.runtime.parallel_map import PartError
 from pipelines.runtime.urls import open_dataset, store
-from pipelines.source import prepare
 from pipelines.stages.pack.stage import PackSettings, pack
 from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign
 from shards.editing.foreign import ForeignSettings

@@ -12,7 +12,7 @@ from parity_rule import load
 
 from pipelines.cli import main
 from pipelines.presets import ABLATIONS, PRESETS, RunSettings, ablated, paper
-from pipelines.run_check import check_run
+from pipelines.presets.validate import check_run
 from pmam.objectives.losses import PRETEXTS
 from pmam.settings import from_json, to_json
 from pmam.training.schedules import RAMPS

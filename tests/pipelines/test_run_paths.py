@@ -11,7 +11,7 @@ from tiny_run import tiny_settings, write_config
 
 from pipelines import run as run_module
 from pipelines.cli import main
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 from pipelines.stages.finetune import FinetuneSettings, labels_alone
 from pipelines.training.job import TrainSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.presets import PRESETS
+from pipelines.presets.settings import RunSettings
 from pipelines.run_commands import default_folder
-from pipelines.run_settings import RunSettings
 from pipelines.runtime.identity import at_defaults, differences, identify, parted
 from pipelines.stages.finetune import FinetuneSettings
 

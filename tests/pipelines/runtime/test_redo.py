@@ -17,8 +17,8 @@ from tiny_run import tiny_settings
 from cluster.storage.filesystems import filesystem
 from pipelines import run_commands
 from pipelines.presets import PRESETS
+from pipelines.presets.settings import RunSettings
 from pipelines.run import stages
-from pipelines.run_settings import RunSettings
 from pipelines.runtime.redo import INTENT, begin_redo, end_redo, from_stage, go_on
 from pipelines.runtime.set_aside import set_aside
 from pipelines.runtime.stage import Command, Stage, StageError, commanded, run_stage

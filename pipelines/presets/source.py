@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from cluster.storage.filesystems import absolute
-from pipelines.recordings import DemoSettings, demo_recordings
-from pipelines.run_settings import RunSettings
+from pipelines.presets.recordings import DemoSettings, demo_recordings
+from pipelines.presets.settings import RunSettings
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
 from pipelines.runtime.urls import join
 from pipelines.stages.pack.streams import shard_streams, streams_fingerprint

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.finetune import FinetuneSettings

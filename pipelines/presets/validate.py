@@ -1,6 +1,6 @@
 """Settings of a run that cannot work, found before hours are spent on the stages in between."""
 
-from pipelines.run_settings import RunSettings
+from pipelines.presets.settings import RunSettings
 from pipelines.stages.finetune import FinetuneSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import FrameEncoder
