@@ -55,7 +55,7 @@ def start(config: Path | str, out: Path | str) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         "-c",
-        "from pipelines.cli import main; main()",
+        "from pipelines.cli.main import main; main()",
         "run",
         "--config",
         str(config),

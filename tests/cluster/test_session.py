@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cluster.session import SessionError, session
-from pipelines.cli import main
+from pipelines.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,7 +83,7 @@ def web_server() -> Iterator[int]:
 def test_what_only_ray_itself_refuses(form: str, web_server: int) -> None:
     command = ["pack", "source", "out", "--address", form.format(web_server)]
     ended = subprocess.run(
-        [sys.executable, "-c", f"from pipelines.cli import main; main({command})"],
+        [sys.executable, "-c", f"from pipelines.cli.main import main; main({command})"],
         cwd=ROOT,
         capture_output=True,
         text=True,

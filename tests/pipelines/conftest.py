@@ -9,7 +9,7 @@ import torch
 from bad_input_cases import flip, write_source
 from detect_cases import CLASSES, noise
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings

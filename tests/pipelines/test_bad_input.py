@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 from bad_input_cases import RATE, flip, truncated, write_strong
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from shards.sources import SOURCES
 
 pytestmark = pytest.mark.usefixtures("ray_session")

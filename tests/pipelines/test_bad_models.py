@@ -182,7 +182,7 @@ def test_unknown_commands(refused: Callable[..., str]) -> None:
 def test_nothing_beside_the_line(source: Path, tmp_path: Path) -> None:
     """The command as a person runs it: Ray says nothing of a worker's error."""
     truncated(source)
-    command = "from pipelines.cli import main; main()"
+    command = "from pipelines.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", command, "pack", source, tmp_path / "out"],
         cwd=ROOT,

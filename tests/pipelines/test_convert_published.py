@@ -7,7 +7,7 @@ import pytest
 import torch
 from parity_rule import load, tensors
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.runtime.urls import read_checkpoint
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import unpack

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from detect_cases import CLASSES, RATE, noise
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.stages.detect.file import detect_file
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import detect, write_detections

@@ -1,4 +1,4 @@
-"""The ways in: `pmam`, `python -m pipelines` and `python -m pipelines.cli` are one program."""
+"""The ways in: `pmam`, `python -m pipelines` and `python -m pipelines.cli.main` are one program."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOORS = {
     "script": [str(Path(sys.executable).parent / "pmam")],
     "package": [sys.executable, "-m", "pipelines"],
-    "module": [sys.executable, "-m", "pipelines.cli"],
+    "module": [sys.executable, "-m", "pipelines.cli.main"],
 }
 
 
@@ -53,7 +53,7 @@ def test_version(door: list[str]) -> None:
 
 def test_version_imports_neither_ray_nor_torch() -> None:
     code = (
-        "import sys; from pipelines.cli import main; main(['--version']); "
+        "import sys; from pipelines.cli.main import main; main(['--version']); "
         "print(sorted({'ray', 'torch'} & set(sys.modules)))"
     )
     assert run(sys.executable, "-c", code).stdout.splitlines()[-1] == "[]"

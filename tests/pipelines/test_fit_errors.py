@@ -10,8 +10,8 @@ import fit_cases
 import numpy as np
 import pytest
 
-from pipelines.cli import main
-from pipelines.options import numbers
+from pipelines.cli.main import main
+from pipelines.cli.types import numbers
 from pipelines.runtime.stage import record_of
 from pipelines.stages.fit.stage import FitSettings, fit
 

@@ -12,7 +12,7 @@ from http_server import HttpFiles, http_files
 
 from cluster.storage.filesystems import StorageError
 from cluster.storage.http import NoRangesError
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import prepare
 from pipelines.runtime.parallel_map import PartError

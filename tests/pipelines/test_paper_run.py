@@ -11,7 +11,7 @@ import torch
 from paper_run import CLIP_S, PARTS, RATE, K, tiny_paper, write_desed, write_passt
 from tiny_run import write_config
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_checkpoint, read_prototypes

@@ -10,7 +10,7 @@ import pytest
 import torch
 from parity_rule import load
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.presets import ABLATIONS, PRESETS, RunSettings, ablated, paper
 from pipelines.presets.validate import check_run
 from pmam.objectives.losses import PRETEXTS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.tables import SHOWN, print_packed
 from pipelines.stages.pack.stage import PackSettings, pack

@@ -15,7 +15,7 @@ from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = "import sys; from pipelines.cli import main; main(sys.argv[1:])"
+COMMAND = "import sys; from pipelines.cli.main import main; main(sys.argv[1:])"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 

@@ -10,7 +10,7 @@ from bad_input_cases import write_source
 from tiny_run import tiny_settings, write_config
 
 from pipelines import run as run_module
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
 from pipelines.stages.finetune import FinetuneSettings, labels_alone
 from pipelines.training.job import TrainSettings

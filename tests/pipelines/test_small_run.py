@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.runtime.stage import record_of
 
 RATE, CLIPS = 32000, 4

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.cli.run import default_folder
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
-from pipelines.run_commands import default_folder
 from pipelines.runtime.identity import at_defaults, differences, identify, parted
 from pipelines.stages.finetune import FinetuneSettings
 

@@ -15,7 +15,7 @@ from s3_server import s3_server
 from tiny_run import tiny_settings
 
 from cluster.storage.filesystems import filesystem
-from pipelines import run_commands
+from pipelines.cli import run as run_commands
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
 from pipelines.run import stages

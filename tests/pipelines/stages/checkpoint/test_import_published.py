@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_prototypes

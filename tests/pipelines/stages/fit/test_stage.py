@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.mixture import GaussianMixture as Reference
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes

@@ -12,7 +12,7 @@ import soundfile as sf
 from bad_input_cases import flip
 from html_cases import Page
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.stages.inspect.page import page
 from shards.audio.levels import SCHEMA
 from shards.clip import Event

@@ -15,7 +15,7 @@ from packing import files
 from s3_server import s3_server
 from sklearn.metrics import normalized_mutual_info_score
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.runtime.parallel_map import Part, Plan
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pipelines.stages.prototypes.survey import SegmentSettings, survey

@@ -24,7 +24,7 @@ def prototypes(
     out: str,
     posteriors: str | None = None,
     embeddings: str | None = None,
-    settings: Annotated[SegmentSettings, tyro.conf.arg(name="")] = SegmentSettings(),  # noqa: B008
+    settings: Annotated[SegmentSettings, tyro.conf.arg(name="")] = SegmentSettings(),
     sounds: int = 5,
     page_mb: float = 20.0,
     address: str | None = None,

@@ -9,29 +9,29 @@ from importlib.metadata import PackageNotFoundError, version
 
 import tyro
 
-from pipelines.options import REGISTRY
+from pipelines.cli.types import REGISTRY
 from pipelines.runtime.progress import set_up_logging, show_error
 
 # Command: where its function is, and what it does. Modules load when their command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("run_commands:demo", "Run everything on a small synthetic set, in minutes."),
-    "run": ("run_commands:run", "Run everything by a preset or a configuration file."),
-    "soundscapes": ("commands:soundscapes", "Mix recordings into labelled soundscapes."),
-    "pack": ("commands:pack", "Pack audio and labels into indexed shards."),
-    "reindex": ("dataset_commands:reindex", "Index, relabel, merge, filter: no audio moves."),
-    "inspect": ("inspect_command:inspect", "Look for what is doubtful in a dataset."),
-    "verify": ("dataset_commands:verify", "Check a dataset, every byte of it, and repair it."),
-    "embed": ("commands:embed", "Compute frame embeddings of a dataset."),
-    "fit": ("commands:fit", "Fit prototypes to embeddings."),
-    "label": ("commands:label", "Compute the prototypes' posteriors of each frame."),
-    "prototypes": ("prototypes_command:prototypes", "Tell what each prototype is: labels, sounds."),
-    "pretrain": ("train_commands:pretrain", "Train a masked audio model on the posteriors."),
-    "finetune": ("train_commands:finetune", "Train a detector on few labels, with a mean teacher."),
-    "score": ("commands:score", "Compute a detector's frame scores of a dataset."),
-    "evaluate": ("commands:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
-    "detect": ("commands:detect", "Find events in any audio file."),
-    "checkpoint": ("checkpoint_commands:checkpoint", "Show or convert models, ours and others'."),
-    "import": ("import_commands:import_", "Take over published prototypes and pseudo labels."),
+    "demo": ("run:demo", "Run everything on a small synthetic set, in minutes."),
+    "run": ("run:run", "Run everything by a preset or a configuration file."),
+    "soundscapes": ("stages:soundscapes", "Mix recordings into labelled soundscapes."),
+    "pack": ("stages:pack", "Pack audio and labels into indexed shards."),
+    "reindex": ("dataset:reindex", "Index, relabel, merge, filter: no audio moves."),
+    "inspect": ("inspect:inspect", "Look for what is doubtful in a dataset."),
+    "verify": ("dataset:verify", "Check a dataset, every byte of it, and repair it."),
+    "embed": ("stages:embed", "Compute frame embeddings of a dataset."),
+    "fit": ("stages:fit", "Fit prototypes to embeddings."),
+    "label": ("stages:label", "Compute the prototypes' posteriors of each frame."),
+    "prototypes": ("prototypes:prototypes", "Tell what each prototype is: labels, sounds."),
+    "pretrain": ("training:pretrain", "Train a masked audio model on the posteriors."),
+    "finetune": ("training:finetune", "Train a detector on few labels, with a mean teacher."),
+    "score": ("stages:score", "Compute a detector's frame scores of a dataset."),
+    "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
+    "detect": ("stages:detect", "Find events in any audio file."),
+    "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
+    "import": ("imports:import_", "Take over published prototypes and pseudo labels."),
 }
 
 
@@ -123,7 +123,7 @@ def _first(failures: dict[int, BaseException] | None) -> BaseException | None:
 
 def _load(where: str) -> Callable[[Sequence[str]], None]:
     module, name = where.split(":")
-    function = getattr(importlib.import_module(f"pipelines.{module}"), name)
+    function = getattr(importlib.import_module(f"pipelines.cli.{module}"), name)
 
     def call(arguments: Sequence[str]) -> None:
         if getattr(function, "parses_itself", False):
@@ -138,7 +138,3 @@ def _load(where: str) -> Callable[[Sequence[str]], None]:
             )
 
     return call
-
-
-if __name__ == "__main__":  # `python -m pipelines.cli`
-    main()

@@ -7,7 +7,7 @@ import tyro
 from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
-from pipelines.commands import Dataset, Flag, Flat, Out
+from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
 from pipelines.stages.checkpoint.import_published import (

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pipelines.commands import Dataset, Flag, Flat, Out
+from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
 from pipelines.stages.finetune import FinetuneSettings

@@ -9,7 +9,7 @@ import tiny_models
 import torch
 from parity_rule import load, tensors
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint, write_prototypes
 from pmam.encoders import FrameEncoder
 from pmam.models.checkpoint import pack_encoder, pack_masked, unpack

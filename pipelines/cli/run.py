@@ -11,8 +11,8 @@ import tyro
 from tyro.conf import FlagCreatePairsOff
 
 from cluster.storage.filesystems import absolute
+from pipelines.cli.types import REGISTRY
 from pipelines.inference.weights import with_published_weights
-from pipelines.options import REGISTRY
 from pipelines.presets import PRESETS, ablated
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import digest, parted

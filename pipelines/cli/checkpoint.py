@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
-from pipelines.commands import Flag
+from pipelines.cli.stages import Flag
 from pipelines.inference.weights import OURS, weights_file
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import store, write_checkpoint
