@@ -1,7 +1,6 @@
 """Fixtures that all tests share: where real data lies, and one Ray session."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from hypothesis import settings
 # As pipelines/__init__.py does, for tests that load torch without it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
 # Time limits of single examples fail on a busy machine, and say nothing of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -14,7 +14,7 @@ from s3_server import S3Server, s3_server
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 COMMAND = "import sys; from pipelines.cli.main import main; main(sys.argv[1:])"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -17,7 +17,7 @@ from pmam.encoders.log_mel import LogMel, LogMelSettings
 from pmam.mixture.gaussian_mixture import GaussianMixture
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 SCRIPT = """
 import json, resource, sys

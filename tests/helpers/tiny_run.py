@@ -11,7 +11,7 @@ from pipelines.presets import RunSettings, demo
 from pipelines.stages.fit.stage import FitSettings
 from pmam.settings import to_json
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COUNTS = {"strong": 6, "weak": 6, "unlabeled": 10, "validation": 8, "test": 12}
 
 

@@ -13,7 +13,7 @@ import pytest
 import shards.io.store
 from shards.io.store import Store, StoreError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
