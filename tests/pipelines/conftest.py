@@ -8,8 +8,10 @@ import tiny_models
 import torch
 from bad_input_cases import flip, write_source
 from detect_cases import CLASSES, noise
+from tiny_run import tiny_settings
 
 from pipelines.cli.main import main
+from pipelines.run import RunResult, run
 from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings
@@ -83,3 +85,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_checkpoint(store(str(folder)), "encoder", pack_encoder(model.backbone.encoder))
     flip(folder / "damaged.safetensors", -9)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, RunResult]:
+    """A whole run, as small as one can be: its folder, and what it found."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    return out, run(tiny_settings(), str(out))
