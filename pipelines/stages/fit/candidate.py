@@ -35,7 +35,7 @@ from pmam.mixture.backends import on_gpu
 from pmam.mixture.cuml import cuml_kmeans
 from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood
-from pmam.mixture.gaussian_mixture import FitState
+from pmam.mixture.em import FitState
 from pmam.mixture.model_selection import bic
 from pmam.prototypes.artifact import Prototypes
 

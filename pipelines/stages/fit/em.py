@@ -17,7 +17,8 @@ from torch import Tensor
 from pipelines.stages.fit.frame_partition import Advance, Blocks
 from pmam.clustering.kmeans import ClusterStatistics, cluster_statistics, moved_centers
 from pmam.mixture.e_step import CovarianceType, SufficientStatistics, m_step, statistics
-from pmam.mixture.gaussian_mixture import FitState, cluster_moments
+from pmam.mixture.em import FitState
+from pmam.mixture.gaussian_mixture import cluster_moments
 from pmam.mixture.process_group import Group
 from shards.io.store import Store
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from pmam.mixture.e_step import (
     COVARIANCE_TYPES,
-    MixtureParameters,
     SufficientStatistics,
     m_step,
     responsibilities,
     statistics,
 )
+from pmam.mixture.parameters import MixtureParameters
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -10,7 +10,8 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.kmeans import kmeans
 from pmam.mixture.e_step import COVARIANCE_TYPES, m_step
-from pmam.mixture.gaussian_mixture import FitState, GaussianMixture, cluster_moments
+from pmam.mixture.em import FitState
+from pmam.mixture.gaussian_mixture import GaussianMixture, cluster_moments
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 
