@@ -7,25 +7,11 @@ import torch
 
 from pmam.clustering.clusters import (
     ClusterStatistics,
-    assign,
     cluster_statistics,
-    squared_distances,
 )
 from pmam.clustering.kmeans_init import Seeding, check_count, seed_centers, seed_parallel
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, shuffled_batches
-
-__all__ = [
-    "ClusterStatistics",
-    "KMeansResult",
-    "assign",
-    "cluster_statistics",
-    "kmeans",
-    "minibatch_kmeans",
-    "moved_centers",
-    "seed_centers",
-    "squared_distances",
-]
 
 SEEDING_FRAMES = 50_000  # k-means++ looks at a uniform sample of this many frames
 

@@ -76,7 +76,7 @@ def average_precision(scores: Scores, targets: Targets, weights: FloatArray | No
         InputError: when the lengths differ or a score is NaN.
     """
     if scores.shape != targets.shape or scores.ndim != 1:
-        raise InputError(f"scores {scores.shape}, targets {targets.shape}: expected one length")
+        raise ValueError(f"scores {scores.shape}, targets {targets.shape}: expected one length")
     return Ranking.of(scores).average_precision(targets, weights)
 
 

@@ -1,7 +1,6 @@
 """k-means and PCA by the backend that suits: torch anywhere, cuML where a GPU holds the frames."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 
@@ -11,8 +10,7 @@ from pmam.clustering.pca import Projection, fit_projection, moments
 from pmam.errors import InputError
 from pmam.mixture import cuml as cuml_backend
 from pmam.mixture.frame_blocks import Device, Frames
-
-Backend = Literal["auto", "cuml", "torch"]
+from pmam.mixture.settings import Backend
 
 
 def fit_kmeans(

@@ -10,30 +10,10 @@ import math
 import torch
 
 from pmam.errors import InputError
-from pmam.mixture.covariance import covariance_shape
 from pmam.mixture.frame_blocks import Array, Frames, steps_of
-from pmam.mixture.m_step import LEAST_FRAMES, m_step
 from pmam.mixture.mahalanobis import FEWEST, MARGIN, squared_distances
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.settings import COVARIANCE_TYPES, CovarianceType
-from pmam.mixture.sufficient_statistics import NEGLIGIBLE, SufficientStatistics
-
-__all__ = [
-    "COVARIANCE_TYPES",
-    "LEAST_FRAMES",
-    "NEGLIGIBLE",
-    "CovarianceType",
-    "MixtureParameters",
-    "SufficientStatistics",
-    "covariance_shape",
-    "evaluate",
-    "log_joint",
-    "log_likelihood",
-    "m_step",
-    "responsibilities",
-    "statistics",
-]
-
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 # Frames a step in many dimensions: enough for each component to have a share that fills a product,
 # and for the sums in float64, of K D^2 numbers, to be touched seldom.

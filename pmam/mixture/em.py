@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pmam.clustering.kmeans import assign, kmeans
+from pmam.clustering.clusters import assign
+from pmam.clustering.kmeans import kmeans
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Device, Frames, first_piece, steps_of
 from pmam.mixture.m_step import is_positive_definite, m_step

@@ -8,14 +8,12 @@ import torch
 from pmam.errors import InputError
 from pmam.mixture.covariance import covariance_shape
 from pmam.mixture.e_step import evaluate, log_likelihood, statistics
-from pmam.mixture.em import FitState, cluster_moments, initial_state
+from pmam.mixture.em import FitState, initial_state
 from pmam.mixture.frame_blocks import Array, Device, Frames
 from pmam.mixture.model_selection import aic, bic
 from pmam.mixture.parameters import MixtureParameters
 from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
-
-__all__ = ["FitState", "GaussianMixture", "cluster_moments"]
 
 
 class GaussianMixture:
@@ -166,7 +164,7 @@ class GaussianMixture:
     def state_(self) -> FitState:
         """Where the fit stands."""
         if self._state is None:
-            raise InputError(
+            raise ValueError(
                 "mixture: got no parameters; expected a fitted mixture: call fit first"
             )
         return self._state

@@ -14,13 +14,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from pmam.clustering.kmeans import assign
+from pmam.clustering.clusters import assign
 from pmam.clustering.pca import Projection
 from pmam.errors import InputError, MissingFileError
 from pmam.mixture.diagnostics import Diagnostics, diagnostics_of, posterior_sums
-from pmam.mixture.e_step import CovarianceType, responsibilities
+from pmam.mixture.e_step import responsibilities
 from pmam.mixture.frame_blocks import Frames, steps_of
 from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.settings import CovarianceType
 
 FORMAT_VERSION = 2
 TENSORS = "prototypes.safetensors"

@@ -22,8 +22,7 @@ from pipelines.stages.fit.em import (
 )
 from pipelines.stages.fit.frame_partition import Blocks, projected
 from pipelines.stages.fit.shared import Work
-from pmam.clustering.kmeans import seed_centers
-from pmam.clustering.kmeans_init import check_count
+from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.clustering.pca import Projection
 from pmam.clustering.ppca_residual import (
     residual_log_likelihood,

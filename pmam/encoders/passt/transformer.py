@@ -140,9 +140,9 @@ class PaSST(nn.Module):
         Blocks above the last one wanted are not computed.
         """
         if not wanted or list(wanted) != sorted(set(wanted)) or wanted[0] < 1:
-            raise InputError(f"layers {wanted}: expected different numbers from 1 on, rising")
+            raise ValueError(f"layers {wanted}: expected different numbers from 1 on, rising")
         if wanted[-1] > len(self.blocks):
-            raise InputError(f"layer {wanted[-1]}: expected at most {len(self.blocks)}")
+            raise ValueError(f"layer {wanted[-1]}: expected at most {len(self.blocks)}")
         tokens = self.patch_tokens(logmel)
         if torch.is_grad_enabled() or tokens.device.type != "cpu":
             return self._outputs(tokens, wanted)
