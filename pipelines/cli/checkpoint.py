@@ -13,7 +13,7 @@ from pipelines.inference.weights import OURS, weights_file
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.checkpoint.describe import described
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -22,8 +22,10 @@ from pmam.models.checkpoint import (
     pack_masked,
     read_published,
 )
-from pmam.models.detector import Detector, DetectorSettings, MaskedAudioModel
+from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import import_published
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import DetectorSettings
 
 File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
 

@@ -51,7 +51,8 @@ def _inspect(
 ) -> Inspection:
     from pipelines.stages.inspect.measure import measure_levels
     from pipelines.stages.inspect.page import page
-    from pmam.encoders import EncoderSettings, build_encoder
+    from pmam.encoders.registry import build_encoder
+    from pmam.encoders.settings import EncoderSettings
     from shards.quality.finding import Needs
     from shards.quality.report import inspect
 

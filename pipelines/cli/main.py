@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def user_error(error: BaseException) -> BaseException | None:
     """The error that a person can act on, out of what Ray wraps it in; None for a bug."""
-    from pmam.training.trainer import TrainingError
+    from pmam.training.errors import TrainingError
 
     seen: BaseException | None = error
     for _ in range(12):

@@ -19,7 +19,7 @@ from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.score import ScoreSettings
 from pipelines.stages.soundscapes import SoundscapesSettings
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
 
 # The fields of a settings object become options without a prefix.
 Flat = tyro.conf.arg(name="")

@@ -19,7 +19,7 @@ from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import join, open_dataset, store
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
 from shards.frames.reader import FrameSet, FrameSpec
 from shards.frames.writer import FrameWriter

@@ -10,12 +10,10 @@ from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
 from pipelines.stages.soundscapes import SoundscapesSettings
 from pipelines.training.job import TrainSettings
-from pmam.encoders import EncoderSettings
-from pmam.models.detector import ContextSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training.trainer import OptimizerSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.settings import ContextSettings
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.training.settings import OptimizerSettings
 from shards.soundscapes.demo_sounds import TEXTURES
 from shards.soundscapes.scene import SoundscapeSettings
 

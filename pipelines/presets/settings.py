@@ -12,7 +12,7 @@ from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
 from pipelines.stages.score import ScoreSettings
 from pipelines.stages.soundscapes import SoundscapesSettings
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
 
 
 @dataclass(frozen=True, kw_only=True)

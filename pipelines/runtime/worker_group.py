@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from pmam.training.trainer import TrainingError
+from pmam.training.errors import TrainingError
 
 RESTARTS = 2  # of a worker group, where one of its workers died
 log = logging.getLogger("pmam")

@@ -15,7 +15,7 @@ from pipelines.runtime.urls import (
     read_checkpoint,
     write_checkpoint,
 )
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 
 # Raised by whoever changes what the stage computes.

@@ -21,15 +21,12 @@ from pipelines.training.batches import Batches
 from pipelines.training.examples import Example, tag_targets
 from pipelines.training.job import TrainSettings, run_training
 from pipelines.training.validation import validated
-from pmam.augment import AugmentSettings
+from pmam.augment.settings import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
-from pmam.models.detector import ContextSettings, Detector, DetectorSettings
-from pmam.objectives.mean_teacher import (
-    FinetuneLossSettings,
-    Finetuning,
-    LabelledBatch,
-    TaughtBatch,
-)
+from pmam.models.detector import Detector
+from pmam.models.settings import ContextSettings, DetectorSettings
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, TaughtBatch
+from pmam.objectives.settings import FinetuneLossSettings
 from pmam.objectives.teacher import follow
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store

@@ -24,14 +24,11 @@ from pipelines.training.batches import Batches
 from pipelines.training.examples import Example
 from pipelines.training.job import TrainSettings, run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
-from pmam.models.detector import ContextSettings, MaskedAudioModel
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings
 from pmam.objectives.collapse import collapse, health
-from pmam.objectives.masked_prediction import (
-    MaskedBatch,
-    PretextBatch,
-    PretextSettings,
-    Pretraining,
-)
+from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, Pretraining
+from pmam.objectives.settings import PretextSettings
 from shards.io.store import Store
 
 # Raised by whoever changes what the stage computes.

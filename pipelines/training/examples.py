@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pmam.encoders import FrameEncoder
-from pmam.events.decoding import Event, encode, encode_published
+from pmam.encoders.base import FrameEncoder
+from pmam.events.event import Event
+from pmam.events.targets import encode, encode_published
 from shards.dataset import Dataset
 from shards.frames.reader import FrameSet
 from shards.index import IndexRow

@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from pipelines.runtime.identity import at_defaults
-from pmam.training.precision import Precision
-from pmam.training.trainer import OptimizerSettings
+from pmam.training.settings import OptimizerSettings, Precision
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,7 @@ from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneSettings, finetune
 from pipelines.training.job import TrainSettings
 from pmam.models.checkpoint import pack_encoder
-from pmam.training.parameter_groups import GroupRates
-from pmam.training.trainer import OptimizerSettings
+from pmam.training.settings import GroupRates, OptimizerSettings
 from shards.clip import Clip, Event
 
 # The model has no PaSST.

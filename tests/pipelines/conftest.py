@@ -14,9 +14,11 @@ from pipelines.cli.main import main
 from pipelines.run import RunResult, run
 from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import pack_detector, pack_encoder
-from pmam.models.detector import Backbone, ContextSettings, Detector, ModelSettings
+from pmam.models.detector import Detector
+from pmam.models.settings import ContextSettings, ModelSettings
 
 
 @pytest.fixture(scope="module")

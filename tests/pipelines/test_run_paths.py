@@ -14,7 +14,7 @@ from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
 from pipelines.stages.finetune import FinetuneSettings, labels_alone
 from pipelines.training.job import TrainSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
+from pmam.objectives.settings import FinetuneLossSettings
 
 
 def test_labels_alone_differ_in_unlabelled_clips_and_the_teacher_only() -> None:

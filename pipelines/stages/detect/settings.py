@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pmam.events.change_detection import BoxSettings
 from pmam.events.median_filter import odd_frames
+from pmam.events.settings import BoxSettings
 
 
 class DetectError(ValueError):

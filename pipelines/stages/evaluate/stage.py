@@ -12,9 +12,11 @@ from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import Stage, fingerprint_of, record_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
-from pmam.events.decoding import Event
-from pmam.events.postprocessing import SmoothingSettings, smooth
-from pmam.metrics import METRICS, EvaluationSet
+from pmam.events.event import Event
+from pmam.events.postprocessing import smooth
+from pmam.events.settings import SmoothingSettings
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.registry import METRICS
 from shards.index import IndexRow
 
 # Raised by whoever changes what the stage computes.

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pipelines.inference.calibrate import TRAINING_SUBSETS
 from pipelines.runtime.identity import at_defaults
-from pmam.mixture.backends import Backend
+from pmam.mixture.settings import Backend
 
 Criterion = Literal["held-out", "bic", "silhouette"]
 

@@ -23,7 +23,8 @@ from pipelines.runtime.urls import (
     read_prototypes,
     store,
 )
-from pmam.events.decoding import Event, encode_at, uniform_edges_s
+from pmam.events.event import Event, uniform_edges_s
+from pmam.events.targets import encode_at
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.dataset import Dataset

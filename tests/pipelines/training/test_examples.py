@@ -13,9 +13,9 @@ from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask
 from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
 from pipelines.training.job import TrainSettings
-from pmam.encoders import FrameEncoder
-from pmam.events.decoding import Event as ModelEvent
-from pmam.events.decoding import encode
+from pmam.encoders.base import FrameEncoder
+from pmam.events.event import Event as ModelEvent
+from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
 from shards.dataset import Dataset

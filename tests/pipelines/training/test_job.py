@@ -22,7 +22,8 @@ from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.training.job import TrainSettings
 from pipelines.training.recorder import speed_of
 from pmam.models.checkpoint import CheckpointError, pack_encoder
-from pmam.training.trainer import OptimizerSettings, TrainingError
+from pmam.training.errors import TrainingError
+from pmam.training.settings import OptimizerSettings
 from shards.clip import Clip, Event
 
 STEPS = 6

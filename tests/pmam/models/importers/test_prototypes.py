@@ -19,7 +19,8 @@ from pipelines.cli.main import main
 from pipelines.runtime.parallel_map import Part, Plan
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pipelines.stages.prototypes.survey import SegmentSettings, survey
-from pmam.events.decoding import Event, encode
+from pmam.events.event import Event
+from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
 
