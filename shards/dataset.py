@@ -15,6 +15,7 @@ from shards.audio import decoding as audio
 from shards.audio import fast_decode as decode_fast
 from shards.audio.decoding import Samples
 from shards.columns import Columns
+from shards.errors import ShardsError
 from shards.index import IndexRow, Listed, table_to_listed, table_to_rows
 from shards.io import range_file as byte_range
 from shards.io.range_reader import RangeReader
@@ -25,8 +26,14 @@ from shards.shard_locations import Places, Resolver, local_only
 ATTEMPTS = 2  # a wrong checksum may be of the way, not of the disk
 
 
-class ReadError(OSError):
+class ReadError(ShardsError, OSError):
     """A clip that could not be read; the message is one line with shard, key and offset."""
+
+
+class UnknownClipError(ShardsError, KeyError):
+    """A clip that the index does not have; the message is one line."""
+
+    __str__ = Exception.__str__  # not its `repr`, as of other KeyErrors
 
 
 class Dataset:
@@ -68,12 +75,12 @@ class Dataset:
         """Some of `rows` by key, in the order of the keys, without building the others.
 
         Raises:
-            KeyError: the index has no such clip.
+            UnknownClipError: the index has no such clip.
         """
         places = pc.index_in(pa.array(keys, pa.string()), value_set=self.table["key"])
         if places.null_count:
             missing = keys[places.is_null().to_pylist().index(True)]
-            raise KeyError(f"{self.store.root}: no clip {missing!r} in its index")
+            raise UnknownClipError(f"{self.store.root}: no clip {missing!r} in its index")
         return table_to_rows(self.table.take(places))
 
     def rows_at(self, indices: npt.NDArray[np.int64]) -> list[IndexRow]:

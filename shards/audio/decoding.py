@@ -13,6 +13,7 @@ import soundfile as sf
 import soxr
 
 from shards.audio import truncation as audio_headers
+from shards.errors import ShardsError, naming
 
 Samples = npt.NDArray[np.float32]
 
@@ -23,7 +24,7 @@ MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a header is damaged, o
 READ_SAMPLES = 1 << 16  # samples of all channels that are decoded at a time
 
 
-class AudioError(ValueError):
+class AudioError(ShardsError, ValueError):
     """Audio that cannot be used; the message is one line and names the file."""
 
 
@@ -91,7 +92,8 @@ def blocks(
         raise AudioError(f"{name}: got blocks of {block_s} s; expected one sample or more")
     with contextlib.ExitStack() as stack:
         if isinstance(file, str | Path):
-            file = stack.enter_context(Path(file).open("rb"))
+            with naming(file):
+                file = stack.enter_context(Path(file).open("rb"))
         opened, info = stack.enter_context(_opened(file, name))
         yield from _regrouped(_parts(opened, info, name, sample_rate_hz), size)
 

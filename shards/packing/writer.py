@@ -18,6 +18,7 @@ from shards.audio import decoding as audio
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.audio.encoding import encode_to
 from shards.clip import Clip
+from shards.errors import naming
 from shards.index import IndexRow
 from shards.io import range_file as byte_range
 from shards.io.store import Store
@@ -82,6 +83,7 @@ def write_shard(
     skipped: list[Skipped] = []
     try:
         with (
+            naming(to),
             to.open("wb") as file,
             tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
@@ -94,7 +96,7 @@ def write_shard(
                     if on_error == "fail":
                         raise
                     skipped.append(Skipped(clip.source_id, str(error)))
-        with to.open("rb") as written:
+        with naming(to), to.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
     except BaseException:
         to.unlink(missing_ok=True)

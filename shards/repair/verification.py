@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from shards.errors import SettingsError
 from shards.index import IndexRow, table_to_rows
 from shards.io.store import Store
 from shards.manifest import (
@@ -136,5 +137,5 @@ def _foreign_files(store: Store, manifest: Manifest, places: Places) -> Iterator
 def _share(decode: Decode) -> float:
     share = {"all": 1.0, "none": 0.0}.get(decode) if isinstance(decode, str) else float(decode)
     if share is None or not 0 <= share <= 1:
-        raise ValueError(f"got decode={decode!r}; expected 'all', 'none' or a share from 0 to 1")
+        raise SettingsError(f"got decode={decode!r}; expected 'all', 'none' or a share from 0 to 1")
     return share
