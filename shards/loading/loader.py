@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AudioError, Samples
 from shards.dataset import Dataset, ReadError
 from shards.errors import SettingsError, ShardsError

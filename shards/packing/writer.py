@@ -14,13 +14,13 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 from isal import isal_zlib
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.audio.encoding import encode_to
 from shards.clip import Clip
 from shards.errors import naming
 from shards.index import IndexRow
-from shards.io import range_file as byte_range
+from shards.io import range_file
 from shards.io.store import Store
 from shards.manifest import ShardEntry
 from shards.packing.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
@@ -123,7 +123,7 @@ def _member(
     source: Store, clip: Clip, codec: Codec, sample_rate_hz: int | None, folder: Path
 ) -> Iterator[_Member]:
     """The checked audio member: the source's own file, or a temporary one, encoded anew."""
-    with byte_range.opened(source, clip.audio) as file:
+    with range_file.opened(source, clip.audio) as file:
         info = audio.probe(file, clip.audio)
         stored_codec, rate = stored_form(info, codec, sample_rate_hz)
         if (stored_codec, rate) == (info.codec, info.sample_rate_hz):
@@ -154,7 +154,7 @@ def _member(
 def _scratch(info: AudioInfo, rate: int, folder: Path) -> BinaryIO:
     """Room for what is encoded: memory, or a file for a long recording."""
     largest = 4 * info.num_samples * rate // info.sample_rate_hz  # bytes; no codec needs as many
-    if largest <= byte_range.WHOLE_BYTES:
+    if largest <= range_file.WHOLE_BYTES:
         return io.BytesIO()
     return cast(BinaryIO, tempfile.TemporaryFile(dir=folder, buffering=0))
 

@@ -11,6 +11,7 @@ from typing import Literal
 from shards.errors import SettingsError
 from shards.index import IndexRow, table_to_rows
 from shards.io.store import Store
+from shards.locations import Places, Resolver, local_only
 from shards.manifest import (
     INDEX_FOLDER,
     DatasetError,
@@ -21,7 +22,6 @@ from shards.manifest import (
     totals,
 )
 from shards.repair.verify_shard import Problem, one_line, verify_shard
-from shards.shard_locations import Places, Resolver, local_only
 
 __all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]
 
