@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.errors import ClusterError
 from cluster.probe import Probe, each, head, patiently, probing, read_back, remove, write
 from cluster.storage.filesystems import absolute
 
@@ -29,7 +30,7 @@ log = logging.getLogger("pmam")
 Problems = Mapping[tuple[str, str], Sequence[str]]
 
 
-class PreflightError(OSError):
+class PreflightError(ClusterError, OSError):
     """What a machine cannot read or write; the message is one line and names both."""
 
 

@@ -8,6 +8,8 @@ from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from shards.errors import ShardsError
+
 MAX_KEY_LENGTH = 80  # with an extension it stays inside the 100 bytes of a tar header
 HASH_DIGITS = 32  # 128 bits: no two of 10^15 ids meet
 LATE_OFFSET_S = 0.5  # DESED's validation labels end up to 0.12 s after their clips
@@ -15,7 +17,7 @@ LATE_OFFSET_S = 0.5  # DESED's validation labels end up to 0.12 s after their cl
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class ClipError(ValueError):
+class ClipError(ShardsError, ValueError):
     """A clip whose labels or id cannot be used; the message is one line and names the id."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from cluster.errors import ClusterError
 from cluster.storage.filesystems import absolute, filesystem
 from cluster.storage.redact import shown_url
 
@@ -27,7 +28,7 @@ BY_HAND = "or download it by hand and give the file's path"
 Progress = Callable[[int, int | None], None]
 
 
-class FetchError(OSError):
+class FetchError(ClusterError, OSError):
     """A file that could not be fetched; the message is one line and holds no credential."""
 
 

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cluster.errors import ClusterError
+
 # S3-compatible servers other than AWS refuse the checksums that newer clients add by default.
 # This must be set before an S3 filesystem is made, in workers too: they import this module.
 os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
@@ -17,7 +19,7 @@ from cluster.storage.s3 import S3Server
 PIPE = "pipe:"  # WebDataset's URLs of commands
 
 
-class StorageError(ValueError):
+class StorageError(ClusterError, ValueError):
     """A URL that no filesystem answers to; the message is one line and holds no credential."""
 
 

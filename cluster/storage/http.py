@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from cluster.errors import ClusterError
 from cluster.storage.redact import shown_url
 
 TIMEOUT_S = 60
@@ -23,7 +24,7 @@ HEADERS = {"User-Agent": "pmam", "Accept-Encoding": "identity"}
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
-class NoRangesError(ValueError):
+class NoRangesError(ClusterError, ValueError):
     """A server without byte ranges; the message is one line."""
 
 

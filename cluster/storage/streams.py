@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cluster.errors import ClusterError
 from cluster.storage.filesystems import PIPE, StorageError, absolute
 from cluster.storage.redact import shown_url
 
@@ -23,7 +24,7 @@ WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try
 BROKEN = (18, 28, 52, 55, 56, 92)
 
 
-class StreamError(OSError):
+class StreamError(ClusterError, OSError):
     """A stream that cannot be read to its end; the message is one line and holds no credential."""
 
     passing = False  # whether trying again may help

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shards.audio.decoding import AUDIO_SUFFIXES
+from shards.errors import ShardsError
 from shards.io.store import Store
 
 ESC50_NAMES = r"(?P<fold>\d+)-(?P<source>\d+)-.+"  # fold, freesound id, take
 FORBIDDEN_IN_LABELS = frozenset("\t\n\r,")  # they part the columns and the labels of tables
 
 
-class RecordingError(ValueError):
+class RecordingError(ShardsError, ValueError):
     """A recording, a class folder or a split that cannot be used."""
 
 

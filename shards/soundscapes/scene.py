@@ -7,8 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from shards.errors import ShardsError
 
-class SoundscapeError(ValueError):
+
+class SoundscapeError(ShardsError, ValueError):
     """Settings or recordings that no soundscape can be made of."""
 
 

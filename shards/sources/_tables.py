@@ -13,6 +13,7 @@ import yaml
 
 from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip, Event
+from shards.errors import ShardsError
 from shards.io.store import Store
 
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -20,7 +21,7 @@ Row = Mapping[str, str]
 Options = Mapping[str, str]
 
 
-class SourceError(ValueError):
+class SourceError(ShardsError, ValueError):
     """A source that cannot be read as it is; the message is one line and names the file."""
 
 

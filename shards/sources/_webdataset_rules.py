@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from shards.brace_patterns import ShardUrlError, expand_braces
 from shards.clip import Event
 from shards.io.store import Store
 from shards.packing.tar_scan import Member
-from shards.shard_patterns import ShardUrlError, expand_braces
 from shards.sources._tables import SourceError, event, in_time, separated_rows, split_labels
 
 ONSETS = ("onset", "onset_s", "start", "start_time_seconds")

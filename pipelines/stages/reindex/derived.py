@@ -8,8 +8,8 @@ from pipelines.runtime.stage import DONE, Stage, record_of
 from pipelines.runtime.tables import SHOWN, output, print_result
 from pipelines.runtime.urls import join
 from shards.index import IndexRow
+from shards.locations import counted
 from shards.manifest import ShardEntry, write_dataset
-from shards.shard_locations import counted
 
 
 @dataclass(frozen=True, kw_only=True)

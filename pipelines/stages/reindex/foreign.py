@@ -15,12 +15,12 @@ from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, run_stage
 from pipelines.runtime.urls import store
 from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
+from shards.brace_patterns import expand_braces
 from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
 from shards.editing.relabel import class_list
+from shards.locations import relative_url, shard_names
 from shards.packing.tar_scan import GZIP_MAGIC
 from shards.packing.writer import WrittenShard
-from shards.shard_locations import relative_url, shard_names
-from shards.shard_patterns import expand_braces
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -10,8 +10,9 @@ from http_server import HttpFiles, http_files
 import shards.io.store
 from cluster.storage.filesystems import filesystem
 from cluster.storage.http import NoRangesError, remote_file
+from shards.errors import StoreError
 from shards.io.range_reader import RangeReader
-from shards.io.store import Store, StoreError
+from shards.io.store import Store
 
 DATA = bytes(range(256)) * 4000
 

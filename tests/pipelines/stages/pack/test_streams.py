@@ -21,8 +21,8 @@ from pipelines.stages.pack.stage import PackSettings, pack
 from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign
 from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
+from shards.locations import Places
 from shards.manifest import DatasetError, ShardEntry
-from shards.shard_locations import Places
 from shards.sources import SourceError
 
 SETTINGS = PackSettings(source="webdataset", options={"labels": "cls", "classes": "cat,dog"})
