@@ -54,7 +54,7 @@ def run(
             that was killed in this goes on with it.
 
     Raises:
-        ValueError: settings that do not fit, or a stage to redo that the run does not have.
+        PipelineError: settings that do not fit, or a stage to redo that the run does not have.
     """
     out = absolute(out)
     if redo is None:

@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
 from pipelines.stages.reindex.derived import NewDataset, print_derived
 from pipelines.stages.reindex.edit import reindex_filter, reindex_labels, reindex_merge
@@ -36,7 +37,7 @@ def verify(
         drop_lost: With --repair: leave lost clips out of a new index.
     """
     if drop_lost and not repair:
-        raise ValueError("--drop-lost without --repair; give both, or neither")
+        raise PipelineError("--drop-lost without --repair; give both, or neither")
     if repair:
         repair_dataset(dataset, drop=drop_lost)
     verify_dataset(dataset, decode)
@@ -63,7 +64,7 @@ def foreign(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 2:
-        raise ValueError("expected shards and the folder of the new dataset: SHARD... OUT")
+        raise PipelineError("expected shards and the folder of the new dataset: SHARD... OUT")
     *shards, out = paths
     with joined(address, reads=shard_list(shards), writes=(out,)):
         print_derived(reindex_foreign(shards, out, rule, settings, fresh=fresh))
@@ -116,7 +117,7 @@ def merge(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 3:
-        raise ValueError("expected two datasets and the folder of the new one: DATASET... OUT")
+        raise PipelineError("expected two datasets and the folder of the new one: DATASET... OUT")
     *datasets, out = paths
     check_job_outputs((out,))
     options = {"prefixes": prefixes, "licence": licence}

@@ -9,6 +9,7 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
@@ -54,9 +55,11 @@ def prototypes(
         fresh: Read all posteriors again.
     """
     if posteriors and embeddings:
-        raise ValueError("--posteriors and --embeddings: expected one of them")
+        raise PipelineError("--posteriors and --embeddings: expected one of them")
     if sounds < 0 or page_mb <= 0:
-        raise ValueError(f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0")
+        raise PipelineError(
+            f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0"
+        )
     fit, dataset = absolute(fit), absolute(dataset)
     sources = {"posteriors": posteriors, "embeddings": embeddings}
     found = _found(fit, dataset, out, settings, sources, (sounds, page_mb), address, fresh)

@@ -8,6 +8,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.session import session
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.stages.detect.settings import DetectSettings
@@ -147,7 +148,7 @@ def fit(
     from pipelines.stages.fit.stage import fit as stage
 
     if settings.warm_start and before is None:
-        raise ValueError("--warm-start: give --before, the posteriors of the iteration before")
+        raise PipelineError("--warm-start: give --before, the posteriors of the iteration before")
     check_job_outputs((out,))
     reach = joined(address, reads=(dataset, embeddings, before), writes=(out,))
     with reach if settings.workers else contextlib.nullcontext():
@@ -258,7 +259,7 @@ def detect(
         address: Of a Ray cluster, for many files.
     """
     if not files:
-        raise ValueError("no files: give audio files, folders or URLs to look for events in")
+        raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
     with session(address) if address else contextlib.nullcontext():
         skipped = write_detections(

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 
 from pipelines.inference.sample_rate_check import low_rates
 from pipelines.inference.weights import OF_ENCODERS, load_weights
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
@@ -97,11 +98,11 @@ def calibrate(
     """The encoder with its standardisation (and PCA) fitted on a sample of training clips.
 
     Raises:
-        ValueError: there are no training clips, or some of too low a rate.
+        PipelineError: there are no training clips, or some of too low a rate.
     """
     training = [row for row in rows if row.subset in settings.subsets]
     if not training:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset_url}: no clips of {', '.join(settings.subsets)} to calibrate the encoder "
             "on; give --calibration.subsets, or --model with an encoder calibrated elsewhere"
         )
@@ -136,11 +137,11 @@ def check_rates(dataset_url: str, rows: Sequence[Listed], encoder: FrameEncoder)
     """Refuse recordings that lack what a pretrained encoder listens to.
 
     Raises:
-        ValueError: some have a lower rate than the encoder's.
+        PipelineError: some have a lower rate than the encoder's.
     """
     low = low_rates(rows, encoder)
     if low:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset_url}: {len(low)} of {len(rows)} clips have a low rate, such as "
             f"{low[0].source_id} with {low[0].sample_rate_hz} Hz; the encoder "
             f"{encoder.settings.name} has learnt from {encoder.sample_rate_hz} Hz: pack the "

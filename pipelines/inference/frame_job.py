@@ -15,6 +15,7 @@ from torch import Tensor
 from pipelines.inference.batch_size import BatchSize
 from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.sample_rate_check import warn_of_low_rates
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
 from pipelines.runtime.stage import Stage, record_of
@@ -49,7 +50,7 @@ class InferenceSettings:
 
     def __post_init__(self) -> None:
         if (self.batch is not None and self.batch < 1) or not self.file_mb > 0:
-            raise ValueError(
+            raise PipelineError(
                 f"batches of {self.batch}, files of {self.file_mb:g} MB: expected batches of 1 or "
                 "more, or none given, and a positive size"
             )
@@ -203,10 +204,10 @@ class FrameWorker:
 
 
 def clips_of(dataset_url: str, subsets: Sequence[str]) -> list[Listed]:
-    """The clips of some subsets; `ValueError` where there are none."""
+    """The clips of some subsets; a `PipelineError` where there are none."""
     rows = open_dataset(dataset_url).listed(subsets)
     if not rows:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset_url}: no clips of the subsets {', '.join(subsets)}; check --subsets"
         )
     return rows

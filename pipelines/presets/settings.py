@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipelines.runtime.errors import PipelineError
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.finetune import FinetuneSettings
@@ -55,12 +56,12 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         if (self.prototypes is None) != (self.posteriors is None):
-            raise ValueError(
+            raise PipelineError(
                 f"prototypes {self.prototypes}, posteriors {self.posteriors}: expected both or "
                 "neither; posteriors are those of the prototypes"
             )
         if self.data is not None and self.dataset is not None:
-            raise ValueError(
+            raise PipelineError(
                 f"data {self.data} and dataset {self.dataset}: expected recordings or a packed "
                 "dataset, not both"
             )

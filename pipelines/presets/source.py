@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from cluster.storage.filesystems import absolute
 from pipelines.presets.recordings import DemoSettings, demo_recordings
 from pipelines.presets.settings import RunSettings
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
 from pipelines.runtime.urls import join
 from pipelines.stages.pack.streams import shard_streams, streams_fingerprint
@@ -15,11 +16,11 @@ def prepare(settings: RunSettings, at: Callable[[str], str]) -> tuple[str, Mappi
     """The folder to pack, and what identifies it.
 
     Raises:
-        ValueError: neither recordings nor soundscapes were asked for.
+        PipelineError: neither recordings nor soundscapes were asked for.
     """
     if settings.soundscapes is None:
         if settings.data is None:
-            raise ValueError("no recordings: give --data, a folder of audio and labels")
+            raise PipelineError("no recordings: give --data, a folder of audio and labels")
         if streams := shard_streams(settings.data, settings.pack.source):
             return settings.data, {"source": streams_fingerprint(streams)}
         return absolute(settings.data), {"source": listing_fingerprint(settings.data)}

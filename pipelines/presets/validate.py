@@ -1,6 +1,7 @@
 """Settings of a run that cannot work, found before hours are spent on the stages in between."""
 
 from pipelines.presets.settings import RunSettings
+from pipelines.runtime.errors import PipelineError
 from pipelines.stages.finetune import FinetuneSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import FrameEncoder
@@ -13,7 +14,7 @@ def check_run(settings: RunSettings) -> None:
     """Refuse settings that do not fit the encoder, or each other.
 
     Raises:
-        ValueError: one line that names the setting, what it is and what it may be.
+        PipelineError: one line that names the setting, what it is and what it may be.
     """
     context = settings.pretrain.context
     backbone = Backbone(ModelSettings(encoder=settings.encoder, context=context))
@@ -30,7 +31,7 @@ def check_run(settings: RunSettings) -> None:
         try:
             settings.pretrain.pretext.mask.check(settings.pretrain.training.crop_s, encoder.hop_s)
         except ValueError as error:
-            raise ValueError(f"pretrain.pretext.{error}") from error
+            raise PipelineError(f"pretrain.pretext.{error}") from error
     for stage in ("embed", "label", "score"):
         length_s = getattr(settings, stage).inference.window_s
         encoder.check_length(length_s, f"{stage}.inference.window_s")
@@ -48,7 +49,7 @@ def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
     encoder = backbone.encoder
     first = ("input", *encoder.published_parts)
     if settings.embed.layer not in first:
-        raise ValueError(
+        raise PipelineError(
             f"embed.layer {settings.embed.layer!r}: the encoder {settings.encoder.name} has "
             f"{', '.join(first)} before it is trained"
         )
@@ -56,7 +57,7 @@ def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
         try:
             backbone.depth_of(settings.later_layer)
         except ValueError as error:
-            raise ValueError(f"later_layer: {error}") from error
+            raise PipelineError(f"later_layer: {error}") from error
 
 
 def _check_tuning(
@@ -68,9 +69,9 @@ def _check_tuning(
         try:
             encoder.check_sliding(sliding)
         except ValueError as error:
-            raise ValueError(f"{name}.detector: {error}") from error
+            raise PipelineError(f"{name}.detector: {error}") from error
     if settings.iterations > 0 and tuning.context != settings.pretrain.context:
-        raise ValueError(
+        raise PipelineError(
             f"{name}.context {tuning.context}: expected that of pretrain.context, "
             f"{settings.pretrain.context}: fine-tuning goes on with the pretrained network"
         )
@@ -84,7 +85,7 @@ def _check_learning_rates(
     if not heads_alone:
         trained |= {group_of(f"backbone.{n}") for n, _ in backbone.named_parameters()}
     if rates.set and not any(rates.rate(group) for group in trained):
-        raise ValueError(
+        raise PipelineError(
             f"{name}.training.optimizer.groups {rates}: of what is trained nothing has a learning "
             f"rate; set that of {' or '.join(sorted(trained))}"
         )
@@ -92,7 +93,7 @@ def _check_learning_rates(
 
 def _check_augmentation(augment: AugmentSettings, encoder: FrameEncoder, name: str) -> None:
     if augment.needs_mel and encoder.log_mel_units() is None:
-        raise ValueError(
+        raise PipelineError(
             f"{name}: filter_db, distortion and frequency_mask_mels need an encoder of log-mel "
             f"inputs, which {encoder.settings.name} is not; set them to 0"
         )

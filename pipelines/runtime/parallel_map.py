@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.session import session
+from pipelines.runtime.errors import USER_ERRORS, PipelineError
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
@@ -38,11 +39,11 @@ class Pool:
 
     def __post_init__(self) -> None:
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
-            raise ValueError(
+            raise PipelineError(
                 f"{self.gpus:g} GPUs per worker: expected a share up to 1, or a whole number"
             )
         if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
-            raise ValueError(
+            raise PipelineError(
                 f"{self.workers[0]} to {self.workers[1]} workers: expected at least one, and the "
                 "smaller number first"
             )
@@ -55,7 +56,7 @@ class Pool:
             resources: `CPU` and `GPU` of the cluster, as Ray tells them.
 
         Raises:
-            ValueError: the cluster has fewer GPUs than one worker shall have.
+            PipelineError: the cluster has fewer GPUs than one worker shall have.
         """
         # A pool that takes every CPU waits for ever on the tasks that feed it.
         room = max(1, int(resources.get("CPU", 1)) - 1)
@@ -63,7 +64,7 @@ class Pool:
         if not there:
             gpus = 0.0
         elif gpus > there:
-            raise ValueError(
+            raise PipelineError(
                 f"{gpus:g} GPUs per worker, but the cluster has {there:g}; ask for less"
             )
         elif gpus:
@@ -74,7 +75,7 @@ class Pool:
         return min(least, room, plans), min(most, plans), gpus
 
 
-class PartError(ValueError):
+class PartError(PipelineError):
     """What a worker could not use; the message is the worker's own line."""
 
 
@@ -98,7 +99,7 @@ class _Actor:
             outputs = {name: folder.size(name) for name in result["outputs"]}
             part = json.dumps({**result, "outputs": outputs})
             folder.write(part_name(row["name"]), part.encode())
-        except (ValueError, OSError) as error:
+        except USER_ERRORS as error:
             return {**done, "error": str(error), "trace": traceback.format_exc()}
         return {**done, "part": part}
 

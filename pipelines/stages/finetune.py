@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
@@ -66,7 +67,7 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.ema_limit <= 1 or self.validate_every < 0:
-            raise ValueError(
+            raise PipelineError(
                 f"ema_limit {self.ema_limit}, validate_every {self.validate_every}: expected a "
                 "decay between 0 and 1, and 0 or more steps"
             )
@@ -88,7 +89,7 @@ class FinetuneTask:
         torch.manual_seed(training.seed)
         packed = open_dataset(dataset)
         if not packed.manifest.classes:
-            raise ValueError(f"{dataset}: no labels in it; pack it with label tables")
+            raise PipelineError(f"{dataset}: no labels in it; pack it with label tables")
         model = unpack(read_checkpoint(start), start)
         classes = tuple(packed.manifest.classes)
         student = start_detector(model, settings.context, classes, settings.detector, start)
@@ -106,7 +107,7 @@ class FinetuneTask:
         )
         self.reader = self.batches.reader
         if not self.batches.labelled:
-            raise ValueError(
+            raise PipelineError(
                 f"{dataset}: no label on any clip of {', '.join(training.batch)}; "
                 "fine-tuning needs some strong or weak ones"
             )

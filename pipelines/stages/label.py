@@ -9,6 +9,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.calibrate import TRAINING_SUBSETS
 from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
     dataset_fingerprint,
@@ -39,7 +40,7 @@ def posterior_function(checkpoint: str, layer: str, prototypes: str) -> FrameFun
     features = layer_function(checkpoint, layer)
     fitted = read_prototypes(prototypes)
     if features.spec.width != fitted.width:
-        raise ValueError(
+        raise PipelineError(
             f"{prototypes}: prototypes of {fitted.width}-dimensional features, but layer {layer!r} "
             f"of {checkpoint} has {features.spec.width}; label with the layer they were fitted to"
         )

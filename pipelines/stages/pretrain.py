@@ -11,6 +11,7 @@ import torch
 
 from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
 from pipelines.runtime.urls import (
     dataset_fingerprint,
@@ -76,7 +77,7 @@ class PretrainTask:
         self.warned = False
         told, hop_s = self.posteriors.spec, backbone.encoder.hop_s
         if told.width != len(means) or not math.isclose(told.hop_s, hop_s, rel_tol=1e-3):
-            raise ValueError(
+            raise PipelineError(
                 f"{posteriors}: posteriors of {told.width} prototypes every {told.hop_s:g} s; "
                 f"expected those of the {len(means)} in {prototypes} every {hop_s:g} s, the hop of "
                 f"the encoder of {start}"

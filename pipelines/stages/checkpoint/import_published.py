@@ -11,6 +11,7 @@ from typing import Any
 from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, store, write_prototypes
@@ -90,7 +91,7 @@ def import_posteriors(
         fresh: start over.
 
     Raises:
-        ValueError: no table of any clip, two that may be meant, or a table that is none.
+        PipelineError: no table of any clip, two that may be meant, or a table that is none.
     """
     tables, dataset_url, out = absolute(tables), absolute(dataset_url), absolute(out)
 
@@ -163,13 +164,13 @@ def _tables_of(rows: Sequence[Listed], names: Sequence[str], folder: str) -> dic
         if found is None:
             continue
         if found in tables:
-            raise ValueError(
+            raise PipelineError(
                 f"{join_name(folder, name)}: a second table of the clip {found}, after "
                 f"{tables[found]}; remove one"
             )
         tables[found] = name
     if not tables:
-        raise ValueError(
+        raise PipelineError(
             f"{folder}: no table of any clip of the dataset; expected files such as "
             f"{rows[0].source_id}{SUFFIX}"
         )
@@ -202,7 +203,7 @@ class TableWorker:
                     labels = parse_pseudo_labels(self.tables.read(name).decode(), shown)
                     width, hop_s = labels.posteriors.shape[1], labels.hop_s
                     if width != self.spec.width or abs(hop_s / self.spec.hop_s - 1) > SAME_HOP:
-                        raise ValueError(
+                        raise PipelineError(
                             f"{shown}: {width} prototypes every {hop_s:g} s; expected "
                             f"{self.spec.width} every {self.spec.hop_s:g} s, as in the first table"
                         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage, fingerprint_of, record_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
@@ -64,7 +65,9 @@ def evaluate(
         for subset in settings.subsets:
             rows = [row for row in dataset.select([subset]) if row.events is not None]
             if not rows:
-                raise ValueError(f"{dataset_url}: no strongly labelled clips in subset {subset!r}")
+                raise PipelineError(
+                    f"{dataset_url}: no strongly labelled clips in subset {subset!r}"
+                )
             clips = evaluation_set(rows, scores, classes, settings.smoothing)
             results = {metric: function(clips) for metric, function in METRICS.items()}
             numbers[subset] = {

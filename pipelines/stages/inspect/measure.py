@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import USER_ERRORS
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import DONE, Stage, record_of, run_stage
 from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
@@ -46,7 +47,7 @@ class _Inspector:
         try:
             blocks = self.dataset.audio_blocks(row, row.sample_rate_hz, BLOCK_S)
             return {"key": row.key, "error": None, **asdict(measure(blocks, row.sample_rate_hz))}
-        except (ValueError, OSError) as error:
+        except USER_ERRORS as error:
             return {"key": row.key, "error": " ".join(str(error).split())}
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import torch
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of, run_stage
 from pipelines.runtime.urls import (
@@ -51,7 +52,7 @@ class SegmentSettings:
 
     def __post_init__(self) -> None:
         if not self.segment_s > 0 or self.segments < 1 or self.per_clip < 1:
-            raise ValueError(
+            raise PipelineError(
                 f"segments of {self.segment_s} s, {self.segments} per prototype, {self.per_clip} "
                 "per clip: expected a positive length, and at least one of each"
             )
@@ -174,12 +175,12 @@ def rows_of(dataset: Dataset, keys: Collection[str]) -> list[IndexRow]:
     """The index rows of some clips, without building those of others.
 
     Raises:
-        ValueError: a clip is not in the dataset.
+        PipelineError: a clip is not in the dataset.
     """
     held = pc.is_in(dataset.table["key"], value_set=pa.array(list(keys), pa.string()))
     rows = table_to_rows(dataset.table.filter(held))
     if missing := set(keys) - {row.key for row in rows}:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset.store.root}: has no clip {min(missing)}, of which there are posteriors; "
             "give the dataset that was labelled, or one over the same audio"
         )
@@ -209,7 +210,7 @@ def survey(
         fresh: start over.
 
     Raises:
-        ValueError: there are no posteriors, or they are of other prototypes.
+        PipelineError: there are no posteriors, or they are of other prototypes.
     """
     fit_url, dataset_url, out = absolute(fit_url), absolute(dataset_url), absolute(out)
     prototypes = prototypes_fingerprint(fit_url)
@@ -219,7 +220,7 @@ def survey(
     else:
         frames_url = absolute(posteriors) if posteriors else _beside(fit_url)
         if record_of(frames_url)["inputs"].get("prototypes") != prototypes:
-            raise ValueError(
+            raise PipelineError(
                 f"{frames_url}: its posteriors are not of the prototypes of {fit_url}; give those "
                 "that `pmam label` computed with them"
             )
@@ -271,7 +272,7 @@ def _beside(fit_url: str) -> str:
     found = join(parent, name.replace("fit", "label"))
     if found != fit_url and store(found).size(DONE) is not None:
         return found
-    raise ValueError(
+    raise PipelineError(
         f"{fit_url}: got no posteriors, and there are none at {found}; give --posteriors "
         "(what `pmam label` wrote) or --embeddings (what `pmam embed` wrote)"
     )
@@ -281,7 +282,7 @@ def _check_embeddings(fit_url: str, embeddings: str) -> None:
     fitted = read_prototypes(fit_url)
     checkpoint = record_of(embeddings)["result"].get("checkpoint")
     if checkpoint is None or read_checkpoint(checkpoint).fingerprint != fitted.encoder:
-        raise ValueError(
+        raise PipelineError(
             f"{embeddings}: not of the encoder that {fit_url} was fitted with; give the "
             "embeddings of the fit, or of other clips by the same encoder"
         )

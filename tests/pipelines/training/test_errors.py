@@ -14,7 +14,7 @@ import tiny_models
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
-from pipelines.cli.main import user_error
+from pipelines.runtime.errors import user_error
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.runtime.worker_group import restarted
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune

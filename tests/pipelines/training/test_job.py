@@ -14,8 +14,8 @@ import tiny_models
 import torch
 from ray.train import WorkerGroupError
 
-from pipelines.cli.main import user_error
 from pipelines.inference.layers import load_detector
+from pipelines.runtime.errors import user_error
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune

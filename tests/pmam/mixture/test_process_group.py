@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load
 from train_workers import own_workers
 
-from pipelines.cli.main import user_error
+from pipelines.runtime.errors import user_error
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit.stage import FitSettings, fit

@@ -1,0 +1,78 @@
+"""Errors that a person can act on: what was got, what was expected and what to do, in one line.
+
+Each class of the package derives from `ShardsError`; any other exception out of it is a bug.
+"""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "EXPIRED_TOKEN")
+_NO_BUCKET = "NO_SUCH_BUCKET"
+
+
+class ShardsError(Exception):
+    """The base of all errors of this package that a person can act on."""
+
+
+class SettingsError(ShardsError, ValueError):
+    """A setting or an argument out of its range."""
+
+
+class FrameError(ShardsError, ValueError):
+    """Frame sequences that cannot be written, or a file that does not hold what was expected."""
+
+
+class StoreError(ShardsError, OSError):
+    """A read or write that failed; the message is one line: the path, why, and what to do."""
+
+
+class MissingFileError(StoreError, FileNotFoundError):
+    """A file that is not there."""
+
+
+def needs_a_person(error: OSError) -> bool:
+    """Whether trying again cannot help."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return True
+    return any(code in str(error) for code in (*_DENIED, _NO_BUCKET))
+
+
+def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
+    """An error of a file system as one line that names the file and says what to do."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return MissingFileError(f"{path}: no such file; check the path")
+    reason = " ".join((error.strerror or str(error)).split())
+    if error.errno in _FULL:
+        advice = "free some space there, or choose another folder"
+    elif error.errno in _FORBIDDEN:
+        advice = "check who may write there, or choose another folder"
+    elif any(code in reason for code in _DENIED):
+        advice = "check the credentials (for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+    elif _NO_BUCKET in reason:
+        advice = "create the bucket, or correct its name"
+    elif tries > 1:
+        reason = f"{reason}, {tries} times"
+        advice = "check the network and the server (for S3: AWS_ENDPOINT_URL), then run it again"
+    else:
+        advice = "check the path and the disk"
+    return StoreError(f"{path}: {reason}; {advice}")
+
+
+@contextlib.contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Errors of the file system inside the block as a `StoreError` that names the file.
+
+    For code that opens local files itself; what goes through a `Store` is told there.
+    """
+    try:
+        yield
+    except ShardsError:
+        raise
+    except OSError as error:
+        raise explained(path, error) from error
