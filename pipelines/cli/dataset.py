@@ -96,8 +96,10 @@ def labels(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
-    tables = {"tables": table, "mapping": mapping, "subsets": subsets}
-    print_derived(reindex_labels(dataset, out, rule, settings, **tables, fresh=fresh))
+    url = reindex_labels(
+        dataset, out, rule, settings, tables=table, mapping=mapping, subsets=subsets, fresh=fresh
+    )
+    print_derived(url)
 
 
 def merge(
@@ -120,8 +122,8 @@ def merge(
         raise PipelineError("expected two datasets and the folder of the new one: DATASET... OUT")
     *datasets, out = paths
     check_job_outputs((out,))
-    options = {"prefixes": prefixes, "licence": licence}
-    print_derived(reindex_merge(datasets, out, settings, **options, fresh=fresh))
+    url = reindex_merge(datasets, out, settings, prefixes=prefixes, licence=licence, fresh=fresh)
+    print_derived(url)
 
 
 def filter_(

@@ -226,10 +226,11 @@ def evaluate(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.stages.evaluate.stage import evaluate as stage
+    from pipelines.stages.evaluate.stage import results_of
 
     check_job_outputs((out,))
-    numbers = stage(dataset, scores, out, settings, fresh=fresh)
-    for subset, metrics in numbers.items():
+    url = stage(dataset, scores, out, settings, fresh=fresh)
+    for subset, metrics in results_of(url).items():
         print_numbers(subset, {"": metrics})
     print_result(out)
 

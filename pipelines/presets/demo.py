@@ -9,7 +9,7 @@ from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
 from pipelines.stages.soundscapes import SoundscapesSettings
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.encoders import EncoderSettings
 from pmam.models.detector import ContextSettings
 from pmam.objectives.masked_prediction import PretextSettings

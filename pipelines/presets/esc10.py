@@ -10,7 +10,7 @@ from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
 from pipelines.stages.soundscapes import SoundscapesSettings
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.encoders import EncoderSettings
 from pmam.events.postprocessing import SmoothingSettings
 from pmam.models.detector import ContextSettings

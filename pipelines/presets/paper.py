@@ -10,7 +10,7 @@ from pipelines.stages.fit.stage import FitSettings
 from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import EncoderSettings
 from pmam.encoders.lora import LoraSettings

@@ -1,8 +1,9 @@
 """Stages as functions: what a stage is made of stands in its signature; the rest is here, once.
 
 A stage's function takes URLs whose kinds are told by their types, its settings, and `out`, `name`
-and `fresh`. It says what to do as `Work`. Decorated by `stage`, it makes URLs absolute, takes
-their fingerprints, runs the work unless it was done before, and returns the URL of what it made.
+and `fresh`. It says what to do as `Work`. Decorated by `stage_function`, it makes URLs absolute,
+takes their fingerprints, runs the work unless it was done before, and returns the URL of what it
+made.
 """
 
 import contextlib
@@ -37,6 +38,9 @@ PrototypesUrl = Annotated[str, Kind(prototypes_fingerprint)]
 StageUrl = Annotated[str, Kind(fingerprint_of)]  # of a finished stage
 FolderUrl = Annotated[str, Kind(listing_fingerprint)]  # of raw files
 
+# Of what a source was made of, where a listing of it says too little; asked when they are needed.
+Fingerprints = Mapping[str, Callable[[], str]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
@@ -61,7 +65,8 @@ _TOLD: ContextVar[dict[str, str] | None] = ContextVar("told", default=None)
 @contextlib.contextmanager
 def told_only() -> Iterator[dict[str, str]]:
     """Stages called in here do nothing; their folders by their names, in the order of the calls."""
-    token = _TOLD.set(told := {})
+    told: dict[str, str] = {}
+    token = _TOLD.set(told)
     try:
         yield told
     finally:
@@ -73,7 +78,7 @@ def is_told_only() -> bool:
     return _TOLD.get() is not None
 
 
-def stage(version: int) -> Callable[[Callable[P, Work]], Callable[P, str]]:
+def stage_function(version: int) -> Callable[[Callable[P, Work]], Callable[P, str]]:
     """Make a stage of a function that prepares its work.
 
     The decorated function has the same parameters and returns the URL of what the stage made. Its

@@ -176,7 +176,7 @@ def _rows(
     rows = [{"name": n, "plan": json.dumps(plans[n]), "weight": weights[n]} for n in waiting]
     least, most, gpus = pool.size(len(waiting), ray.cluster_resources())
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-        _Actor,
+        _Actor,  # type: ignore[arg-type] # Ray calls an object of it
         fn_constructor_kwargs={"make": make, "arguments": dict(arguments), "url": stage.url},
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         num_cpus=1,

@@ -3,18 +3,13 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cluster.storage.filesystems import absolute
 from pipelines.inference.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
 from pipelines.inference.frame_job import InferenceSettings, clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
 from pipelines.inference.weights import weights_fingerprint, weights_url
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
-from pipelines.runtime.urls import (
-    dataset_fingerprint,
-    join,
-    read_checkpoint,
-    write_checkpoint,
-)
+from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import join, write_checkpoint
 from pmam.encoders import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 
@@ -42,21 +37,22 @@ class EmbedSettings:
     seed: int = 0
 
 
+@stage_function(ALGORITHM_VERSION)
 def embed(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: EmbedSettings,
     *,
     encoder: EncoderSettings | None = None,
-    model: str | None = None,
-    cached_inputs: str | None = None,
+    model: CheckpointUrl | None = None,
+    cached_inputs: StageUrl | None = None,
     name: str = "embed",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Embed a dataset; returns the URL of the embeddings.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the embeddings.
         settings: layer, subsets, sampling.
         encoder: the encoder to calibrate and to embed with, or
@@ -66,32 +62,30 @@ def embed(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
-    inputs = {"dataset": dataset_fingerprint(dataset_url)}
+    inputs: dict[str, str] = {}
     if encoder is not None and encoder.weights is not None:
-        encoder = replace(encoder, weights=weights_url(encoder.weights))
-        inputs["weights"] = weights_fingerprint(encoder.weights)
-    if model is not None:
-        inputs["model"] = read_checkpoint(model).fingerprint
-    if cached_inputs is not None:
-        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
+        weights = weights_url(encoder.weights)
+        encoder, inputs = (
+            replace(encoder, weights=weights),
+            {"weights": weights_fingerprint(weights)},
+        )
 
     def work(stage: Stage) -> dict[str, Any]:
         if model is not None:
-            checkpoint = absolute(model)
+            checkpoint = model
         else:
             chosen = encoder or EncoderSettings()
             subsets = settings.subsets or settings.calibration.subsets
-            rows = clips_of(dataset_url, subsets)
-            calibrated = calibrate(stage, dataset_url, rows, chosen, settings.calibration)
+            rows = clips_of(dataset, subsets)
+            calibrated = calibrate(stage, dataset, rows, chosen, settings.calibration)
             write_checkpoint(stage.store, ENCODER, pack_encoder(calibrated))
             checkpoint = join(out, ENCODER)
         if not settings.subsets and model is None:
             return {"clips": 0, "frames": 0, "outputs": [], "checkpoint": checkpoint}
         result = run_frame_job(
             stage,
-            dataset_url,
-            clips_of(dataset_url, settings.subsets),
+            dataset,
+            clips_of(dataset, settings.subsets),
             layer_function,
             {"checkpoint": checkpoint, "layer": settings.layer},
             settings.inference,
@@ -102,16 +96,7 @@ def embed(
         return {**result, "checkpoint": checkpoint}
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(
-        name,
-        out,
-        work,
-        settings=_Identity(counted, encoder),
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=_Identity(counted, encoder), inputs=inputs)
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,26 @@
 """finetune: a detector from a pretrained model and few labels, with a mean teacher."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
-    dataset_fingerprint,
     open_dataset,
     read_checkpoint,
     write_checkpoint,
 )
 from pipelines.training.batches import Batches
 from pipelines.training.examples import Example, tag_targets
-from pipelines.training.job import TrainSettings, run_training
+from pipelines.training.job import run_training
+from pipelines.training.settings import TrainSettings
 from pipelines.training.validation import validated
 from pmam.augment import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
@@ -175,20 +175,21 @@ class FinetuneTask:
         }
 
 
+@stage_function(ALGORITHM_VERSION)
 def finetune(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: FinetuneSettings,
     *,
-    start: str,
-    cached_inputs: str | None = None,
+    start: CheckpointUrl,
+    cached_inputs: StageUrl | None = None,
     name: str = "finetune",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Fine-tune; returns the URL of the stage, which holds `detector.safetensors`.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the detector.
         settings: losses, teacher and training.
         start: a pretrained model, a detector that goes on, or an encoder for a detector trained
@@ -197,32 +198,17 @@ def finetune(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
-    inputs: Mapping[str, str] = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "start": read_checkpoint(start).fingerprint,
-        **({"cached_inputs": fingerprint_of(cached_inputs)} if cached_inputs else {}),
-    }
     arguments = {
-        "dataset": dataset_url,
-        "start": absolute(start),
-        "cached_inputs": None if cached_inputs is None else absolute(cached_inputs),
+        "dataset": dataset,
+        "start": start,
+        "cached_inputs": cached_inputs,
         "settings": settings,
     }
 
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, FinetuneTask, arguments, settings.training)
 
-    run_stage(
-        name,
-        out,
-        work,
-        settings=settings.identity,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings.identity)
 
 
 def labels_alone(settings: FinetuneSettings) -> FinetuneSettings:

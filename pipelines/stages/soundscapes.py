@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
 from shards.clip import Clip, Event
 from shards.io.store import Store
@@ -118,15 +119,17 @@ def to_clip(scene: Soundscape, file: str) -> Clip:
     )
 
 
+@stage_function(ALGORITHM_VERSION)
 def soundscapes(
     foreground: str,
     background: str | None,
     out: str,
     settings: SoundscapesSettings,
     *,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Fingerprints | None = None,
+    name: str = "soundscapes",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Synthesise soundscapes; returns their URL, which the source `folder` reads.
 
     Args:
@@ -135,6 +138,7 @@ def soundscapes(
         out: the folder of the soundscapes.
         settings: classes, splits, counts and scenes.
         inputs: what identifies the recordings, where a stage made them.
+        name: of the stage.
         fresh: start over.
 
     Raises:
@@ -143,9 +147,10 @@ def soundscapes(
     folders = {FOREGROUND: absolute(foreground)}
     if background is not None:
         folders[BACKGROUND] = absolute(background)
-    out = absolute(out)
     if inputs is None:
-        inputs = {name: listing_fingerprint(url) for name, url in folders.items()}
+        identified = {kind: listing_fingerprint(url) for kind, url in folders.items()}
+    else:
+        identified = {kind: fingerprint() for kind, fingerprint in inputs.items()}
 
     def work(stage: Stage) -> dict[str, Any]:
         events, backgrounds = _recordings(folders, settings)
@@ -184,16 +189,7 @@ def soundscapes(
             stage.store.write(name, data)
         return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
 
-    run_stage(
-        "soundscapes",
-        out,
-        work,
-        settings=settings,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings, inputs=identified)
 
 
 def _recordings(

@@ -9,7 +9,7 @@ import tiny_models
 
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneSettings, finetune
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.training.parameter_groups import GroupRates
 from pmam.training.trainer import OptimizerSettings

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
+from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
-from pipelines.runtime.urls import dataset_fingerprint, store, write_prototypes
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import store, write_prototypes
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from shards.frames.reader import FrameSpec
@@ -38,12 +38,10 @@ class ImportSettings:
     subsets: tuple[str, ...] = ("strong", "weak", "unlabeled")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _NoSettings:
-    """Nothing to set."""
-
-
-def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
+@stage_function(ALGORITHM_VERSION)
+def import_prototypes(
+    file: str, out: str, *, name: str = "import-prototypes", fresh: bool = False
+) -> Work:
     """Means of a Gaussian mixture, as PMAM publishes them, as prototypes; returns their URL.
 
     They serve pretraining. Without covariances they label nothing: their posteriors are
@@ -52,6 +50,7 @@ def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
     Args:
         file: path or URL of a tensor of means `(K, D)`, such as `gmm_means.pt`.
         out: the folder of the prototypes.
+        name: of the stage.
         fresh: start over.
 
     Raises:
@@ -64,39 +63,36 @@ def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
         write_prototypes(stage.store, prototypes)
         return {"k": len(prototypes.means), "width": prototypes.width}
 
-    inputs = {"means": weights_fingerprint(file)}
-    run_stage(
-        "import-prototypes",
-        out,
-        work,
-        settings=_NoSettings(),
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return absolute(out)
+    return Work(do=work, settings=NoSettings(), inputs={"means": weights_fingerprint(file)})
 
 
+@stage_function(ALGORITHM_VERSION)
 def import_posteriors(
-    tables: str, dataset_url: str, out: str, settings: ImportSettings, *, fresh: bool = False
-) -> str:
+    tables: FolderUrl,
+    dataset: DatasetUrl,
+    out: str,
+    settings: ImportSettings,
+    *,
+    name: str = "import-posteriors",
+    fresh: bool = False,
+) -> Work:
     """Pseudo labels, as PMAM publishes them, as posteriors of a dataset's clips; their URL.
 
     Args:
         tables: a folder with one table per clip: onset, offset, 0, 1, ... K - 1. It is named as
             the clip's recording, perhaps in a folder named as its subset.
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the posteriors.
         settings: which clips.
+        name: of the stage.
         fresh: start over.
 
     Raises:
         PipelineError: no table of any clip, two that may be meant, or a table that is none.
     """
-    tables, dataset_url, out = absolute(tables), absolute(dataset_url), absolute(out)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = clips_of(dataset_url, settings.subsets)
+        rows = clips_of(dataset, settings.subsets)
         table_of = _tables_of(rows, store(tables).names(), tables)
         first = next(iter(table_of.values()))
         labels = parse_pseudo_labels(store(tables).read(first).decode(), join_name(tables, first))
@@ -133,17 +129,7 @@ def import_posteriors(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    inputs = {"dataset": dataset_fingerprint(dataset_url), "tables": listing_fingerprint(tables)}
-    run_stage(
-        "import-posteriors",
-        out,
-        work,
-        settings=settings,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings)
 
 
 def join_name(folder: str, name: str) -> str:

@@ -219,7 +219,7 @@ def _silhouette(fitted: Prototypes, sample: Tensor) -> float | None:
     """In the space of the embeddings, so that all fits compare; None for a single cluster."""
     x = sample[:: -(-len(sample) // SILHOUETTE_FRAMES)]
     labels = fitted.evaluate(x)[0].argmax(dim=1)
-    return silhouette(x, labels) if 1 < len(labels.unique()) < len(labels) else None
+    return silhouette(x, labels) if 1 < len(set(labels.tolist())) < len(labels) else None
 
 
 def _same_count(work: Work, candidate: Candidate) -> int:

@@ -1,14 +1,14 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import join, store
 from pipelines.stages.pack.streams import (
     COPIES,
@@ -74,23 +74,26 @@ class _ShardWriter:
         return {"outputs": [name], "written": written.stored_as(name).to_json()}
 
 
+@stage_function(ALGORITHM_VERSION)
 def pack(
-    source_url: str,
+    source: str,
     out: str,
     settings: PackSettings,
     *,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Fingerprints | None = None,
+    name: str = "pack",
     fresh: bool = False,
     allow_pipe: bool = False,
-) -> str:
+) -> Work:
     """Pack a source into a dataset; returns its URL.
 
     Args:
-        source_url: the folder that the source reads; for webdataset, a list of shards too, at URLs
+        source: the folder that the source reads; for webdataset, a list of shards too, at URLs
             that are read as streams.
         out: the folder of the dataset.
         settings: source, codec and shard size.
         inputs: what identifies the source, where a stage made it; else its listing does.
+        name: of the stage.
         fresh: start over.
         allow_pipe: whether shards may be commands, `pipe:...`: as somebody typed them, never as a
             file names them.
@@ -98,26 +101,27 @@ def pack(
     Raises:
         SourceError: the source is unknown, or not laid out as expected.
     """
-    out = absolute(out)
     if settings.source not in SOURCES:
         raise SourceError(
             f"source {settings.source!r}: expected one of {', '.join(sorted(SOURCES))}"
         )
-    streams = shard_streams(source_url, settings.source, allow_pipe=allow_pipe)
-    source_url = join(out, COPIES) if streams else absolute(source_url)
+    streams = shard_streams(source, settings.source, allow_pipe=allow_pipe)
+    source_url = join(out, COPIES) if streams else absolute(source)
     if streams:
         read_options(settings.options)  # wrong ones are found before hours of copying
-    if inputs is None:
-        inputs = {
-            "source": streams_fingerprint(streams) if streams else listing_fingerprint(source_url)
-        }
+    if inputs is not None:
+        identified = {kind: fingerprint() for kind, fingerprint in inputs.items()}
+    elif streams:
+        identified = {"source": streams_fingerprint(streams)}
+    else:
+        identified = {"source": listing_fingerprint(source_url)}
 
     def work(stage: Stage) -> dict[str, Any]:
         copy_streams(stage, streams)
-        source = MemberStore(store(source_url))
-        listing = SOURCES[settings.source](source, settings.options)
+        members = MemberStore(store(source_url))
+        listing = SOURCES[settings.source](members, settings.options)
         surveyed, skipped = survey(
-            source, listing.clips, classes=listing.classes, on_error=settings.on_error
+            members, listing.clips, classes=listing.classes, on_error=settings.on_error
         )
         plans = plan_shards(
             surveyed,
@@ -159,7 +163,4 @@ def pack(
             "notes": list(listing.notes),
         }
 
-    run_stage(
-        "pack", out, work, settings=settings, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
-    )
-    return out
+    return Work(do=work, settings=settings, inputs=identified)

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import torch
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of, run_stage
+from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.urls import (
-    dataset_fingerprint,
     join,
     open_dataset,
     prototypes_fingerprint,
@@ -187,42 +187,46 @@ def rows_of(dataset: Dataset, keys: Collection[str]) -> list[IndexRow]:
     return rows
 
 
+@stage_function(ALGORITHM_VERSION)
 def survey(
-    fit_url: str,
-    dataset_url: str,
+    prototypes: PrototypesUrl,
+    dataset: DatasetUrl,
     out: str,
     settings: SegmentSettings,
     *,
     posteriors: str | None = None,
     embeddings: str | None = None,
+    name: str = "prototypes",
     fresh: bool = False,
-) -> Survey:
-    """What the prototypes of a fit are used for; each file of frames is read once.
+) -> Work:
+    """Find what prototypes are used for; returns the URL of what `survey_of` reads.
+
+    Each file of frames is read once.
 
     Args:
-        fit_url: the prototypes.
-        dataset_url: the dataset whose frames were labelled; its labels are compared.
+        prototypes: the prototypes of a fit.
+        dataset: the dataset whose frames were labelled; its labels are compared.
         out: the folder of the stage.
         settings: which segments stand for a prototype.
         posteriors: URL of what `label` wrote with these prototypes, or
         embeddings: URL of what `embed` wrote, from which posteriors are computed; without either
             the posteriors of the run are taken that the fit is a part of.
+        name: of the stage.
         fresh: start over.
 
     Raises:
         PipelineError: there are no posteriors, or they are of other prototypes.
     """
-    fit_url, dataset_url, out = absolute(fit_url), absolute(dataset_url), absolute(out)
-    prototypes = prototypes_fingerprint(fit_url)
     if embeddings is not None:
         frames_url = absolute(embeddings)
-        _check_embeddings(fit_url, frames_url)
+        _check_embeddings(prototypes, frames_url)
     else:
-        frames_url = absolute(posteriors) if posteriors else _beside(fit_url)
-        if record_of(frames_url)["inputs"].get("prototypes") != prototypes:
+        frames_url = absolute(posteriors) if posteriors else _beside(prototypes)
+        made_of = record_of(frames_url)["inputs"].get("prototypes")
+        if made_of != prototypes_fingerprint(prototypes):
             raise PipelineError(
-                f"{frames_url}: its posteriors are not of the prototypes of {fit_url}; give those "
-                "that `pmam label` computed with them"
+                f"{frames_url}: its posteriors are not of the prototypes of {prototypes}; give "
+                "those that `pmam label` computed with them"
             )
 
     def work(stage: Stage) -> dict[str, Any]:
@@ -231,10 +235,10 @@ def survey(
             for number, name in enumerate(record_of(frames_url)["result"]["outputs"])
         }
         arguments = {
-            "dataset": dataset_url,
+            "dataset": dataset,
             "out": out,
             "frames": frames_url,
-            "prototypes": fit_url,
+            "prototypes": prototypes,
             "settings": settings,
         }
         weights = dict.fromkeys(plans, 1)
@@ -245,24 +249,15 @@ def survey(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    inputs = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "prototypes": prototypes,
-        "frames": fingerprint_of(frames_url),
-    }
-    record = run_stage(
-        "prototypes",
-        out,
-        work,
-        settings=settings,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    parts = (json.loads(store(out).read(name)) for name in record["result"]["outputs"])
-    total = Survey.from_json(next(parts), settings)
-    for part in parts:
-        total.update(Survey.from_json(part, settings))
+    return Work(do=work, settings=settings, inputs={"frames": fingerprint_of(frames_url)})
+
+
+def survey_of(url: str, settings: SegmentSettings) -> Survey:
+    """What a survey found, all of its files together."""
+    outputs = record_of(url)["result"]["outputs"]
+    total, *others = (Survey.from_json(json.loads(store(url).read(n)), settings) for n in outputs)
+    for other in others:
+        total.update(other)
     return total
 
 

@@ -15,7 +15,7 @@ from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
 from pipelines.stages.fit.stage import FitSettings, fit
 from pipelines.stages.label import LabelSettings, label
 from pipelines.stages.pretrain import PretrainSettings, pretrain
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.clustering.pca import moments
 from pmam.encoders import EncoderSettings, build_encoder
 from pmam.models.checkpoint import pack_encoder

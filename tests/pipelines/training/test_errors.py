@@ -18,7 +18,7 @@ from pipelines.runtime.errors import user_error
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.runtime.worker_group import restarted
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.objectives.mean_teacher import TaughtBatch
 from pmam.training.trainer import OptimizerSettings, TrainingError

@@ -12,7 +12,7 @@ import torch
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask
 from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.encoders import FrameEncoder
 from pmam.events.decoding import Event as ModelEvent
 from pmam.events.decoding import encode

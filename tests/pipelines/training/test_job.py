@@ -19,8 +19,8 @@ from pipelines.runtime.errors import user_error
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.training.job import TrainSettings
 from pipelines.training.recorder import speed_of
+from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.training.trainer import OptimizerSettings, TrainingError
 from shards.clip import Clip, Event
