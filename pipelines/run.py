@@ -20,7 +20,7 @@ from pipelines.runtime.declared import is_told_only, told_only
 from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
 from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.urls import join
-from pipelines.stages.embed import ENCODER, EmbedSettings, embed
+from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.evaluate.stage import evaluate, has_truth, results_of
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR
 from pipelines.stages.finetune import finetune, labels_alone
@@ -29,6 +29,7 @@ from pipelines.stages.label import label
 from pipelines.stages.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.stages.pretrain import pretrain
 from pipelines.stages.score import score
+from pipelines.stages.settings import EmbedSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,10 @@ from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
-from pipelines.stages.reindex.derived import NewDataset, print_derived
+from pipelines.stages.reindex.derived import print_derived
 from pipelines.stages.reindex.edit import reindex_filter, reindex_labels, reindex_merge
-from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign, shard_list
+from pipelines.stages.reindex.foreign import reindex_foreign, shard_list
+from pipelines.stages.settings import ForeignDataset, NewDataset
 from pipelines.stages.verify import repair_dataset, verify_dataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings

@@ -13,7 +13,8 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
-from pipelines.stages.prototypes.survey import SegmentSettings, Survey
+from pipelines.stages.prototypes.survey import Survey
+from pipelines.stages.settings import SegmentSettings
 
 JSON, PAGE, SURVEY = "prototypes.json", "prototypes.html", "survey"
 log = logging.getLogger("pmam")

@@ -13,13 +13,15 @@ from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import write_detections
-from pipelines.stages.embed import EmbedSettings
-from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.fit.stage import FitSettings
-from pipelines.stages.label import LabelSettings
-from pipelines.stages.pack.stage import PackSettings
-from pipelines.stages.score import ScoreSettings
-from pipelines.stages.soundscapes import SoundscapesSettings
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.settings import (
+    EmbedSettings,
+    EvaluateSettings,
+    LabelSettings,
+    PackSettings,
+    ScoreSettings,
+    SoundscapesSettings,
+)
 from pmam.encoders import EncoderSettings
 
 # The fields of a settings object become options without a prefix.

@@ -2,15 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
 
 import numpy as np
 import torch
 from safetensors.torch import load, save
 
 from pipelines.inference.sample_rate_check import low_rates
+from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import OF_ENCODERS, load_weights
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
@@ -20,25 +19,6 @@ from pmam.clustering.pca import Moments, moments
 from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
 from pmam.models.checkpoint import CheckpointError
 from shards.index import Listed
-
-TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationSettings:
-    """On how much audio the encoder's standardisation is fitted."""
-
-    # At most so many clips, drawn at random.
-    clips: int = 400
-    # The beginning of each.
-    seconds_per_clip: float = 10.0
-    # Which clips may be drawn: those of training, so that nothing is learnt from test clips.
-    subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # At recordings of a lower rate than a pretrained encoder has learnt from: they lack the upper
-    # part of what it listens to, whatever they are resampled to.
-    low_rates: Literal["fail", "resample"] = "fail"
-    # Of the draw.
-    seed: int = 0
 
 
 def load_encoder(settings: EncoderSettings) -> FrameEncoder:

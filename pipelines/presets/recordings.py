@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.soundscapes import SoundscapesSettings
+from pipelines.stages.settings import SoundscapesSettings
 from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError
 

@@ -4,15 +4,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipelines.runtime.errors import PipelineError
-from pipelines.stages.embed import EmbedSettings
-from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.finetune import FinetuneSettings
-from pipelines.stages.fit.stage import FitSettings
-from pipelines.stages.label import LabelSettings
-from pipelines.stages.pack.stage import PackSettings
-from pipelines.stages.pretrain import PretrainSettings
-from pipelines.stages.score import ScoreSettings
-from pipelines.stages.soundscapes import SoundscapesSettings
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.settings import (
+    EmbedSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    LabelSettings,
+    PackSettings,
+    PretrainSettings,
+    ScoreSettings,
+    SoundscapesSettings,
+)
 from pmam.encoders import EncoderSettings
 
 

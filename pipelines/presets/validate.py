@@ -2,7 +2,7 @@
 
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.errors import PipelineError
-from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.settings import FinetuneSettings
 from pmam.augment import AugmentSettings
 from pmam.encoders import FrameEncoder
 from pmam.models.detector import Backbone, ModelSettings

@@ -1,15 +1,16 @@
 """embed: frame embeddings of a dataset, from an encoder or from a layer of a trained model."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.inference.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
-from pipelines.inference.frame_job import InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.calibrate import calibrate
+from pipelines.inference.frame_job import clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
 from pipelines.inference.weights import weights_fingerprint, weights_url
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import join, write_checkpoint
+from pipelines.stages.settings import EmbedSettings
 from pmam.encoders import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 
@@ -17,24 +18,6 @@ from pmam.models.checkpoint import pack_encoder
 ALGORITHM_VERSION = 1
 
 ENCODER = "encoder"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbedSettings:
-    """Which frames are kept of which clips."""
-
-    # input: the encoder's calibrated inputs; encoder: its frames; context, context1, ...
-    layer: str = "input"
-    # One random frame of so many; 1 keeps all, so that later stages can read them as a cache.
-    keep_every: int = 1
-    # Which clips are embedded; with none, the encoder is calibrated and that is all.
-    subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # How the encoder's standardisation is fitted.
-    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
-    # Windows and batches.
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
-    # Of the choice of frames.
-    seed: int = 0
 
 
 @stage_function(ALGORITHM_VERSION)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,20 @@ import torch
 
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
     open_dataset,
     read_checkpoint,
     write_checkpoint,
 )
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.batches import Batches
 from pipelines.training.examples import Example, tag_targets
 from pipelines.training.job import run_training
-from pipelines.training.settings import TrainSettings
 from pipelines.training.validation import validated
-from pmam.augment import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
-from pmam.models.detector import ContextSettings, Detector, DetectorSettings
+from pmam.models.detector import Detector
 from pmam.objectives.mean_teacher import (
-    FinetuneLossSettings,
     Finetuning,
     LabelledBatch,
     TaughtBatch,
@@ -40,42 +37,6 @@ ALGORITHM_VERSION = 1
 
 CHECKPOINT = "detector"
 log = logging.getLogger("pmam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
-    """The losses, the teacher, and how the detector is trained."""
-
-    # Used where the start is an encoder; a pretrained model brings its own.
-    context: ContextSettings = field(default_factory=ContextSettings)
-    # Temperature and sliding windows of the detector.
-    detector: DetectorSettings = field(default_factory=DetectorSettings)
-    # Weights of the losses.
-    losses: FinetuneLossSettings = field(default_factory=FinetuneLossSettings)
-    # What is done to the training clips; differently for student and teacher.
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
-    # Place events in frames as PMAM's code does: onsets rounded, offsets rounded up.
-    published_borders: bool = False
-    # Decay of the teacher's moving average, once it has run a while.
-    ema_limit: float = 0.99
-    # Whether it averages batch statistics too; PMAM's code lets the teacher gather its own.
-    ema_statistics: bool = True
-    # Steps from one look at the validation clips to the next; 0: at the end alone.
-    validate_every: int = 100
-    # Steps, batches and learning rates.
-    training: TrainSettings = field(default_factory=TrainSettings)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.ema_limit <= 1 or self.validate_every < 0:
-            raise PipelineError(
-                f"ema_limit {self.ema_limit}, validate_every {self.validate_every}: expected a "
-                "decay between 0 and 1, and 0 or more steps"
-            )
-
-    @property
-    def identity(self) -> "FinetuneSettings":
-        """The same without what only says how it is computed and watched."""
-        return at_defaults(replace(self, training=self.training.identity), "validate_every")
 
 
 class FinetuneTask:

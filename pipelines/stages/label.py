@@ -1,12 +1,11 @@
 """label: the posteriors of the prototypes for each frame of each training clip."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from pipelines.inference.calibrate import TRAINING_SUBSETS
-from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.frame_job import FrameFunction, clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
 from pipelines.runtime.declared import (
     CheckpointUrl,
@@ -19,22 +18,11 @@ from pipelines.runtime.declared import (
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.settings import LabelSettings
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelSettings:
-    """Which clips are labelled, and with which layer's features."""
-
-    # The layer that the prototypes were fitted to.
-    layer: str = "input"
-    # Which clips are labelled.
-    subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # Windows and batches.
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
 def posterior_function(checkpoint: str, layer: str, prototypes: str) -> FrameFunction:

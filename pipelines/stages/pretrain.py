@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,16 @@ from pipelines.runtime.urls import (
     read_prototypes,
     write_checkpoint,
 )
+from pipelines.stages.settings import PretrainSettings
 from pipelines.training.batches import Batches
 from pipelines.training.examples import Example
 from pipelines.training.job import run_training
-from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
-from pmam.models.detector import ContextSettings, MaskedAudioModel
+from pmam.models.detector import MaskedAudioModel
 from pmam.objectives.collapse import collapse, health
 from pmam.objectives.masked_prediction import (
     MaskedBatch,
     PretextBatch,
-    PretextSettings,
     Pretraining,
 )
 from shards.io.store import Store
@@ -46,18 +45,6 @@ ALGORITHM_VERSION = 1
 CHECKPOINT = "pretrained"
 WATCH_EVERY = 50  # steps between two looks for a collapsed network
 log = logging.getLogger("pmam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainSettings:
-    """The context network, what is masked, and how it is trained."""
-
-    # Size of the context network.
-    context: ContextSettings = field(default_factory=ContextSettings)
-    # Masking and loss.
-    pretext: PretextSettings = field(default_factory=PretextSettings)
-    # Steps, batches and learning rates.
-    training: TrainSettings = field(default_factory=TrainSettings)
 
 
 class PretrainTask:

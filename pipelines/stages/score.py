@@ -1,26 +1,17 @@
 """score: the detector's probabilities for each frame of each clip of some subsets."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.frame_job import FrameFunction, clips_of, run_frame_job
 from pipelines.inference.layers import load_detector
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
+from pipelines.stages.settings import ScoreSettings
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreSettings:
-    """Which clips are scored."""
-
-    # Which clips are scored.
-    subsets: tuple[str, ...] = ("validation", "test")
-    # Windows and batches.
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
 def score_function(checkpoint: str) -> FrameFunction:

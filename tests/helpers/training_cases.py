@@ -8,7 +8,8 @@ import packing
 import tiny_models
 
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.finetune import FinetuneSettings, finetune
+from pipelines.stages.finetune import finetune
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.training.parameter_groups import GroupRates

@@ -12,7 +12,8 @@ from tiny_run import tiny_settings, write_config
 from pipelines import run as run_module
 from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
-from pipelines.stages.finetune import FinetuneSettings, labels_alone
+from pipelines.stages.finetune import labels_alone
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
 from pmam.objectives.mean_teacher import FinetuneLossSettings
 

@@ -4,7 +4,6 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +14,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store, write_prototypes
+from pipelines.stages.settings import ImportSettings
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from shards.frames.reader import FrameSpec
@@ -28,14 +28,6 @@ ALGORITHM_VERSION = 1
 log = logging.getLogger("pmam")
 SUFFIX = ".tsv"
 SAME_HOP = 0.01  # as a share
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings:
-    """What is imported for which clips."""
-
-    # Clips that pretraining may use; those without a table are left out of it, and counted.
-    subsets: tuple[str, ...] = ("strong", "weak", "unlabeled")
 
 
 @stage_function(ALGORITHM_VERSION)

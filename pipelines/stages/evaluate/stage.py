@@ -4,7 +4,6 @@ import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.inference.frame_job import open_frames
@@ -13,6 +12,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
+from pipelines.stages.settings import EvaluateSettings
 from pmam.events.decoding import Event
 from pmam.events.postprocessing import SmoothingSettings, smooth
 from pmam.metrics import METRICS, EvaluationSet
@@ -23,18 +23,6 @@ ALGORITHM_VERSION = 1
 
 RESULTS = "results.json"
 log = logging.getLogger("pmam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
-    """Which clips are evaluated, and how their scores are smoothed."""
-
-    # Which clips are evaluated: strongly labelled ones.
-    subsets: tuple[str, ...] = ("test",)
-    # What is done to the scores before they are evaluated.
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
-    # Also draw the values per class, and some clips.
-    pictures: bool = True
 
 
 @stage_function(ALGORITHM_VERSION)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.inference.calibrate import TRAINING_SUBSETS
+from pipelines.inference.settings import TRAINING_SUBSETS
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pmam.mixture.backends import Backend

@@ -1,9 +1,8 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
@@ -17,6 +16,7 @@ from pipelines.stages.pack.streams import (
     shard_streams,
     streams_fingerprint,
 )
+from pipelines.stages.settings import PackSettings
 from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, plan_shards, survey
@@ -26,32 +26,6 @@ from shards.sources.webdataset import read_options
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackSettings:
-    """How a source becomes shards."""
-
-    # Layout of the source: folder, desed, audioset_strong, tut_rare, esc50 (ESC-10 too),
-    # realdesed, mtl or webdataset.
-    source: str = "folder"
-    # Of the source, as pairs: --options esc10 true (esc50), labels mid (audioset_strong),
-    # suffix _16k (desed), snr 20 (mtl), audio flac events json:events (webdataset).
-    options: dict[str, str] = field(default_factory=dict)
-    # keep leaves the recordings' bytes as they are.
-    codec: Literal["keep", "flac", "wav"] = "keep"
-    # Resample to this rate; by default recordings keep theirs.
-    sample_rate_hz: int | None = None
-    # About how large a shard is.
-    shard_mb: float = 256.0
-    # At a recording that cannot be used: fail, or leave it out and list it.
-    on_error: Literal["fail", "skip"] = "fail"
-    # Of the dataset.
-    name: str = "dataset"
-    # Of the recordings.
-    licence: str = "unknown"
-    # Of the order of clips in shards.
-    seed: int = 0
 
 
 class _ShardWriter:

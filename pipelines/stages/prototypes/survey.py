@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     store,
 )
+from pipelines.stages.settings import SegmentSettings
 from pmam.events.decoding import Event, encode_at, uniform_edges_s
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
@@ -37,25 +37,6 @@ ALGORITHM_VERSION = 1
 USAGE = "usage"
 BLOCK_VALUES = 1 << 21  # posteriors of a long clip that are in memory at a time
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentSettings:
-    """Which segments stand for a prototype."""
-
-    # Length of a segment.
-    segment_s: float = 1.0
-    # Segments per prototype: those with its greatest mean posterior.
-    segments: int = 20
-    # Of them from one clip.
-    per_clip: int = 2
-
-    def __post_init__(self) -> None:
-        if not self.segment_s > 0 or self.segments < 1 or self.per_clip < 1:
-            raise PipelineError(
-                f"segments of {self.segment_s} s, {self.segments} per prototype, {self.per_clip} "
-                "per clip: expected a positive length, and at least one of each"
-            )
 
 
 class Survey:

@@ -8,7 +8,8 @@ from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
-from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.settings import NewDataset
 from shards.editing.filter import compile_filter
 from shards.editing.merge import Part, merge
 from shards.editing.relabel import (

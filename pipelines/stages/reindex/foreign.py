@@ -5,7 +5,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -15,7 +15,8 @@ from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.settings import ForeignDataset, NewDataset
 from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
 from shards.editing.relabel import class_list
 from shards.packing.tar_scan import GZIP_MAGIC
@@ -28,16 +29,6 @@ ALGORITHM_VERSION = 1
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 COPY_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignDataset(NewDataset):
-    """What an index over foreign shards needs besides the rule for their members."""
-
-    # Of the recordings.
-    licence: str = "unknown"
-    # Write plain copies of gzipped tars into the new dataset: gzip has no byte ranges.
-    unpack: bool = False
 
 
 class _Indexer:

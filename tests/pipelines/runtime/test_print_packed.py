@@ -8,7 +8,8 @@ import pytest
 from pipelines.cli.main import main
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.tables import SHOWN, print_packed
-from pipelines.stages.pack.stage import PackSettings, pack
+from pipelines.stages.pack.stage import pack
+from pipelines.stages.settings import PackSettings
 from shards.sources import SOURCES, SourceError
 
 

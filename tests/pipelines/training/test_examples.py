@@ -10,7 +10,8 @@ import tiny_models
 import torch
 
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.finetune import FinetuneSettings, FinetuneTask
+from pipelines.stages.finetune import FinetuneTask
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
 from pipelines.training.settings import TrainSettings
 from pmam.encoders import FrameEncoder

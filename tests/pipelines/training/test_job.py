@@ -18,7 +18,8 @@ from pipelines.inference.layers import load_detector
 from pipelines.runtime.errors import user_error
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
+from pipelines.stages.finetune import FinetuneTask, finetune
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.recorder import speed_of
 from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import CheckpointError, pack_encoder

@@ -18,8 +18,9 @@ from pipelines.presets.source import packed
 from pipelines.runtime.parallel_map import PartError
 from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.urls import open_dataset, store
-from pipelines.stages.pack.stage import PackSettings, pack
-from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign
+from pipelines.stages.pack.stage import pack
+from pipelines.stages.reindex.foreign import reindex_foreign
+from pipelines.stages.settings import ForeignDataset, PackSettings
 from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
 from shards.manifest import DatasetError, ShardEntry

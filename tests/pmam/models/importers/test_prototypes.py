@@ -18,7 +18,8 @@ from sklearn.metrics import normalized_mutual_info_score
 from pipelines.cli.main import main
 from pipelines.runtime.parallel_map import Part, Plan
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
-from pipelines.stages.prototypes.survey import SegmentSettings, survey, survey_of
+from pipelines.stages.prototypes.survey import survey, survey_of
+from pipelines.stages.settings import SegmentSettings
 from pmam.events.decoding import Event, encode
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
