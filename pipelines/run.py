@@ -15,21 +15,21 @@ from typing import Any
 from cluster.session import session
 from cluster.storage.filesystems import absolute
 from pipelines.presets.settings import RunSettings
-from pipelines.presets.source import prepare
+from pipelines.presets.source import packed
+from pipelines.runtime.declared import is_told_only, told_only
 from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
+from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.urls import join
-from pipelines.stages.embed import ENCODER, EmbedSettings, embed
-from pipelines.stages.evaluate.stage import evaluate, has_truth
+from pipelines.stages.embed import ENCODER, embed
+from pipelines.stages.evaluate.stage import evaluate, has_truth, results_of
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR
 from pipelines.stages.finetune import finetune, labels_alone
 from pipelines.stages.fit.stage import fit
 from pipelines.stages.label import label
-from pipelines.stages.pack.stage import pack
 from pipelines.stages.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.stages.pretrain import pretrain
 from pipelines.stages.score import score
-
-FOLDERS = {"pack": "dataset"}  # of stages that are not named as their folder is
+from pipelines.stages.settings import EmbedSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,15 @@ class RunResult:
     detector: str
     numbers: dict[str, Any]  # by subset, metric: value and values per class
     baseline: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoders:
+    """What a detector starts from."""
+
+    plain: str  # checkpoint of the encoder as it came, calibrated
+    pretrained: str  # checkpoint after the last iteration; without iterations the plain one
+    cached_inputs: str | None  # what training reads instead of audio
 
 
 def run(
@@ -54,130 +63,119 @@ def run(
             that was killed in this goes on with it.
 
     Raises:
-        ValueError: settings that do not fit, or a stage to redo that the run does not have.
+        PipelineError: settings that do not fit, or a stage to redo that the run does not have.
     """
     out = absolute(out)
     if redo is None:
         go_on(out)
     else:
-        again = from_stage(stages(settings), redo)
-        begin_redo(out, again[0], {stage: FOLDERS.get(stage, stage) for stage in again})
-
-    def at(stage: str) -> str:
-        return join(out, stage)
-
+        folders = _folders(settings)
+        again = from_stage(list(folders), redo)
+        begin_redo(out, again[0], {stage: folders[stage] for stage in again})
     with session(address):
-        dataset = settings.dataset
-        if dataset is None:
-            source, inputs = prepare(settings, at)
-            dataset = pack(source, at(FOLDERS["pack"]), settings.pack, inputs=inputs)
-
-        # Iteration 1 embeds with the encoder as it comes; later ones with what was pretrained.
-        first = embed(
-            dataset, at("embed-1"), _first(settings), encoder=settings.encoder, name="embed-1"
-        )
-        encoder = start = join(first, ENCODER)
-        cached = first if settings.cached_inputs else None
-        before = None  # the posteriors of the iteration before
-        for n in range(1, settings.iterations + 1):
-            layer = settings.embed.layer if n == 1 else settings.later_layer
-            embeddings = first
-            if n > 1:
-                embeddings = embed(
-                    dataset,
-                    at(f"embed-{n}"),
-                    replace(settings.embed, layer=layer),
-                    model=start,
-                    cached_inputs=cached,
-                    name=f"embed-{n}",
-                )
-            prototypes, posteriors = settings.prototypes, settings.posteriors
-            if n > 1 or prototypes is None or posteriors is None:
-                prototypes = fit(
-                    dataset,
-                    embeddings,
-                    at(f"fit-{n}"),
-                    settings.fit,
-                    before=before,
-                    name=f"fit-{n}",
-                )
-                posteriors = label(
-                    dataset,
-                    at(f"label-{n}"),
-                    replace(settings.label, layer=layer),
-                    checkpoint=start,
-                    prototypes=prototypes,
-                    cached_inputs=cached,
-                    name=f"label-{n}",
-                )
-            before = posteriors
-            model = pretrain(
-                dataset,
-                at(f"pretrain-{n}"),
-                settings.pretrain,
-                posteriors=posteriors,
-                prototypes=prototypes,
-                start=start if settings.later_start == "continue" else encoder,
-                cached_inputs=cached,
-                name=f"pretrain-{n}",
-            )
-            start = join(model, PRETRAINED)
-
-        def detector_from(checkpoint: str, arm: str) -> tuple[str, dict[str, Any]]:
-            for stage, tuning in (
-                (f"finetune-first{arm}", settings.finetune_first),
-                (f"finetune{arm}", settings.finetune),
-            ):
-                if tuning is not None:
-                    tuned = finetune(
-                        dataset,
-                        at(stage),
-                        labels_alone(tuning) if arm else tuning,
-                        start=checkpoint,
-                        cached_inputs=cached,
-                        name=stage,
-                    )
-                    checkpoint = join(tuned, DETECTOR)
-            if not has_truth(dataset, settings.evaluate):
-                return checkpoint, {}
-            scores = score(
-                dataset,
-                at(f"score{arm}"),
-                settings.score,
-                checkpoint=checkpoint,
-                name=f"score{arm}",
-            )
-            numbers = evaluate(
-                dataset, scores, at(f"evaluate{arm}"), settings.evaluate, name=f"evaluate{arm}"
-            )
-            return checkpoint, numbers
-
-        detector, numbers = detector_from(start, "")
-        baseline = None
-        if settings.baseline and settings.iterations > 0:
-            _, baseline = detector_from(encoder, "-supervised")
+        result = story(settings, out)
     end_redo(out)
-    return RunResult(detector=f"{detector}.safetensors", numbers=numbers, baseline=baseline)
+    return result
 
 
 def stages(settings: RunSettings) -> list[str]:
-    """The names of the stages of a run, in their order."""
-    names = []
-    if settings.dataset is None:
-        if settings.soundscapes is not None:
-            names += ["recordings"] * (settings.data is None) + ["soundscapes"]
-        names.append("pack")
-    names.append("embed-1")
+    """The names of the stages of a run, in their order; nothing is done."""
+    return list(_folders(settings))
+
+
+def _folders(settings: RunSettings) -> dict[str, str]:
+    """The folder in the run of each stage, by its name, in the order of the story."""
+    with told_only() as told:
+        story(settings, "run")
+    return {name: url.rpartition("/")[2] for name, url in told.items()}
+
+
+def story(settings: RunSettings, out: str) -> RunResult:
+    """All stages of a run, each after those that it reads from."""
+    folder = RunFolder(out)
+    dataset = settings.dataset or packed(settings, folder)
+    encoders = pretrained(settings, dataset, folder)
+    detector, numbers = tuned(settings, dataset, folder, encoders.pretrained, encoders)
+    baseline = None
+    if settings.baseline and settings.iterations > 0:
+        _, baseline = tuned(settings, dataset, folder, encoders.plain, encoders, alone=True)
+    return RunResult(detector=f"{detector}.safetensors", numbers=numbers, baseline=baseline)
+
+
+def pretrained(settings: RunSettings, dataset: str, folder: RunFolder) -> Encoders:
+    """The encoder, pretrained `iterations` times on prototypes of what it heard before."""
+    # Iteration 1 embeds with the encoder as it comes; later ones with what was pretrained.
+    first = embed(
+        dataset, settings=_first(settings), encoder=settings.encoder, **folder.at("embed-1")
+    )
+    plain = start = join(first, ENCODER)
+    cached = first if settings.cached_inputs else None
+    before = None  # the posteriors of the iteration before
     for n in range(1, settings.iterations + 1):
-        names += [f"embed-{n}"] * (n > 1)
-        if n > 1 or settings.prototypes is None:
-            names += [f"fit-{n}", f"label-{n}"]
-        names.append(f"pretrain-{n}")
-    arms = ["", *["-supervised"] * (settings.baseline and settings.iterations > 0)]
-    for arm in arms:
-        names += [f"finetune-first{arm}"] * (settings.finetune_first is not None)
-        names += [f"finetune{arm}", f"score{arm}", f"evaluate{arm}"]
-    return names
+        layer = settings.embed.layer if n == 1 else settings.later_layer
+        embeddings = first
+        if n > 1:
+            embeddings = embed(
+                dataset,
+                settings=replace(settings.embed, layer=layer),
+                model=start,
+                cached_inputs=cached,
+                **folder.at(f"embed-{n}"),
+            )
+        prototypes, posteriors = settings.prototypes, settings.posteriors
+        if n > 1 or prototypes is None or posteriors is None:
+            prototypes = fit(
+                dataset, embeddings, settings=settings.fit, before=before, **folder.at(f"fit-{n}")
+            )
+            posteriors = label(
+                dataset,
+                settings=replace(settings.label, layer=layer),
+                checkpoint=start,
+                prototypes=prototypes,
+                cached_inputs=cached,
+                **folder.at(f"label-{n}"),
+            )
+        before = posteriors
+        model = pretrain(
+            dataset,
+            settings=settings.pretrain,
+            posteriors=posteriors,
+            prototypes=prototypes,
+            start=start if settings.later_start == "continue" else plain,
+            cached_inputs=cached,
+            **folder.at(f"pretrain-{n}"),
+        )
+        start = join(model, PRETRAINED)
+    return Encoders(plain=plain, pretrained=start, cached_inputs=cached)
+
+
+def tuned(
+    settings: RunSettings,
+    dataset: str,
+    folder: RunFolder,
+    start: str,
+    encoders: Encoders,
+    *,
+    alone: bool = False,
+) -> tuple[str, dict[str, Any]]:
+    """A detector that starts from a checkpoint, and its numbers; on labels alone if so wished."""
+    arm = "-supervised" if alone else ""
+    steps = {"finetune-first": settings.finetune_first, "finetune": settings.finetune}
+    for name, tuning in steps.items():
+        if tuning is not None:
+            model = finetune(
+                dataset,
+                settings=labels_alone(tuning) if alone else tuning,
+                start=start,
+                cached_inputs=encoders.cached_inputs,
+                **folder.at(name + arm),
+            )
+            start = join(model, DETECTOR)
+    if not is_told_only() and not has_truth(dataset, settings.evaluate):
+        return start, {}
+    scores = score(dataset, settings=settings.score, checkpoint=start, **folder.at(f"score{arm}"))
+    found = evaluate(dataset, scores, settings=settings.evaluate, **folder.at(f"evaluate{arm}"))
+    return start, {} if is_told_only() else results_of(found)
 
 
 def _first(settings: RunSettings) -> EmbedSettings:

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -150,7 +150,9 @@ class Dataset:
         """What `audio` returns, of bytes that were read and compared with the checksum before."""
         return fast_decode.decode(data, row, _Name(self, row), sample_rate_hz)
 
-    def audio_blocks(self, row: IndexRow, sample_rate_hz: int, block_s: float) -> Iterator[Samples]:
+    def audio_blocks(
+        self, row: IndexRow, sample_rate_hz: int, block_s: float
+    ) -> Generator[Samples]:
         """What `audio` returns, in blocks: a clip of any length in bounded memory."""
         name = f"{self.where(row)} ({row.codec})"
         with self.open_audio(row) as file:

@@ -1,4 +1,4 @@
-"""The command line: one file per group of commands, one line each in `COMMANDS`.
+"""The command line: a file per group of commands, a line per command in `main.COMMANDS`.
 
-Modules load when their command is called.
+Modules load when their command is called. Begin with `main`; nothing below imports from here.
 """

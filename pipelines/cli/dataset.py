@@ -8,10 +8,12 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
-from pipelines.stages.reindex.derived import NewDataset, print_derived
+from pipelines.stages.reindex.derived import print_derived
 from pipelines.stages.reindex.edit import reindex_filter, reindex_labels, reindex_merge
-from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign, shard_list
+from pipelines.stages.reindex.foreign import reindex_foreign, shard_list
+from pipelines.stages.settings import ForeignDataset, NewDataset
 from pipelines.stages.verify import repair_dataset, verify_dataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings
@@ -36,7 +38,7 @@ def verify(
         drop_lost: With --repair: leave lost clips out of a new index.
     """
     if drop_lost and not repair:
-        raise ValueError("--drop-lost without --repair; give both, or neither")
+        raise PipelineError("--drop-lost without --repair; give both, or neither")
     if repair:
         repair_dataset(dataset, drop=drop_lost)
     verify_dataset(dataset, decode)
@@ -63,7 +65,7 @@ def foreign(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 2:
-        raise ValueError("expected shards and the folder of the new dataset: SHARD... OUT")
+        raise PipelineError("expected shards and the folder of the new dataset: SHARD... OUT")
     *shards, out = paths
     with joined(address, reads=shard_list(shards), writes=(out,)):
         print_derived(reindex_foreign(shards, out, rule, settings, fresh=fresh))
@@ -95,8 +97,10 @@ def labels(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
-    tables = {"tables": table, "mapping": mapping, "subsets": subsets}
-    print_derived(reindex_labels(dataset, out, rule, settings, **tables, fresh=fresh))
+    url = reindex_labels(
+        dataset, out, rule, settings, tables=table, mapping=mapping, subsets=subsets, fresh=fresh
+    )
+    print_derived(url)
 
 
 def merge(
@@ -116,11 +120,11 @@ def merge(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 3:
-        raise ValueError("expected two datasets and the folder of the new one: DATASET... OUT")
+        raise PipelineError("expected two datasets and the folder of the new one: DATASET... OUT")
     *datasets, out = paths
     check_job_outputs((out,))
-    options = {"prefixes": prefixes, "licence": licence}
-    print_derived(reindex_merge(datasets, out, settings, **options, fresh=fresh))
+    url = reindex_merge(datasets, out, settings, prefixes=prefixes, licence=licence, fresh=fresh)
+    print_derived(url)
 
 
 def filter_(

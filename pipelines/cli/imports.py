@@ -10,11 +10,8 @@ from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
-from pipelines.stages.checkpoint.import_published import (
-    ImportSettings,
-    import_posteriors,
-    import_prototypes,
-)
+from pipelines.stages.checkpoint.import_published import import_posteriors, import_prototypes
+from pipelines.stages.settings import ImportSettings
 
 
 def prototypes(

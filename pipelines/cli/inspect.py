@@ -49,7 +49,7 @@ def inspect(
 def _inspect(
     dataset_url: str, out: str, encoder: str, address: str | None, fresh: bool
 ) -> Inspection:
-    from pipelines.stages.inspect.measure import measure_levels
+    from pipelines.stages.inspect.measure import levels_of, measure_levels
     from pipelines.stages.inspect.page import page
     from pmam.encoders.registry import build_encoder
     from pmam.encoders.settings import EncoderSettings
@@ -60,7 +60,7 @@ def _inspect(
     needs = Needs(encoder=encoder, sample_rate_hz=built.sample_rate_hz, hop_s=built.hop_s)
     with joined(address, reads=(dataset_url,), writes=(out,)):
         out = absolute(out)
-        levels = measure_levels(dataset_url, join(out, MEASURED), fresh=fresh)
+        levels = levels_of(measure_levels(dataset_url, join(out, MEASURED), fresh=fresh))
     dataset = open_dataset(absolute(dataset_url))
     manifest = dataset.manifest
     found = inspect(

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import tyro
 
 from pipelines.cli.types import REGISTRY
+from pipelines.runtime.errors import user_error
 from pipelines.runtime.progress import set_up_logging, show_error
 
 # Command: where its function is, and what it does. Modules load when their command is called.
@@ -33,6 +34,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("imports:import_", "Take over published prototypes and pseudo labels."),
 }
+
+
+# The line below the traceback of an error that nobody foresaw.
+A_BUG = (
+    "pmam: this is a bug in pmam, not a mistake of yours; please report it with the lines above, "
+    "the command, and what `pmam --version` says"
+)
 
 
 def usage() -> str:
@@ -93,32 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(0) from None
     except Exception as error:
         cause = user_error(error)
-        if cause is None or os.environ.get("PMAM_TRACEBACK"):
+        if cause is None:
+            error.add_note(A_BUG)
+            raise
+        if os.environ.get("PMAM_TRACEBACK"):
             raise
         show_error(" ".join(str(cause).split()) or type(cause).__name__)
         raise SystemExit(2) from None
-
-
-def user_error(error: BaseException) -> BaseException | None:
-    """The error that a person can act on, out of what Ray wraps it in; None for a bug."""
-    from pmam.training.errors import TrainingError
-
-    seen: BaseException | None = error
-    for _ in range(12):
-        if seen is None:
-            return None
-        wrapped = getattr(seen, "cause", None) or _first(getattr(seen, "worker_failures", None))
-        if isinstance(wrapped, BaseException):
-            seen = wrapped
-        elif isinstance(seen, ValueError | OSError | TrainingError | MemoryError):
-            return seen
-        else:
-            seen = seen.__cause__
-    return None
-
-
-def _first(failures: dict[int, BaseException] | None) -> BaseException | None:
-    return next(iter(failures.values()), None) if failures else None
 
 
 def _load(where: str) -> Callable[[Sequence[str]], None]:

@@ -9,10 +9,12 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
-from pipelines.stages.prototypes.survey import SegmentSettings
+from pipelines.stages.prototypes.survey import Survey
+from pipelines.stages.settings import SegmentSettings
 
 JSON, PAGE, SURVEY = "prototypes.json", "prototypes.html", "survey"
 log = logging.getLogger("pmam")
@@ -54,12 +56,27 @@ def prototypes(
         fresh: Read all posteriors again.
     """
     if posteriors and embeddings:
-        raise ValueError("--posteriors and --embeddings: expected one of them")
+        raise PipelineError("--posteriors and --embeddings: expected one of them")
     if sounds < 0 or page_mb <= 0:
-        raise ValueError(f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0")
+        raise PipelineError(
+            f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0"
+        )
     fit, dataset = absolute(fit), absolute(dataset)
-    sources = {"posteriors": posteriors, "embeddings": embeddings}
-    found = _found(fit, dataset, out, settings, sources, (sounds, page_mb), address, fresh)
+    # Without an address, Ray starts where there is something to read, and not before.
+    reads = (fit, dataset, posteriors, embeddings)
+    with joined(address, reads=reads, writes=(out,), starts_ray=False):
+        from pipelines.stages.prototypes.survey import survey, survey_of
+
+        url = survey(
+            fit,
+            dataset,
+            join(absolute(out), SURVEY),
+            settings,
+            posteriors=posteriors,
+            embeddings=embeddings,
+            fresh=fresh,
+        )
+    found = _found(fit, dataset, absolute(out), survey_of(url, settings), (sounds, page_mb))
     _print(found)
     print_result(join(absolute(out), PAGE))
 
@@ -68,23 +85,15 @@ def _found(
     fit: str,
     dataset_url: str,
     out: str,
-    settings: SegmentSettings,
-    sources: dict[str, str | None],
+    surveyed: Survey,
     bounds: tuple[int, float],
-    address: str | None,
-    fresh: bool,
 ) -> dict[str, Any]:
     from pipelines.stages.prototypes.excerpts import excerpts
     from pipelines.stages.prototypes.page import page
     from pipelines.stages.prototypes.report import described
-    from pipelines.stages.prototypes.survey import rows_of, survey
+    from pipelines.stages.prototypes.survey import rows_of
     from pmam.prototypes.usage import Segment
 
-    # Without an address, Ray starts where there is something to read, and not before.
-    reads = (fit, dataset_url, *sources.values())
-    with joined(address, reads=reads, writes=(out,), starts_ray=False):
-        out = absolute(out)
-        surveyed = survey(fit, dataset_url, join(out, SURVEY), settings, fresh=fresh, **sources)
     dataset = open_dataset(dataset_url)
     keys = {segment.key for segments in surveyed.top.best() for segment in segments}
     rows = {row.key: row for row in rows_of(dataset, keys)}

@@ -13,7 +13,8 @@ from tyro.conf import FlagCreatePairsOff
 from cluster.storage.filesystems import absolute
 from pipelines.cli.types import REGISTRY
 from pipelines.inference.weights import with_published_weights
-from pipelines.presets import PRESETS, ablated
+from pipelines.presets import PRESETS
+from pipelines.presets.ablations import ablated
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import digest, parted
 from pipelines.runtime.reach import joined
@@ -138,18 +139,24 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
     """Paths made absolute, and what the data decides filled in."""
     from pipelines.presets.recordings import esc10_settings
 
-    places = {
-        name: absolute(place)
-        for name in ("data", "dataset", "prototypes", "posteriors")
-        if (place := getattr(settings, name)) is not None
-    }
-    settings = replace(settings, **places, encoder=with_published_weights(settings.encoder))
+    settings = replace(
+        settings,
+        data=_absolute(settings.data),
+        dataset=_absolute(settings.dataset),
+        prototypes=_absolute(settings.prototypes),
+        posteriors=_absolute(settings.posteriors),
+        encoder=with_published_weights(settings.encoder),
+    )
     if preset.startswith("esc10") and settings.soundscapes is not None:
         if settings.data is None:
             raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")
         scenes = esc10_settings(settings.data, settings.soundscapes)
         settings = replace(settings, soundscapes=scenes)
     return settings
+
+
+def _absolute(place: str | None) -> str | None:
+    return None if place is None else absolute(place)
 
 
 def default_folder(preset: str, settings: RunSettings) -> str:

@@ -8,17 +8,20 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.session import session
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_numbers, print_packed, print_result
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import write_detections
-from pipelines.stages.embed import EmbedSettings
-from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.fit.stage import FitSettings
-from pipelines.stages.label import LabelSettings
-from pipelines.stages.pack.stage import PackSettings
-from pipelines.stages.score import ScoreSettings
-from pipelines.stages.soundscapes import SoundscapesSettings
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.settings import (
+    EmbedSettings,
+    EvaluateSettings,
+    LabelSettings,
+    PackSettings,
+    ScoreSettings,
+    SoundscapesSettings,
+)
 from pmam.encoders.settings import EncoderSettings
 
 # The fields of a settings object become options without a prefix.
@@ -147,7 +150,7 @@ def fit(
     from pipelines.stages.fit.stage import fit as stage
 
     if settings.warm_start and before is None:
-        raise ValueError("--warm-start: give --before, the posteriors of the iteration before")
+        raise PipelineError("--warm-start: give --before, the posteriors of the iteration before")
     check_job_outputs((out,))
     reach = joined(address, reads=(dataset, embeddings, before), writes=(out,))
     with reach if settings.workers else contextlib.nullcontext():
@@ -225,10 +228,11 @@ def evaluate(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.stages.evaluate.stage import evaluate as stage
+    from pipelines.stages.evaluate.stage import results_of
 
     check_job_outputs((out,))
-    numbers = stage(dataset, scores, out, settings, fresh=fresh)
-    for subset, metrics in numbers.items():
+    url = stage(dataset, scores, out, settings, fresh=fresh)
+    for subset, metrics in results_of(url).items():
         print_numbers(subset, {"": metrics})
     print_result(out)
 
@@ -258,7 +262,7 @@ def detect(
         address: Of a Ray cluster, for many files.
     """
     if not files:
-        raise ValueError("no files: give audio files, folders or URLs to look for events in")
+        raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
     with session(address) if address else contextlib.nullcontext():
         skipped = write_detections(

@@ -5,10 +5,9 @@ from typing import Annotated
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
-from pipelines.stages.finetune import FinetuneSettings
 from pipelines.stages.finetune import finetune as finetune_stage
-from pipelines.stages.pretrain import PretrainSettings
 from pipelines.stages.pretrain import pretrain as pretrain_stage
+from pipelines.stages.settings import FinetuneSettings, PretrainSettings
 
 
 def pretrain(

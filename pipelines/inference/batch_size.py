@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pipelines.runtime.errors import PipelineError
+
 Floats = npt.NDArray[np.float32]
 log = logging.getLogger("pmam")
 
@@ -45,7 +47,7 @@ class BatchSize:
         """`apply` to a batch `(B, units, ...)`, in as many pieces as memory asks for.
 
         Raises:
-            ValueError: a single clip does not fit into the GPU's memory.
+            PipelineError: a single clip does not fit into the GPU's memory.
         """
         done: list[Floats] = []
         first = 0
@@ -91,7 +93,7 @@ class BatchSize:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if tried == 1:
-            raise ValueError(
+            raise PipelineError(
                 f"one clip or window does not fit into the GPU's memory ({reason}); give a shorter "
                 "--inference.window-s, or a larger --inference.gpus-per-worker"
             )

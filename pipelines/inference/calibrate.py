@@ -2,16 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
 
 import numpy as np
 import torch
 from safetensors.torch import load, save
 
 from pipelines.inference.sample_rate_check import low_rates
+from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import OF_ENCODERS, load_weights
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
@@ -21,25 +21,6 @@ from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError
 from shards.index import Listed
-
-TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationSettings:
-    """On how much audio the encoder's standardisation is fitted."""
-
-    # At most so many clips, drawn at random.
-    clips: int = 400
-    # The beginning of each.
-    seconds_per_clip: float = 10.0
-    # Which clips may be drawn: those of training, so that nothing is learnt from test clips.
-    subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # At recordings of a lower rate than a pretrained encoder has learnt from: they lack the upper
-    # part of what it listens to, whatever they are resampled to.
-    low_rates: Literal["fail", "resample"] = "fail"
-    # Of the draw.
-    seed: int = 0
 
 
 def load_encoder(settings: EncoderSettings) -> FrameEncoder:
@@ -99,11 +80,11 @@ def calibrate(
     """The encoder with its standardisation (and PCA) fitted on a sample of training clips.
 
     Raises:
-        ValueError: there are no training clips, or some of too low a rate.
+        PipelineError: there are no training clips, or some of too low a rate.
     """
     training = [row for row in rows if row.subset in settings.subsets]
     if not training:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset_url}: no clips of {', '.join(settings.subsets)} to calibrate the encoder "
             "on; give --calibration.subsets, or --model with an encoder calibrated elsewhere"
         )
@@ -138,11 +119,11 @@ def check_rates(dataset_url: str, rows: Sequence[Listed], encoder: FrameEncoder)
     """Refuse recordings that lack what a pretrained encoder listens to.
 
     Raises:
-        ValueError: some have a lower rate than the encoder's.
+        PipelineError: some have a lower rate than the encoder's.
     """
     low = low_rates(rows, encoder)
     if low:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset_url}: {len(low)} of {len(rows)} clips have a low rate, such as "
             f"{low[0].source_id} with {low[0].sample_rate_hz} Hz; the encoder "
             f"{encoder.settings.name} has learnt from {encoder.sample_rate_hz} Hz: pack the "

@@ -15,8 +15,9 @@ from torch import Tensor
 from pipelines.inference.batch_size import BatchSize
 from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.sample_rate_check import warn_of_low_rates
-from pipelines.runtime.identity import at_defaults
-from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
+from pipelines.inference.settings import InferenceSettings
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import join, open_dataset, store
 from pmam.encoders.base import FrameEncoder
@@ -27,41 +28,6 @@ from shards.index import IndexRow, Listed
 
 Floats = npt.NDArray[np.float32]
 FRAMES = "frames"
-
-
-@dataclass(frozen=True, kw_only=True)
-class InferenceSettings:
-    """How clips go through a model: in windows, several at a time."""
-
-    # Longer clips go through in windows of this length,
-    window_s: float = 10.0
-
-    # which overlap by so much, and fade into each other.
-    overlap_s: float = 2.0
-    # Clips of one length that go through together; None finds out how many pay.
-    batch: int | None = None
-    # Share of a GPU for each worker, where there are GPUs: decoding takes several workers.
-    gpus_per_worker: float = 0.25
-    # Workers at least and at most, such as 2 16; None: as many as there is room for.
-    workers: tuple[int, int] | None = None
-    # A file of frames ends when it is larger than this; a clip is never cut.
-    file_mb: float = 1024.0
-
-    def __post_init__(self) -> None:
-        if (self.batch is not None and self.batch < 1) or not self.file_mb > 0:
-            raise ValueError(
-                f"batches of {self.batch}, files of {self.file_mb:g} MB: expected batches of 1 or "
-                "more, or none given, and a positive size"
-            )
-        self.pool()  # says what is wrong with it
-
-    def pool(self) -> Pool:
-        """The workers that are asked for."""
-        return Pool(gpus=self.gpus_per_worker, workers=self.workers)
-
-    def of_results(self) -> "InferenceSettings":
-        """Without who does the work: with other workers, what is done already stays."""
-        return at_defaults(self, "gpus_per_worker", "workers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,10 +169,10 @@ class FrameWorker:
 
 
 def clips_of(dataset_url: str, subsets: Sequence[str]) -> list[Listed]:
-    """The clips of some subsets; `ValueError` where there are none."""
+    """The clips of some subsets; a `PipelineError` where there are none."""
     rows = open_dataset(dataset_url).listed(subsets)
     if not rows:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset_url}: no clips of the subsets {', '.join(subsets)}; check --subsets"
         )
     return rows

@@ -37,4 +37,5 @@ def sampled(
 
 def _one_of_each(frames: int, keep_every: int, generator: np.random.Generator) -> Indices:
     starts = np.arange(0, frames, keep_every)
-    return starts + generator.integers(0, np.minimum(keep_every, frames - starts))
+    chosen: Indices = starts + generator.integers(0, np.minimum(keep_every, frames - starts))
+    return chosen

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pipelines.presets.settings import RunSettings
+from pipelines.runtime.errors import PipelineError
 
 SettingsT = TypeVar("SettingsT")
 
@@ -33,10 +34,10 @@ def ablated(settings: RunSettings, name: str) -> RunSettings:
     """The settings with one of `ABLATIONS`.
 
     Raises:
-        ValueError: there is no such ablation.
+        PipelineError: there is no such ablation.
     """
     if name not in ABLATIONS:
-        raise ValueError(f"ablation {name!r}: expected one of {', '.join(ABLATIONS)}")
+        raise PipelineError(f"ablation {name!r}: expected one of {', '.join(ABLATIONS)}")
     return changed(settings, *ABLATIONS[name])
 
 

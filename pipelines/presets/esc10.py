@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 from pipelines.presets.settings import RunSettings
-from pipelines.stages.embed import EmbedSettings
-from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.finetune import FinetuneSettings
-from pipelines.stages.fit.stage import FitSettings
-from pipelines.stages.pack.stage import PackSettings
-from pipelines.stages.pretrain import PretrainSettings
-from pipelines.stages.soundscapes import SoundscapesSettings
-from pipelines.training.job import TrainSettings
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.settings import (
+    EmbedSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    PackSettings,
+    PretrainSettings,
+    SoundscapesSettings,
+)
+from pipelines.training.settings import TrainSettings
 from pmam.encoders.settings import EncoderSettings
 from pmam.events.settings import SmoothingSettings
 from pmam.models.settings import ContextSettings

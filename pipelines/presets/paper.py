@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 from pipelines.presets.settings import RunSettings
-from pipelines.stages.embed import EmbedSettings
-from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.finetune import FinetuneSettings
-from pipelines.stages.fit.stage import FitSettings
-from pipelines.stages.label import LabelSettings
-from pipelines.stages.pack.stage import PackSettings
-from pipelines.stages.pretrain import PretrainSettings
-from pipelines.training.job import TrainSettings
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.settings import (
+    EmbedSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    LabelSettings,
+    PackSettings,
+    PretrainSettings,
+)
+from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
 from pmam.events.settings import SmoothingSettings

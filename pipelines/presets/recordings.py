@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.storage.filesystems import absolute
-from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.declared import Work, stage_function
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.soundscapes import SoundscapesSettings
+from pipelines.stages.settings import SoundscapesSettings
 from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError
 
@@ -23,23 +23,17 @@ class DemoSettings:
     seed: int = 0
 
 
-def demo_recordings(out: str, settings: DemoSettings, *, fresh: bool = False) -> str:
+@stage_function(ALGORITHM_VERSION)
+def demo_recordings(
+    out: str, settings: DemoSettings, *, name: str = "recordings", fresh: bool = False
+) -> Work:
     """Synthesise recordings of events and backgrounds; returns the folder that holds both."""
 
     def work(stage: Stage) -> dict[str, Any]:
         write_demo_recordings(stage.store, settings.seed, settings.sample_rate_hz)
         return {"files": len(stage.store.names())}
 
-    run_stage(
-        "recordings",
-        out,
-        work,
-        settings=settings,
-        inputs={},
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return absolute(out)
+    return Work(do=work, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipelines.stages.embed import EmbedSettings
-from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.finetune import FinetuneSettings
-from pipelines.stages.fit.stage import FitSettings
-from pipelines.stages.label import LabelSettings
-from pipelines.stages.pack.stage import PackSettings
-from pipelines.stages.pretrain import PretrainSettings
-from pipelines.stages.score import ScoreSettings
-from pipelines.stages.soundscapes import SoundscapesSettings
+from pipelines.runtime.errors import PipelineError
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.settings import (
+    EmbedSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    LabelSettings,
+    PackSettings,
+    PretrainSettings,
+    ScoreSettings,
+    SoundscapesSettings,
+)
 from pmam.encoders.settings import EncoderSettings
 
 
@@ -55,12 +58,12 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         if (self.prototypes is None) != (self.posteriors is None):
-            raise ValueError(
+            raise PipelineError(
                 f"prototypes {self.prototypes}, posteriors {self.posteriors}: expected both or "
                 "neither; posteriors are those of the prototypes"
             )
         if self.data is not None and self.dataset is not None:
-            raise ValueError(
+            raise PipelineError(
                 f"data {self.data} and dataset {self.dataset}: expected recordings or a packed "
                 "dataset, not both"
             )

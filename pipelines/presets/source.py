@@ -1,39 +1,50 @@
-"""The recordings of a run: given, synthesised, or mixed into soundscapes."""
+"""The dataset of a run: packed from recordings that are given, synthesised, or mixed."""
 
-from collections.abc import Callable, Mapping
+from functools import partial
 
 from cluster.storage.filesystems import absolute
 from pipelines.presets.recordings import DemoSettings, demo_recordings
 from pipelines.presets.settings import RunSettings
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
 from pipelines.runtime.urls import join
-from pipelines.stages.pack.streams import shard_streams, streams_fingerprint
+from pipelines.stages.pack.stage import pack
 from pipelines.stages.soundscapes import soundscapes
 
 
-def prepare(settings: RunSettings, at: Callable[[str], str]) -> tuple[str, Mapping[str, str]]:
-    """The folder to pack, and what identifies it.
+def packed(settings: RunSettings, folder: RunFolder) -> str:
+    """The recordings of a run as a dataset; its URL.
 
     Raises:
-        ValueError: neither recordings nor soundscapes were asked for.
+        PipelineError: neither recordings nor soundscapes were asked for.
     """
-    if settings.soundscapes is None:
-        if settings.data is None:
-            raise ValueError("no recordings: give --data, a folder of audio and labels")
-        if streams := shard_streams(settings.data, settings.pack.source):
-            return settings.data, {"source": streams_fingerprint(streams)}
-        return absolute(settings.data), {"source": listing_fingerprint(settings.data)}
+    if settings.soundscapes is not None:
+        mixed = _mixed(settings, folder)
+        inputs = {"soundscapes": partial(fingerprint_of, mixed)}
+    elif settings.data is not None:
+        mixed, inputs = settings.data, None
+    else:
+        raise PipelineError("no recordings: give --data, a folder of audio and labels")
+    return pack(mixed, settings=settings.pack, inputs=inputs, **folder.at("pack", "dataset"))
+
+
+def _mixed(settings: RunSettings, folder: RunFolder) -> str:
+    """Soundscapes of recordings of events and backgrounds."""
+    assert settings.soundscapes is not None
     scene = settings.soundscapes.scene
     if settings.data is None:
-        made = demo_recordings(
-            at("recordings"), DemoSettings(sample_rate_hz=scene.sample_rate_hz, seed=scene.seed)
-        )
+        sounds = DemoSettings(sample_rate_hz=scene.sample_rate_hz, seed=scene.seed)
+        made = demo_recordings(settings=sounds, **folder.at("recordings"))
         foreground, background = join(made, "foreground"), join(made, "background")
-        inputs = {"recordings": fingerprint_of(made)}
+        inputs = {"recordings": partial(fingerprint_of, made)}
     else:
         foreground, background = absolute(settings.data), None
-        inputs = {"recordings": listing_fingerprint(foreground)}
-    mixed = soundscapes(
-        foreground, background, at("soundscapes"), settings.soundscapes, inputs=inputs
+        inputs = {"recordings": partial(listing_fingerprint, foreground)}
+    return soundscapes(
+        foreground,
+        background,
+        settings=settings.soundscapes,
+        inputs=inputs,
+        **folder.at("soundscapes"),
     )
-    return mixed, {"soundscapes": fingerprint_of(mixed)}

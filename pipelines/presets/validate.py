@@ -1,7 +1,8 @@
 """Settings of a run that cannot work, found before hours are spent on the stages in between."""
 
 from pipelines.presets.settings import RunSettings
-from pipelines.stages.finetune import FinetuneSettings
+from pipelines.runtime.errors import PipelineError
+from pipelines.stages.settings import FinetuneSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.encoders.base import FrameEncoder
 from pmam.models.backbone import Backbone
@@ -14,7 +15,7 @@ def check_run(settings: RunSettings) -> None:
     """Refuse settings that do not fit the encoder, or each other.
 
     Raises:
-        ValueError: one line that names the setting, what it is and what it may be.
+        PipelineError: one line that names the setting, what it is and what it may be.
     """
     context = settings.pretrain.context
     backbone = Backbone(ModelSettings(encoder=settings.encoder, context=context))
@@ -31,7 +32,7 @@ def check_run(settings: RunSettings) -> None:
         try:
             settings.pretrain.pretext.mask.check(settings.pretrain.training.crop_s, encoder.hop_s)
         except ValueError as error:
-            raise ValueError(f"pretrain.pretext.{error}") from error
+            raise PipelineError(f"pretrain.pretext.{error}") from error
     for stage in ("embed", "label", "score"):
         length_s = getattr(settings, stage).inference.window_s
         encoder.check_length(length_s, f"{stage}.inference.window_s")
@@ -49,7 +50,7 @@ def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
     encoder = backbone.encoder
     first = ("input", *encoder.published_parts)
     if settings.embed.layer not in first:
-        raise ValueError(
+        raise PipelineError(
             f"embed.layer {settings.embed.layer!r}: the encoder {settings.encoder.name} has "
             f"{', '.join(first)} before it is trained"
         )
@@ -57,7 +58,7 @@ def _check_layers(settings: RunSettings, backbone: Backbone) -> None:
         try:
             backbone.depth_of(settings.later_layer)
         except ValueError as error:
-            raise ValueError(f"later_layer: {error}") from error
+            raise PipelineError(f"later_layer: {error}") from error
 
 
 def _check_tuning(
@@ -69,9 +70,9 @@ def _check_tuning(
         try:
             encoder.check_sliding(sliding)
         except ValueError as error:
-            raise ValueError(f"{name}.detector: {error}") from error
+            raise PipelineError(f"{name}.detector: {error}") from error
     if settings.iterations > 0 and tuning.context != settings.pretrain.context:
-        raise ValueError(
+        raise PipelineError(
             f"{name}.context {tuning.context}: expected that of pretrain.context, "
             f"{settings.pretrain.context}: fine-tuning goes on with the pretrained network"
         )
@@ -85,7 +86,7 @@ def _check_learning_rates(
     if not heads_alone:
         trained |= set(groups_of(backbone, "backbone.").values())
     if rates.set and not any(rates.rate(group) for group in trained):
-        raise ValueError(
+        raise PipelineError(
             f"{name}.training.optimizer.groups {rates}: of what is trained nothing has a learning "
             f"rate; set that of {' or '.join(sorted(trained))}"
         )
@@ -93,7 +94,7 @@ def _check_learning_rates(
 
 def _check_augmentation(augment: AugmentSettings, encoder: FrameEncoder, name: str) -> None:
     if augment.needs_mel and encoder.log_mel_units() is None:
-        raise ValueError(
+        raise PipelineError(
             f"{name}: filter_db, distortion and frequency_mask_mels need an encoder of log-mel "
             f"inputs, which {encoder.settings.name} is not; set them to 0"
         )

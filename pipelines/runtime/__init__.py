@@ -1,4 +1,11 @@
-"""What every stage stands on: stages that are done once, parallel work, logs and progress.
+"""What every stage stands on: done once, continued after a kill, carried out on all workers.
 
-`stage` decides whether a stage is done, goes on, or begins.
+`stage` decides whether a stage is done, goes on or begins; `identity` is what decides it, and
+`declared` makes a stage of a function. `parallel_map` is a job over shards, `worker_group` a
+training on several workers; `reach` joins a cluster, `urls` opens what is at a URL, and `errors`
+says which errors are a person's.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

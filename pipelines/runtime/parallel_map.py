@@ -10,16 +10,18 @@ import json
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 from cluster.session import session
+from pipelines.runtime.errors import USER_ERRORS, PipelineError
+from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from shards.io.store import Store
 
 PARTS = "parts"
+ALL_ROOM = Pool()
 Plan = Mapping[str, Any]
 Part = dict[str, Any]
 # Built once in each worker; called with the plan of one shard, returns the shard's part: plain
@@ -27,54 +29,7 @@ Part = dict[str, Any]
 Worker = Callable[[Plan], Part]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pool:
-    """The workers of a job."""
-
-    # Share of a GPU for each of them, where the cluster has GPUs; more than one: a whole number.
-    gpus: float = 0.0
-    # At least and at most so many; None: as many as there is room for.
-    workers: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
-            raise ValueError(
-                f"{self.gpus:g} GPUs per worker: expected a share up to 1, or a whole number"
-            )
-        if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
-            raise ValueError(
-                f"{self.workers[0]} to {self.workers[1]} workers: expected at least one, and the "
-                "smaller number first"
-            )
-
-    def size(self, plans: int, resources: Mapping[str, float]) -> tuple[int, int, float]:
-        """At least and at most so many workers for so many plans, and the GPUs of each.
-
-        Args:
-            plans: what is to be done.
-            resources: `CPU` and `GPU` of the cluster, as Ray tells them.
-
-        Raises:
-            ValueError: the cluster has fewer GPUs than one worker shall have.
-        """
-        # A pool that takes every CPU waits for ever on the tasks that feed it.
-        room = max(1, int(resources.get("CPU", 1)) - 1)
-        gpus, there = self.gpus, resources.get("GPU", 0)
-        if not there:
-            gpus = 0.0
-        elif gpus > there:
-            raise ValueError(
-                f"{gpus:g} GPUs per worker, but the cluster has {there:g}; ask for less"
-            )
-        elif gpus:
-            of_each = int(1 / gpus + 1e-9) if gpus < 1 else 1 / gpus
-            room = min(room, int(of_each * there + 1e-9))
-        least, most = self.workers or (room, room)
-        # More than there is room for now may come, on a cluster that grows; none waits for it.
-        return min(least, room, plans), min(most, plans), gpus
-
-
-class PartError(ValueError):
+class PartError(PipelineError):
     """What a worker could not use; the message is the worker's own line."""
 
 
@@ -98,7 +53,7 @@ class _Actor:
             outputs = {name: folder.size(name) for name in result["outputs"]}
             part = json.dumps({**result, "outputs": outputs})
             folder.write(part_name(row["name"]), part.encode())
-        except (ValueError, OSError) as error:
+        except USER_ERRORS as error:
             return {**done, "error": str(error), "trace": traceback.format_exc()}
         return {**done, "part": part}
 
@@ -116,7 +71,7 @@ def run_parts(
     *,
     weights: Mapping[str, int],
     unit: str = "clips",
-    pool: Pool = Pool(),
+    pool: Pool = ALL_ROOM,
     again: Callable[[Part], bool] = lambda part: False,
 ) -> list[Part]:
     """Do every plan once, on all workers of the cluster; the parts in the order of the plans.
@@ -175,7 +130,7 @@ def _rows(
     rows = [{"name": n, "plan": json.dumps(plans[n]), "weight": weights[n]} for n in waiting]
     least, most, gpus = pool.size(len(waiting), ray.cluster_resources())
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-        _Actor,
+        _Actor,  # type: ignore[arg-type] # Ray calls an object of it
         fn_constructor_kwargs={"make": make, "arguments": dict(arguments), "url": stage.url},
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         num_cpus=1,

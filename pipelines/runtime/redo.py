@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.set_aside import set_aside, sweep
 from pipelines.runtime.stage import DONE, PLAN, StageError, read_record
 from pipelines.runtime.urls import join, store
@@ -23,12 +24,12 @@ def from_stage(stages: Sequence[str], stage: str) -> list[str]:
     """A stage and those behind it, in the run's order; `fit` is `fit-1`.
 
     Raises:
-        ValueError: the run has no such stage.
+        PipelineError: the run has no such stage.
     """
     for place, name in enumerate(stages):
         if stage in (name, re.sub(r"-\d+$", "", name)):
             return list(stages[place:])
-    raise ValueError(f"redo {stage!r}: expected a stage of this run: {', '.join(stages)}")
+    raise PipelineError(f"redo {stage!r}: expected a stage of this run: {', '.join(stages)}")
 
 
 def begin_redo(out: str, stage: str, folders: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import Identity, differences, digest, identify
 from pipelines.runtime.set_aside import set_aside
 from pipelines.runtime.urls import store
@@ -29,7 +30,7 @@ PLAN, DONE = "plan.json", "stage.json"
 log = logging.getLogger("pmam")
 
 
-class StageError(ValueError):
+class StageError(PipelineError):
     """A stage's folder that cannot be used as it is."""
 
 

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from cluster.storage.filesystems import absolute, filesystem
+from pipelines.runtime.errors import MissingFileError
 from pmam.models.checkpoint import Checkpoint, CheckpointError
 from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
 from shards.dataset import Dataset
@@ -80,6 +81,11 @@ def dataset_fingerprint(url: str) -> str:
     return hashlib.sha256(source.read(MANIFEST)).hexdigest()
 
 
+def checkpoint_fingerprint(url: str) -> str:
+    """What identifies a checkpoint: see `Checkpoint.fingerprint`."""
+    return read_checkpoint(url).fingerprint
+
+
 def prototypes_fingerprint(url: str) -> str:
     """What identifies prototypes: the sha256 of their description, which names their tensors."""
     return file_fingerprint(join(absolute(url), DESCRIPTION))
@@ -94,5 +100,5 @@ def file_fingerprint(url: str) -> str:
     parent, _, name = absolute(url).rpartition("/")
     source = store(parent or "/")
     if source.size(name) is None:
-        raise FileNotFoundError(f"{url}: no such file; check the path")
+        raise MissingFileError(f"{url}: no such file; check the path")
     return hashlib.sha256(source.read(name)).hexdigest()

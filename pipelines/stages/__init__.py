@@ -1,4 +1,25 @@
-"""The stages of a run, one file or folder each; none of them knows another.
+"""The stages of a run, a file or a room each; none of them knows another.
 
-`pipelines/run.py` composes them.
+`pipelines/run.py` composes them. What can be chosen of them is in `settings`.
 """
+
+# Where each stage's function is, by the name of the function. A stage has ALGORITHM_VERSION there.
+STAGES = {
+    "soundscapes": "pipelines.stages.soundscapes",
+    "pack": "pipelines.stages.pack.stage",
+    "reindex_foreign": "pipelines.stages.reindex.foreign",
+    "reindex_labels": "pipelines.stages.reindex.edit",
+    "reindex_merge": "pipelines.stages.reindex.edit",
+    "reindex_filter": "pipelines.stages.reindex.edit",
+    "measure_levels": "pipelines.stages.inspect.measure",
+    "embed": "pipelines.stages.embed",
+    "fit": "pipelines.stages.fit.stage",
+    "label": "pipelines.stages.label",
+    "survey": "pipelines.stages.prototypes.survey",
+    "pretrain": "pipelines.stages.pretrain",
+    "finetune": "pipelines.stages.finetune",
+    "score": "pipelines.stages.score",
+    "evaluate": "pipelines.stages.evaluate.stage",
+    "import_prototypes": "pipelines.stages.checkpoint.import_published",
+    "import_posteriors": "pipelines.stages.checkpoint.import_published",
+}

@@ -1,20 +1,19 @@
 """embed: frame embeddings of a dataset, from an encoder or from a layer of a trained model."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.storage.filesystems import absolute
-from pipelines.inference.calibrate import TRAINING_SUBSETS, CalibrationSettings, calibrate
-from pipelines.inference.frame_job import InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.calibrate import calibrate
+from pipelines.inference.frame_job import clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
 from pipelines.inference.weights import weights_fingerprint, weights_url
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
-    dataset_fingerprint,
     join,
-    read_checkpoint,
     write_checkpoint,
 )
+from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 
@@ -24,39 +23,22 @@ ALGORITHM_VERSION = 1
 ENCODER = "encoder"
 
 
-@dataclass(frozen=True, kw_only=True)
-class EmbedSettings:
-    """Which frames are kept of which clips."""
-
-    # input: the encoder's calibrated inputs; encoder: its frames; context, context1, ...
-    layer: str = "input"
-    # One random frame of so many; 1 keeps all, so that later stages can read them as a cache.
-    keep_every: int = 1
-    # Which clips are embedded; with none, the encoder is calibrated and that is all.
-    subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # How the encoder's standardisation is fitted.
-    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
-    # Windows and batches.
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
-    # Of the choice of frames.
-    seed: int = 0
-
-
+@stage_function(ALGORITHM_VERSION)
 def embed(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: EmbedSettings,
     *,
     encoder: EncoderSettings | None = None,
-    model: str | None = None,
-    cached_inputs: str | None = None,
+    model: CheckpointUrl | None = None,
+    cached_inputs: StageUrl | None = None,
     name: str = "embed",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Embed a dataset; returns the URL of the embeddings.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the embeddings.
         settings: layer, subsets, sampling.
         encoder: the encoder to calibrate and to embed with, or
@@ -66,32 +48,30 @@ def embed(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
-    inputs = {"dataset": dataset_fingerprint(dataset_url)}
+    inputs: dict[str, str] = {}
     if encoder is not None and encoder.weights is not None:
-        encoder = replace(encoder, weights=weights_url(encoder.weights))
-        inputs["weights"] = weights_fingerprint(encoder.weights)
-    if model is not None:
-        inputs["model"] = read_checkpoint(model).fingerprint
-    if cached_inputs is not None:
-        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
+        weights = weights_url(encoder.weights)
+        encoder, inputs = (
+            replace(encoder, weights=weights),
+            {"weights": weights_fingerprint(weights)},
+        )
 
     def work(stage: Stage) -> dict[str, Any]:
         if model is not None:
-            checkpoint = absolute(model)
+            checkpoint = model
         else:
             chosen = encoder or EncoderSettings()
             subsets = settings.subsets or settings.calibration.subsets
-            rows = clips_of(dataset_url, subsets)
-            calibrated = calibrate(stage, dataset_url, rows, chosen, settings.calibration)
+            rows = clips_of(dataset, subsets)
+            calibrated = calibrate(stage, dataset, rows, chosen, settings.calibration)
             write_checkpoint(stage.store, ENCODER, pack_encoder(calibrated))
             checkpoint = join(out, ENCODER)
         if not settings.subsets and model is None:
             return {"clips": 0, "frames": 0, "outputs": [], "checkpoint": checkpoint}
         result = run_frame_job(
             stage,
-            dataset_url,
-            clips_of(dataset_url, settings.subsets),
+            dataset,
+            clips_of(dataset, settings.subsets),
             layer_function,
             {"checkpoint": checkpoint, "layer": settings.layer},
             settings.inference,
@@ -102,16 +82,7 @@ def embed(
         return {**result, "checkpoint": checkpoint}
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(
-        name,
-        out,
-        work,
-        settings=_Identity(counted, encoder),
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=_Identity(counted, encoder), inputs=inputs)
 
 
 @dataclass(frozen=True)

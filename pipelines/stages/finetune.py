@@ -1,32 +1,29 @@
 """finetune: a detector from a pretrained model and few labels, with a mean teacher."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from cluster.storage.filesystems import absolute
-from pipelines.runtime.identity import at_defaults
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
-    dataset_fingerprint,
     open_dataset,
     read_checkpoint,
     write_checkpoint,
 )
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.batches import Batches
 from pipelines.training.examples import Example, tag_targets
-from pipelines.training.job import TrainSettings, run_training
+from pipelines.training.job import run_training
 from pipelines.training.validation import validated
-from pmam.augment.settings import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import Detector
-from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, TaughtBatch
-from pmam.objectives.settings import FinetuneLossSettings
 from pmam.objectives.teacher import follow
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store
@@ -36,42 +33,6 @@ ALGORITHM_VERSION = 1
 
 CHECKPOINT = "detector"
 log = logging.getLogger("pmam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
-    """The losses, the teacher, and how the detector is trained."""
-
-    # Used where the start is an encoder; a pretrained model brings its own.
-    context: ContextSettings = field(default_factory=ContextSettings)
-    # Temperature and sliding windows of the detector.
-    detector: DetectorSettings = field(default_factory=DetectorSettings)
-    # Weights of the losses.
-    losses: FinetuneLossSettings = field(default_factory=FinetuneLossSettings)
-    # What is done to the training clips; differently for student and teacher.
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
-    # Place events in frames as PMAM's code does: onsets rounded, offsets rounded up.
-    published_borders: bool = False
-    # Decay of the teacher's moving average, once it has run a while.
-    ema_limit: float = 0.99
-    # Whether it averages batch statistics too; PMAM's code lets the teacher gather its own.
-    ema_statistics: bool = True
-    # Steps from one look at the validation clips to the next; 0: at the end alone.
-    validate_every: int = 100
-    # Steps, batches and learning rates.
-    training: TrainSettings = field(default_factory=TrainSettings)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.ema_limit <= 1 or self.validate_every < 0:
-            raise ValueError(
-                f"ema_limit {self.ema_limit}, validate_every {self.validate_every}: expected a "
-                "decay between 0 and 1, and 0 or more steps"
-            )
-
-    @property
-    def identity(self) -> "FinetuneSettings":
-        """The same without what only says how it is computed and watched."""
-        return at_defaults(replace(self, training=self.training.identity), "validate_every")
 
 
 class FinetuneTask:
@@ -85,7 +46,7 @@ class FinetuneTask:
         torch.manual_seed(training.seed)
         packed = open_dataset(dataset)
         if not packed.manifest.classes:
-            raise ValueError(f"{dataset}: no labels in it; pack it with label tables")
+            raise PipelineError(f"{dataset}: no labels in it; pack it with label tables")
         model = unpack(read_checkpoint(start), start)
         classes = tuple(packed.manifest.classes)
         student = start_detector(model, settings.context, classes, settings.detector, start)
@@ -103,7 +64,7 @@ class FinetuneTask:
         )
         self.reader = self.batches.reader
         if not self.batches.labelled:
-            raise ValueError(
+            raise PipelineError(
                 f"{dataset}: no label on any clip of {', '.join(training.batch)}; "
                 "fine-tuning needs some strong or weak ones"
             )
@@ -171,20 +132,21 @@ class FinetuneTask:
         }
 
 
+@stage_function(ALGORITHM_VERSION)
 def finetune(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: FinetuneSettings,
     *,
-    start: str,
-    cached_inputs: str | None = None,
+    start: CheckpointUrl,
+    cached_inputs: StageUrl | None = None,
     name: str = "finetune",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Fine-tune; returns the URL of the stage, which holds `detector.safetensors`.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the detector.
         settings: losses, teacher and training.
         start: a pretrained model, a detector that goes on, or an encoder for a detector trained
@@ -193,32 +155,17 @@ def finetune(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
-    inputs: Mapping[str, str] = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "start": read_checkpoint(start).fingerprint,
-        **({"cached_inputs": fingerprint_of(cached_inputs)} if cached_inputs else {}),
-    }
     arguments = {
-        "dataset": dataset_url,
-        "start": absolute(start),
-        "cached_inputs": None if cached_inputs is None else absolute(cached_inputs),
+        "dataset": dataset,
+        "start": start,
+        "cached_inputs": cached_inputs,
         "settings": settings,
     }
 
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, FinetuneTask, arguments, settings.training)
 
-    run_stage(
-        name,
-        out,
-        work,
-        settings=settings.identity,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings.identity)
 
 
 def labels_alone(settings: FinetuneSettings) -> FinetuneSettings:

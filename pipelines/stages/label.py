@@ -1,37 +1,28 @@
 """label: the posteriors of the prototypes for each frame of each training clip."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from cluster.storage.filesystems import absolute
-from pipelines.inference.calibrate import TRAINING_SUBSETS
-from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.frame_job import FrameFunction, clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
-from pipelines.runtime.urls import (
-    dataset_fingerprint,
-    prototypes_fingerprint,
-    read_checkpoint,
-    read_prototypes,
+from pipelines.runtime.declared import (
+    CheckpointUrl,
+    DatasetUrl,
+    PrototypesUrl,
+    StageUrl,
+    Work,
+    stage_function,
 )
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import read_prototypes
+from pipelines.stages.settings import LabelSettings
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelSettings:
-    """Which clips are labelled, and with which layer's features."""
-
-    # The layer that the prototypes were fitted to.
-    layer: str = "input"
-    # Which clips are labelled.
-    subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # Windows and batches.
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
 def posterior_function(checkpoint: str, layer: str, prototypes: str) -> FrameFunction:
@@ -39,7 +30,7 @@ def posterior_function(checkpoint: str, layer: str, prototypes: str) -> FrameFun
     features = layer_function(checkpoint, layer)
     fitted = read_prototypes(prototypes)
     if features.spec.width != fitted.width:
-        raise ValueError(
+        raise PipelineError(
             f"{prototypes}: prototypes of {fitted.width}-dimensional features, but layer {layer!r} "
             f"of {checkpoint} has {features.spec.width}; label with the layer they were fitted to"
         )
@@ -53,21 +44,22 @@ def posterior_function(checkpoint: str, layer: str, prototypes: str) -> FrameFun
     return FrameFunction(encoder=features.encoder, apply=apply, spec=spec)
 
 
+@stage_function(ALGORITHM_VERSION)
 def label(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: LabelSettings,
     *,
-    checkpoint: str,
-    prototypes: str,
-    cached_inputs: str | None = None,
+    checkpoint: CheckpointUrl,
+    prototypes: PrototypesUrl,
+    cached_inputs: StageUrl | None = None,
     name: str = "label",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Label a dataset's clips with posteriors; returns their URL.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the posteriors.
         settings: layer and subsets.
         checkpoint: the encoder or model whose features the prototypes were fitted to.
@@ -76,25 +68,17 @@ def label(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
-    inputs = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "checkpoint": read_checkpoint(checkpoint).fingerprint,
-        "prototypes": prototypes_fingerprint(prototypes),
-    }
-    if cached_inputs is not None:
-        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = clips_of(dataset_url, settings.subsets)
+        rows = clips_of(dataset, settings.subsets)
         arguments = {
-            "checkpoint": absolute(checkpoint),
+            "checkpoint": checkpoint,
             "layer": settings.layer,
-            "prototypes": absolute(prototypes),
+            "prototypes": prototypes,
         }
         return run_frame_job(
             stage,
-            dataset_url,
+            dataset,
             rows,
             posterior_function,
             arguments,
@@ -103,7 +87,4 @@ def label(
         )
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(
-        name, out, work, settings=counted, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
-    )
-    return out
+    return Work(do=work, settings=counted)

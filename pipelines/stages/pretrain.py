@@ -2,33 +2,37 @@
 
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
+from pipelines.runtime.declared import (
+    CheckpointUrl,
+    DatasetUrl,
+    PrototypesUrl,
+    StageUrl,
+    Work,
+    stage_function,
+)
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
-    dataset_fingerprint,
     open_dataset,
-    prototypes_fingerprint,
     read_checkpoint,
     read_prototypes,
     write_checkpoint,
 )
+from pipelines.stages.settings import PretrainSettings
 from pipelines.training.batches import Batches
 from pipelines.training.examples import Example
-from pipelines.training.job import TrainSettings, run_training
+from pipelines.training.job import run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.masked_audio_model import MaskedAudioModel
-from pmam.models.settings import ContextSettings
 from pmam.objectives.collapse import collapse, health
 from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, Pretraining
-from pmam.objectives.settings import PretextSettings
 from shards.io.store import Store
 
 # Raised by whoever changes what the stage computes.
@@ -37,18 +41,6 @@ ALGORITHM_VERSION = 1
 CHECKPOINT = "pretrained"
 WATCH_EVERY = 50  # steps between two looks for a collapsed network
 log = logging.getLogger("pmam")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainSettings:
-    """The context network, what is masked, and how it is trained."""
-
-    # Size of the context network.
-    context: ContextSettings = field(default_factory=ContextSettings)
-    # Masking and loss.
-    pretext: PretextSettings = field(default_factory=PretextSettings)
-    # Steps, batches and learning rates.
-    training: TrainSettings = field(default_factory=TrainSettings)
 
 
 class PretrainTask:
@@ -73,7 +65,7 @@ class PretrainTask:
         self.warned = False
         told, hop_s = self.posteriors.spec, backbone.encoder.hop_s
         if told.width != len(means) or not math.isclose(told.hop_s, hop_s, rel_tol=1e-3):
-            raise ValueError(
+            raise PipelineError(
                 f"{posteriors}: posteriors of {told.width} prototypes every {told.hop_s:g} s; "
                 f"expected those of the {len(means)} in {prototypes} every {hop_s:g} s, the hop of "
                 f"the encoder of {start}"
@@ -127,22 +119,23 @@ class PretrainTask:
         return {"sha256": checkpoint.fingerprint}
 
 
+@stage_function(ALGORITHM_VERSION)
 def pretrain(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: PretrainSettings,
     *,
-    posteriors: str,
-    prototypes: str,
-    start: str,
-    cached_inputs: str | None = None,
+    posteriors: StageUrl,
+    prototypes: PrototypesUrl,
+    start: CheckpointUrl,
+    cached_inputs: StageUrl | None = None,
     name: str = "pretrain",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Pretrain; returns the URL of the stage, which holds `pretrained.safetensors`.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the pretrained model.
         settings: model, masking and training.
         posteriors: URL of the labels.
@@ -152,28 +145,16 @@ def pretrain(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
-    inputs: Mapping[str, str] = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "posteriors": fingerprint_of(posteriors),
-        "prototypes": prototypes_fingerprint(prototypes),
-        "start": read_checkpoint(start).fingerprint,
-        **({"cached_inputs": fingerprint_of(cached_inputs)} if cached_inputs else {}),
-    }
     arguments = {
-        "dataset": dataset_url,
-        "posteriors": absolute(posteriors),
-        "prototypes": absolute(prototypes),
-        "start": absolute(start),
-        "cached_inputs": None if cached_inputs is None else absolute(cached_inputs),
+        "dataset": dataset,
+        "posteriors": posteriors,
+        "prototypes": prototypes,
+        "start": start,
+        "cached_inputs": cached_inputs,
         "settings": settings,
     }
 
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, PretrainTask, arguments, settings.training)
 
-    identity = replace(settings, training=settings.training.identity)
-    run_stage(
-        name, out, work, settings=identity, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
-    )
-    return out
+    return Work(do=work, settings=replace(settings, training=settings.training.identity))

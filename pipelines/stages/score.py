@@ -1,27 +1,17 @@
 """score: the detector's probabilities for each frame of each clip of some subsets."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from cluster.storage.filesystems import absolute
-from pipelines.inference.frame_job import FrameFunction, InferenceSettings, clips_of, run_frame_job
+from pipelines.inference.frame_job import FrameFunction, clips_of, run_frame_job
 from pipelines.inference.layers import load_detector
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
-from pipelines.runtime.urls import dataset_fingerprint, read_checkpoint
+from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.stage import Stage
+from pipelines.stages.settings import ScoreSettings
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreSettings:
-    """Which clips are scored."""
-
-    # Which clips are scored.
-    subsets: tuple[str, ...] = ("validation", "test")
-    # Windows and batches.
-    inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
 def score_function(checkpoint: str) -> FrameFunction:
@@ -34,32 +24,26 @@ def score_function(checkpoint: str) -> FrameFunction:
     return FrameFunction(encoder=encoder, apply=lambda x: detector(x).frames, spec=spec)
 
 
+@stage_function(ALGORITHM_VERSION)
 def score(
-    dataset_url: str,
+    dataset: DatasetUrl,
     out: str,
     settings: ScoreSettings,
     *,
-    checkpoint: str,
-    cached_inputs: str | None = None,
+    checkpoint: CheckpointUrl,
+    cached_inputs: StageUrl | None = None,
     name: str = "score",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Score clips with a detector; returns the URL of the scores."""
-    dataset_url, out, checkpoint = absolute(dataset_url), absolute(out), absolute(checkpoint)
-    inputs = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "checkpoint": read_checkpoint(checkpoint).fingerprint,
-    }
-    if cached_inputs is not None:
-        inputs["cached_inputs"] = fingerprint_of(cached_inputs)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = clips_of(dataset_url, settings.subsets)
+        rows = clips_of(dataset, settings.subsets)
         classes = load_detector(checkpoint).classes
         arguments = {"checkpoint": checkpoint}
         result = run_frame_job(
             stage,
-            dataset_url,
+            dataset,
             rows,
             score_function,
             arguments,
@@ -69,7 +53,4 @@ def score(
         return {**result, "classes": list(classes)}
 
     counted = replace(settings, inference=settings.inference.of_results())
-    run_stage(
-        name, out, work, settings=counted, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
-    )
-    return out
+    return Work(do=work, settings=counted)

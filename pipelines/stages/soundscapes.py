@@ -2,14 +2,15 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
+from pipelines.stages.settings import SoundscapesSettings
 from shards.clip import Clip, Event
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
@@ -26,49 +27,12 @@ from shards.soundscapes.recordings import (
     split_by_source,
 )
 from shards.soundscapes.render import RecordingReader, render_clip, tables
-from shards.soundscapes.scene import Soundscape, SoundscapeError, SoundscapeSettings
+from shards.soundscapes.scene import Soundscape, SoundscapeError
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
 
 FOREGROUND, BACKGROUND = "foreground", "background"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoundscapesSettings:
-    """Which recordings, how they are split, and how many soundscapes of each subset."""
-
-    # Label table of the recordings (columns filename, category, fold), for ESC-50 and its like;
-    # None: the folder of a recording is its class.
-    table: str | None = None
-    # Only the recordings that ESC-50 marks as ESC-10.
-    esc10_only: bool = False
-    # Classes that are backgrounds, where both lie in one folder.
-    background_classes: tuple[str, ...] = ()
-    # Where the source recording and the fold stand in a file's name, as a regular expression.
-    name_rule: str | None = None
-    # By fold: {"train": ["1", "2"], "validation": ["4"], "test": ["5"]}; empty: by source.
-    folds: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    # By source recording, where there are no folds: shares of the recordings of each class.
-    shares: dict[str, float] = field(
-        default_factory=lambda: {"train": 0.6, "validation": 0.2, "test": 0.2}
-    )
-    # A CSV with the columns filename and split, which rules over both.
-    split_csv: str | None = None
-    counts: dict[str, int] = field(
-        default_factory=lambda: {
-            "strong": 60,
-            "weak": 150,
-            "unlabeled": 1200,
-            "validation": 150,
-            "test": 300,
-        }
-    )
-    scene: SoundscapeSettings = field(default_factory=SoundscapeSettings)
-    codec: Literal["flac", "wav"] = "flac"
-    # Write a packed dataset instead of audio files and tables.
-    shards: bool = False
-    clips_per_part: int = 100
 
 
 class _Renderer:
@@ -118,15 +82,17 @@ def to_clip(scene: Soundscape, file: str) -> Clip:
     )
 
 
+@stage_function(ALGORITHM_VERSION)
 def soundscapes(
     foreground: str,
     background: str | None,
     out: str,
     settings: SoundscapesSettings,
     *,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Fingerprints | None = None,
+    name: str = "soundscapes",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Synthesise soundscapes; returns their URL, which the source `folder` reads.
 
     Args:
@@ -135,6 +101,7 @@ def soundscapes(
         out: the folder of the soundscapes.
         settings: classes, splits, counts and scenes.
         inputs: what identifies the recordings, where a stage made them.
+        name: of the stage.
         fresh: start over.
 
     Raises:
@@ -143,9 +110,10 @@ def soundscapes(
     folders = {FOREGROUND: absolute(foreground)}
     if background is not None:
         folders[BACKGROUND] = absolute(background)
-    out = absolute(out)
     if inputs is None:
-        inputs = {name: listing_fingerprint(url) for name, url in folders.items()}
+        identified = {kind: listing_fingerprint(url) for kind, url in folders.items()}
+    else:
+        identified = {kind: fingerprint() for kind, fingerprint in inputs.items()}
 
     def work(stage: Stage) -> dict[str, Any]:
         events, backgrounds = _recordings(folders, settings)
@@ -184,16 +152,7 @@ def soundscapes(
             stage.store.write(name, data)
         return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
 
-    run_stage(
-        "soundscapes",
-        out,
-        work,
-        settings=settings,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings, inputs=identified)
 
 
 def _recordings(

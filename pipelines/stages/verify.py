@@ -37,7 +37,7 @@ def repair_dataset(url: str, *, drop: bool) -> None:
     names = {name: planned[name] for name in ("name", "licence") if name in planned}
     shards = len([name for name in dataset.names() if name.endswith(".tar")])
     with bar("repair (shards)", shards) as advance:
-        found = repair(dataset, drop=drop, resolve=store, on_step=lambda _: advance(1), **names)
+        found = repair(dataset, drop=drop, resolve=store, on_step=lambda _: advance(1, ""), **names)
     console = output()
     for line in found.done or ("nothing to rebuild",):
         console.print(f"repair: {line}", markup=False)

@@ -1,4 +1,8 @@
-"""Training as Ray Train jobs: batches from shards, the loop, what it records.
+"""Training on all workers: batches from shards, the loop, what it records.
 
-The same loop pretrains and fine-tunes, in one process or in a worker group.
+`job` starts it, `loop` is what each worker runs; pretraining and fine-tuning are two tasks of it.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -100,9 +101,7 @@ def loop(config: dict[str, Any]) -> None:
         )
         for batch in recorder.timed(read):
             try:
-                values = trainer.take_parts(
-                    lambda step, generator, batch=batch: shares(batch, step, generator)
-                )
+                values = trainer.take_parts(partial(shares, batch))
             except TrainingError as error:
                 keys = ", ".join(_keys(task.batches, trainer.step, error, settings, workers.count))
                 raise TrainingError(f"{error} among those of the batch: {keys}") from error

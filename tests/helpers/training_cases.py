@@ -8,8 +8,9 @@ import packing
 import tiny_models
 
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.finetune import FinetuneSettings, finetune
-from pipelines.training.job import TrainSettings
+from pipelines.stages.finetune import finetune
+from pipelines.stages.settings import FinetuneSettings
+from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.training.settings import GroupRates, OptimizerSettings
 from shards.clip import Clip, Event

@@ -12,8 +12,9 @@ from tiny_run import tiny_settings, write_config
 from pipelines import run as run_module
 from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
-from pipelines.stages.finetune import FinetuneSettings, labels_alone
-from pipelines.training.job import TrainSettings
+from pipelines.stages.finetune import labels_alone
+from pipelines.stages.settings import FinetuneSettings
+from pipelines.training.settings import TrainSettings
 from pmam.objectives.settings import FinetuneLossSettings
 
 
@@ -36,12 +37,12 @@ class Stages:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: dict[str, dict[str, Any]] = {}
-        for name in ("pack", "embed", "fit", "label", "pretrain", "finetune", "score", "evaluate"):
+        for name in ("embed", "fit", "label", "pretrain", "finetune", "score", "evaluate"):
             monkeypatch.setattr(run_module, name, self.stage)
-        monkeypatch.setattr(run_module, "prepare", lambda settings, at: ("source", {}))
+        monkeypatch.setattr(run_module, "packed", lambda settings, folder: self.stage(name="pack"))
         monkeypatch.setattr(run_module, "has_truth", lambda dataset, settings: False)
 
-    def stage(self, *arguments: Any, name: str = "pack", **named: Any) -> str:
+    def stage(self, *arguments: Any, name: str, **named: Any) -> str:
         self.calls[name] = named
         return f"/{name}"
 

@@ -4,16 +4,17 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
+from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
-from pipelines.runtime.urls import dataset_fingerprint, store, write_prototypes
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import store, write_prototypes
+from pipelines.stages.settings import ImportSettings
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from shards.frames.reader import FrameSpec
@@ -29,20 +30,10 @@ SUFFIX = ".tsv"
 SAME_HOP = 0.01  # as a share
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings:
-    """What is imported for which clips."""
-
-    # Clips that pretraining may use; those without a table are left out of it, and counted.
-    subsets: tuple[str, ...] = ("strong", "weak", "unlabeled")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _NoSettings:
-    """Nothing to set."""
-
-
-def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
+@stage_function(ALGORITHM_VERSION)
+def import_prototypes(
+    file: str, out: str, *, name: str = "import-prototypes", fresh: bool = False
+) -> Work:
     """Means of a Gaussian mixture, as PMAM publishes them, as prototypes; returns their URL.
 
     They serve pretraining. Without covariances they label nothing: their posteriors are
@@ -51,6 +42,7 @@ def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
     Args:
         file: path or URL of a tensor of means `(K, D)`, such as `gmm_means.pt`.
         out: the folder of the prototypes.
+        name: of the stage.
         fresh: start over.
 
     Raises:
@@ -63,39 +55,36 @@ def import_prototypes(file: str, out: str, *, fresh: bool = False) -> str:
         write_prototypes(stage.store, prototypes)
         return {"k": len(prototypes.means), "width": prototypes.width}
 
-    inputs = {"means": weights_fingerprint(file)}
-    run_stage(
-        "import-prototypes",
-        out,
-        work,
-        settings=_NoSettings(),
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return absolute(out)
+    return Work(do=work, settings=NoSettings(), inputs={"means": weights_fingerprint(file)})
 
 
+@stage_function(ALGORITHM_VERSION)
 def import_posteriors(
-    tables: str, dataset_url: str, out: str, settings: ImportSettings, *, fresh: bool = False
-) -> str:
+    tables: FolderUrl,
+    dataset: DatasetUrl,
+    out: str,
+    settings: ImportSettings,
+    *,
+    name: str = "import-posteriors",
+    fresh: bool = False,
+) -> Work:
     """Pseudo labels, as PMAM publishes them, as posteriors of a dataset's clips; their URL.
 
     Args:
         tables: a folder with one table per clip: onset, offset, 0, 1, ... K - 1. It is named as
             the clip's recording, perhaps in a folder named as its subset.
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the posteriors.
         settings: which clips.
+        name: of the stage.
         fresh: start over.
 
     Raises:
-        ValueError: no table of any clip, two that may be meant, or a table that is none.
+        PipelineError: no table of any clip, two that may be meant, or a table that is none.
     """
-    tables, dataset_url, out = absolute(tables), absolute(dataset_url), absolute(out)
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = clips_of(dataset_url, settings.subsets)
+        rows = clips_of(dataset, settings.subsets)
         table_of = _tables_of(rows, store(tables).names(), tables)
         first = next(iter(table_of.values()))
         labels = parse_pseudo_labels(store(tables).read(first).decode(), join_name(tables, first))
@@ -132,17 +121,7 @@ def import_posteriors(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    inputs = {"dataset": dataset_fingerprint(dataset_url), "tables": listing_fingerprint(tables)}
-    run_stage(
-        "import-posteriors",
-        out,
-        work,
-        settings=settings,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings)
 
 
 def join_name(folder: str, name: str) -> str:
@@ -163,13 +142,13 @@ def _tables_of(rows: Sequence[Listed], names: Sequence[str], folder: str) -> dic
         if found is None:
             continue
         if found in tables:
-            raise ValueError(
+            raise PipelineError(
                 f"{join_name(folder, name)}: a second table of the clip {found}, after "
                 f"{tables[found]}; remove one"
             )
         tables[found] = name
     if not tables:
-        raise ValueError(
+        raise PipelineError(
             f"{folder}: no table of any clip of the dataset; expected files such as "
             f"{rows[0].source_id}{SUFFIX}"
         )
@@ -202,7 +181,7 @@ class TableWorker:
                     labels = parse_pseudo_labels(self.tables.read(name).decode(), shown)
                     width, hop_s = labels.posteriors.shape[1], labels.hop_s
                     if width != self.spec.width or abs(hop_s / self.spec.hop_s - 1) > SAME_HOP:
-                        raise ValueError(
+                        raise PipelineError(
                             f"{shown}: {width} prototypes every {hop_s:g} s; expected "
                             f"{self.spec.width} every {self.spec.hop_s:g} s, as in the first table"
                         )

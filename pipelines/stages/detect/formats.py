@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from shards.io.store import Store
 
 COLUMNS = ("filename", "onset", "offset", "event_label", "score")  # DESED's, and the score
 
 
-class FormatError(ValueError):
+class FormatError(PipelineError):
     """A format that is not known, or does not fit what is to be written."""
 
 

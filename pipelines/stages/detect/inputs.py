@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal
 from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.urls import join, store
 from shards.sources._tables import audio_names
 
@@ -16,7 +17,7 @@ READ_AHEAD_BYTES = 1 << 20  # per request to an object store
 OnError = Literal["fail", "skip"]
 
 
-class InputError(ValueError):
+class InputError(PipelineError):
     """Nothing to work on; the message is one line."""
 
 
@@ -55,7 +56,7 @@ def _is_folder(file: str) -> bool | None:
 def opened(file: str) -> Iterator[BinaryIO]:
     """A file for reading in any order, from the disk or piece by piece from an object store."""
     if _is_folder(file) is None:
-        raise FileNotFoundError(f"{file}: no such file; check the path")
+        raise MissingFileError(f"{file}: no such file; check the path")
     place = store(file)
     with contextlib.ExitStack() as stack:
         if place.is_local:

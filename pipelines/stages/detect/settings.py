@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipelines.runtime.errors import PipelineError
 from pmam.events.median_filter import odd_frames
 from pmam.events.settings import BoxSettings
 
 
-class DetectError(ValueError):
+class DetectError(PipelineError):
     """Files or settings that nothing can be detected with; the message is one line."""
 
 
@@ -52,7 +53,7 @@ class DetectSettings:
         """Each class's filter in frames, an odd number.
 
         Raises:
-            ValueError: a name that is no class, or a length that is negative or not finite.
+            PipelineError: a name that is no class, or a length that is negative or not finite.
         """
         if unknown := sorted(self.median_by_class_s.keys() - set(classes)):
             raise DetectError(

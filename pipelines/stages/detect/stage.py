@@ -147,7 +147,7 @@ def _on_ray(
         # A pool that takes every CPU would wait for ever on the task that feeds it.
         workers = min(len(files), max(1, int(ray.cluster_resources().get("CPU", 1)) - 1))
         dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), RAY_BLOCKS)).map(
-            _Worker,
+            _Worker,  # type: ignore[arg-type] # Ray calls an object of it
             fn_constructor_kwargs={"checkpoint": checkpoint, "settings": settings},
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,

@@ -4,14 +4,15 @@ import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.stage import Stage, fingerprint_of, record_of, run_stage
-from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
+from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.stage import Stage, record_of
+from pipelines.runtime.urls import open_dataset, store
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
+from pipelines.stages.settings import EvaluateSettings
 from pmam.events.event import Event
 from pmam.events.postprocessing import smooth
 from pmam.events.settings import SmoothingSettings
@@ -26,47 +27,35 @@ RESULTS = "results.json"
 log = logging.getLogger("pmam")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
-    """Which clips are evaluated, and how their scores are smoothed."""
-
-    # Which clips are evaluated: strongly labelled ones.
-    subsets: tuple[str, ...] = ("test",)
-    # What is done to the scores before they are evaluated.
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
-    # Also draw the values per class, and some clips.
-    pictures: bool = True
-
-
+@stage_function(ALGORITHM_VERSION)
 def evaluate(
-    dataset_url: str,
-    scores: str,
+    dataset: DatasetUrl,
+    scores: StageUrl,
     out: str,
     settings: EvaluateSettings,
     *,
     name: str = "evaluate",
     fresh: bool = False,
-) -> dict[str, Any]:
-    """Evaluate scores; returns, per subset, each metric's value and its value per class.
+) -> Work:
+    """Evaluate scores; returns the URL of the results, which `results_of` reads.
 
     Args:
-        dataset_url: the dataset, whose strong labels are the truth.
+        dataset: the dataset, whose strong labels are the truth.
         scores: URL of the scores.
         out: the folder of the results.
         settings: subsets and smoothing.
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, scores, out = absolute(dataset_url), absolute(scores), absolute(out)
 
     def work(stage: Stage) -> dict[str, Any]:
         classes = record_of(scores)["result"]["classes"]
-        dataset = open_dataset(dataset_url)
+        opened = open_dataset(dataset)
         numbers: dict[str, Any] = {}
         for subset in settings.subsets:
-            rows = [row for row in dataset.select([subset]) if row.events is not None]
+            rows = [row for row in opened.select([subset]) if row.events is not None]
             if not rows:
-                raise ValueError(f"{dataset_url}: no strongly labelled clips in subset {subset!r}")
+                raise PipelineError(f"{dataset}: no strongly labelled clips in subset {subset!r}")
             clips = evaluation_set(rows, scores, classes, settings.smoothing)
             results = {metric: function(clips) for metric, function in METRICS.items()}
             numbers[subset] = {
@@ -80,11 +69,12 @@ def evaluate(
         first = numbers[settings.subsets[0]]
         return {metric: entry["value"] for metric, entry in first.items()}
 
-    inputs = {"dataset": dataset_fingerprint(dataset_url), "scores": fingerprint_of(scores)}
-    run_stage(
-        name, out, work, settings=settings, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
-    )
-    results: dict[str, Any] = json.loads(store(out).read(RESULTS))
+    return Work(do=work, settings=settings)
+
+
+def results_of(url: str) -> dict[str, Any]:
+    """What `evaluate` found: per subset, each metric's value and its value per class."""
+    results: dict[str, Any] = json.loads(store(url).read(RESULTS))
     return results
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.urls import write_prototypes
 from pipelines.stages.fit.choice import Candidate, Outcome
 from pipelines.stages.fit.em import (
@@ -47,7 +48,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
     """Fit a candidate and write it, or read what was written.
 
     Raises:
-        ValueError: frames that cannot be fitted: too few, or of too many dimensions.
+        PipelineError: frames that cannot be fitted: too few, or of too many dimensions.
     """
     group, density = work.group, work.settings.kind == "gmm"
     folder = work.folder.child(f"{CANDIDATES}/{candidate.name}")
@@ -217,13 +218,13 @@ def _silhouette(fitted: Prototypes, sample: Tensor) -> float | None:
     """In the space of the embeddings, so that all fits compare; None for a single cluster."""
     x = sample[:: -(-len(sample) // SILHOUETTE_FRAMES)]
     labels = fitted.evaluate(x)[0].argmax(dim=1)
-    return silhouette(x, labels) if 1 < len(labels.unique()) < len(labels) else None
+    return silhouette(x, labels) if 1 < len(set(labels.tolist())) < len(labels) else None
 
 
 def _same_count(work: Work, candidate: Candidate) -> int:
     """K, where the iteration before had as many prototypes."""
     if work.before is not None and work.before.spec.width != candidate.k:
-        raise ValueError(
+        raise PipelineError(
             f"warm start: {work.before.spec.width} prototypes before, {candidate.k} now; ask for "
             "as many, or leave --warm-start out"
         )

@@ -14,7 +14,8 @@ def drift_of(work: Work, prototypes: Prototypes) -> Drift:
     assert work.before is not None
     device = work.group.device
     there = _on(prototypes, device)
-    own = Overlap.zeros(work.before.spec.width, *prototypes.means.shape, device)
+    k, width = prototypes.means.shape
+    own = Overlap.zeros(work.before.spec.width, k, width, device)
     with work.phase(f"{work.name} (drift, frames)", work.training.count, 0) as advance:
         for x, posteriors in work.beside(None)():
             after, _ = there.evaluate(x)

@@ -130,7 +130,7 @@ def cluster(
         while not state.converged and state.iteration < iterations:
             total = clusters_of_all(group, cluster_statistics(data, state.centers))
             step = partial(state.after, total)
-            state = Clustering.from_tensors(saved.write(lambda step=step: step().tensors()))
+            state = Clustering.from_tensors(saved.write(partial(_tensors, step)))
             frames = float(total.counts.sum())
             advance(1, f"squared distance {total.inertia / frames:.4g} per frame")
     return state
@@ -196,7 +196,7 @@ def maximise(
         while not state.converged and state.iteration < iterations:
             total = statistics_of_all(group, statistics(data, state.parameters))
             step = partial(state.after, total, reg_covar=floor, tol=tolerance)
-            tensors = saved.write(lambda step=step: step().tensors())
+            tensors = saved.write(partial(_tensors, step))
             state = FitState.from_tensors(tensors, covariance)
             advance(1, f"log-likelihood {state.log_likelihoods[-1]:.3f} per frame")
     return state
@@ -227,3 +227,7 @@ def clusters_of_all(group: Group, own: ClusterStatistics) -> ClusterStatistics:
         farthest=group.gathered(own.farthest)[order],
         distances=distances[order],
     )
+
+
+def _tensors(step: Callable[[], Clustering | FitState]) -> Tensors:
+    return step().tensors()

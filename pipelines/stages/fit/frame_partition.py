@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipelines.runtime.errors import PipelineError
 from pmam.clustering.pca import Projection
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
 from pmam.mixture.process_group import Group
@@ -84,7 +85,7 @@ class Part:
         """The frames `(n, D)` of a block in float32, on the device of the group.
 
         Raises:
-            ValueError: NaN or infinity among them, by clip and frame.
+            PipelineError: NaN or infinity among them, by clip and frame.
         """
         parts = [self.frames.read(p.key, p.first, p.stop) for p in block]
         # A sum shows most cheaply that something is wrong.
@@ -92,7 +93,7 @@ class Part:
             if not np.isfinite(part.sum(dtype=np.float64)):
                 bad = np.flatnonzero(~np.isfinite(part).all(axis=1))
                 if len(bad):
-                    raise ValueError(
+                    raise PipelineError(
                         f"{piece.key}: frame {piece.first + bad[0]} of its embedding holds NaN or "
                         "infinity; expected finite values: look at the clip, and embed it again"
                     )
@@ -138,10 +139,10 @@ def posteriors_at(
     They are those nearest in time; beyond either end, at most one step of the grid farther.
 
     Raises:
-        ValueError: posteriors of some frames of the grid alone.
+        PipelineError: posteriors of some frames of the grid alone.
     """
     if before.positions(piece.key) is not None:
-        raise ValueError(
+        raise PipelineError(
             f"{piece.key}: got posteriors of some frames alone; expected those of all, as "
             "`pmam label` writes them"
         )

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.inference.calibrate import TRAINING_SUBSETS
+from pipelines.inference.settings import TRAINING_SUBSETS
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pmam.mixture.settings import Backend
 
@@ -56,26 +57,26 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.counts) < 1 or len(set(self.counts)) < len(self.counts):
-            raise ValueError(f"k: got {self.k!r}; expected positive numbers, each once")
+            raise PipelineError(f"k: got {self.k!r}; expected positive numbers, each once")
         if not self.temperature > 0 or (self.kind == "kmeans" and self.temperature != 1):
-            raise ValueError(
+            raise PipelineError(
                 f"temperature: got {self.temperature} with kind = {self.kind}; expected a number "
                 "above 0, and 1 for kmeans, whose posteriors are one-hot"
             )
         if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out: got {self.held_out}; expected a share between 0 and 1")
+            raise PipelineError(f"held_out: got {self.held_out}; expected a share between 0 and 1")
         if self.iterations < 1 or self.workers < 0:
-            raise ValueError(
+            raise PipelineError(
                 f"fit: got iterations = {self.iterations}, workers = {self.workers}; "
                 "expected at least 1 and 0"
             )
         if self.backend == "cuml" and self.workers:
-            raise ValueError(
+            raise PipelineError(
                 f"fit: got backend = cuml with {self.workers} workers; expected torch or auto: "
                 "cuML works on the frames of one process"
             )
         if self.kind == "kmeans" and "auto" in (self.covariance, self.pca):
-            raise ValueError(
+            raise PipelineError(
                 "fit: got kind = kmeans with auto; expected gmm: k-means has no likelihood to "
                 "choose by: give pca a number, and leave covariance out"
             )

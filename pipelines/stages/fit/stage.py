@@ -5,9 +5,9 @@ import json
 import logging
 from typing import Any
 
-from cluster.storage.filesystems import absolute
-from pipelines.runtime.stage import Stage, fingerprint_of, run_stage
-from pipelines.runtime.urls import dataset_fingerprint, store
+from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.stage import Stage
+from pipelines.runtime.urls import store
 from pipelines.stages.fit.choice import Outcome
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.workers import SWEEP, FitJob, run_fit
@@ -21,20 +21,21 @@ PICTURE = "sweep.png"
 log = logging.getLogger("pmam")
 
 
+@stage_function(ALGORITHM_VERSION)
 def fit(
-    dataset_url: str,
-    embeddings: str,
+    dataset: DatasetUrl,
+    embeddings: StageUrl,
     out: str,
     settings: FitSettings,
     *,
-    before: str | None = None,
+    before: StageUrl | None = None,
     name: str = "fit",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Fit prototypes to embeddings of training clips; returns the URL of the prototypes.
 
     Args:
-        dataset_url: the dataset; its index tells which embeddings are of training clips.
+        dataset: the dataset; its index tells which embeddings are of training clips.
         embeddings: URL of the embeddings.
         out: the folder of the prototypes.
         settings: number and kind of prototypes.
@@ -44,20 +45,12 @@ def fit(
         name: of the stage.
         fresh: start over.
     """
-    dataset_url, embeddings, out = absolute(dataset_url), absolute(embeddings), absolute(out)
-    inputs = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "embeddings": fingerprint_of(embeddings),
-    }
-    if before is not None:
-        before = absolute(before)
-        inputs["before"] = fingerprint_of(before)
 
     def work(stage: Stage) -> dict[str, Any]:
         result = run_fit(
             FitJob(
                 stage=stage,
-                dataset=dataset_url,
+                dataset=dataset,
                 embeddings=embeddings,
                 before=before,
                 settings=settings,
@@ -79,16 +72,7 @@ def fit(
             )
         return result
 
-    run_stage(
-        name,
-        out,
-        work,
-        settings=settings.identity,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=settings.identity)
 
 
 def sweep_of(url: str) -> tuple[str, list[Outcome]] | None:

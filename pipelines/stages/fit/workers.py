@@ -10,6 +10,7 @@ import torch
 
 from cluster.session import session
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import (
@@ -51,7 +52,7 @@ def run_fit(job: FitJob) -> dict[str, Any]:
     """Fit, from what the stage's folder holds on; returns what to record.
 
     Raises:
-        ValueError, OSError: what the fit, or a worker of it, refused.
+        an error of `USER_ERRORS`: what the fit, or a worker of it, refused.
     """
     folder = job.stage.store
     if folder.size(RESULT) is None:
@@ -159,13 +160,13 @@ def split(frames: FrameSet, job: FitJob) -> tuple[list[str], list[str]]:
     """Clips to fit on, and clips kept aside: a seeded choice of those that have embeddings.
 
     Raises:
-        ValueError: there are none.
+        PipelineError: there are none.
     """
     settings = job.settings
     rows = open_dataset(job.dataset).listed(settings.subsets)
     keys = [row.key for row in rows if row.key in frames and frames.count(row.key)]
     if not keys:
-        raise ValueError(
+        raise PipelineError(
             f"{job.embeddings}: no embeddings of clips of {', '.join(settings.subsets)}; "
             "embed these subsets"
         )

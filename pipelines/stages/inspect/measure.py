@@ -1,17 +1,18 @@
 """inspect: the levels of every clip of a dataset, damaged ones included."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import DatasetUrl, NoSettings, Work, stage_function
+from pipelines.runtime.errors import USER_ERRORS
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import DONE, Stage, record_of, run_stage
-from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
+from pipelines.runtime.stage import DONE, Stage, record_of
+from pipelines.runtime.urls import open_dataset, store
 from shards.audio.levels import BLOCK_S, SCHEMA, measure
 from shards.index import IndexRow
 from shards.io.store import Store
@@ -20,11 +21,6 @@ from shards.io.store import Store
 ALGORITHM_VERSION = 1
 
 LEVELS = "levels"
-
-
-@dataclass(frozen=True)
-class _NoSettings:
-    """Levels are facts of the audio: nothing can be chosen."""
 
 
 class _Inspector:
@@ -46,26 +42,29 @@ class _Inspector:
         try:
             blocks = self.dataset.audio_blocks(row, row.sample_rate_hz, BLOCK_S)
             return {"key": row.key, "error": None, **asdict(measure(blocks, row.sample_rate_hz))}
-        except (ValueError, OSError) as error:
+        except USER_ERRORS as error:
             return {"key": row.key, "error": " ".join(str(error).split())}
 
 
-def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Table:
-    """The levels of each clip, in columns of `shards.audio.levels.SCHEMA`.
+@stage_function(ALGORITHM_VERSION)
+def measure_levels(
+    dataset: DatasetUrl, out: str, *, name: str = "inspect", fresh: bool = False
+) -> Work:
+    """Measure the levels of each clip; returns the URL of what `levels_of` reads.
 
     A clip that cannot be read has an error instead. It may have been restored since: shards with
     such clips are measured again.
 
     Args:
-        dataset_url: the dataset.
+        dataset: the dataset.
         out: the folder of the stage.
+        name: of the stage.
         fresh: start over.
     """
-    dataset_url, out = absolute(dataset_url), absolute(out)
 
     def work(stage: Stage) -> dict[str, Any]:
         by_shard: dict[str, list[str]] = {}
-        table = open_dataset(dataset_url).table
+        table = open_dataset(dataset).table
         for shard, key in zip(table["shard"].to_pylist(), table["key"].to_pylist(), strict=True):
             by_shard.setdefault(shard, []).append(key)
         plans = {
@@ -76,7 +75,7 @@ def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Tab
             stage,
             {n: {"output": f"{LEVELS}/{n}.parquet", "keys": keys} for n, keys in plans.items()},
             _Inspector,
-            {"dataset": dataset_url, "out": out},
+            {"dataset": dataset, "out": out},
             weights={name: len(keys) for name, keys in plans.items()},
             again=lambda part: part["damaged"] > 0,
         )
@@ -86,20 +85,15 @@ def measure_levels(dataset_url: str, out: str, *, fresh: bool = False) -> pa.Tab
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    folder = store(out)
-    damaged = folder.size(DONE) is not None and record_of(out)["result"]["damaged"] > 0
-    inputs = {"dataset": dataset_fingerprint(dataset_url)}
-    record = run_stage(
-        "inspect",
-        out,
-        work,
-        settings=_NoSettings(),
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-        reopen=damaged,
-    )
-    return pa.concat_tables([_read(folder, name) for name in record["result"]["outputs"]])
+    # Levels are facts of the audio: nothing can be chosen.
+    damaged = store(out).size(DONE) is not None and record_of(out)["result"]["damaged"] > 0
+    return Work(do=work, settings=NoSettings(), reopen=damaged)
+
+
+def levels_of(url: str) -> pa.Table:
+    """What was measured, in columns of `shards.audio.levels.SCHEMA`."""
+    outputs = record_of(url)["result"]["outputs"]
+    return pa.concat_tables([_read(store(url), name) for name in outputs])
 
 
 def _read(folder: Store, name: str) -> pa.Table:

@@ -1,14 +1,13 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, listing_fingerprint, run_stage
+from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import join, store
 from pipelines.stages.pack.streams import (
     COPIES,
@@ -17,41 +16,17 @@ from pipelines.stages.pack.streams import (
     shard_streams,
     streams_fingerprint,
 )
+from pipelines.stages.settings import PackSettings
 from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
-from shards.sources import SOURCES, SourceError
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError
 from shards.sources.webdataset import read_options
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackSettings:
-    """How a source becomes shards."""
-
-    # Layout of the source: folder, desed, audioset_strong, tut_rare, esc50 (ESC-10 too),
-    # realdesed, mtl or webdataset.
-    source: str = "folder"
-    # Of the source, as pairs: --options esc10 true (esc50), labels mid (audioset_strong),
-    # suffix _16k (desed), snr 20 (mtl), audio flac events json:events (webdataset).
-    options: dict[str, str] = field(default_factory=dict)
-    # keep leaves the recordings' bytes as they are.
-    codec: Literal["keep", "flac", "wav"] = "keep"
-    # Resample to this rate; by default recordings keep theirs.
-    sample_rate_hz: int | None = None
-    # About how large a shard is.
-    shard_mb: float = 256.0
-    # At a recording that cannot be used: fail, or leave it out and list it.
-    on_error: Literal["fail", "skip"] = "fail"
-    # Of the dataset.
-    name: str = "dataset"
-    # Of the recordings.
-    licence: str = "unknown"
-    # Of the order of clips in shards.
-    seed: int = 0
 
 
 class _ShardWriter:
@@ -74,23 +49,26 @@ class _ShardWriter:
         return {"outputs": [name], "written": written.stored_as(name).to_json()}
 
 
+@stage_function(ALGORITHM_VERSION)
 def pack(
-    source_url: str,
+    source: str,
     out: str,
     settings: PackSettings,
     *,
-    inputs: Mapping[str, str] | None = None,
+    inputs: Fingerprints | None = None,
+    name: str = "pack",
     fresh: bool = False,
     allow_pipe: bool = False,
-) -> str:
+) -> Work:
     """Pack a source into a dataset; returns its URL.
 
     Args:
-        source_url: the folder that the source reads; for webdataset, a list of shards too, at URLs
+        source: the folder that the source reads; for webdataset, a list of shards too, at URLs
             that are read as streams.
         out: the folder of the dataset.
         settings: source, codec and shard size.
         inputs: what identifies the source, where a stage made it; else its listing does.
+        name: of the stage.
         fresh: start over.
         allow_pipe: whether shards may be commands, `pipe:...`: as somebody typed them, never as a
             file names them.
@@ -98,26 +76,27 @@ def pack(
     Raises:
         SourceError: the source is unknown, or not laid out as expected.
     """
-    out = absolute(out)
     if settings.source not in SOURCES:
         raise SourceError(
             f"source {settings.source!r}: expected one of {', '.join(sorted(SOURCES))}"
         )
-    streams = shard_streams(source_url, settings.source, allow_pipe=allow_pipe)
-    source_url = join(out, COPIES) if streams else absolute(source_url)
+    streams = shard_streams(source, settings.source, allow_pipe=allow_pipe)
+    source_url = join(out, COPIES) if streams else absolute(source)
     if streams:
         read_options(settings.options)  # wrong ones are found before hours of copying
-    if inputs is None:
-        inputs = {
-            "source": streams_fingerprint(streams) if streams else listing_fingerprint(source_url)
-        }
+    if inputs is not None:
+        identified = {kind: fingerprint() for kind, fingerprint in inputs.items()}
+    elif streams:
+        identified = {"source": streams_fingerprint(streams)}
+    else:
+        identified = {"source": listing_fingerprint(source_url)}
 
     def work(stage: Stage) -> dict[str, Any]:
         copy_streams(stage, streams)
-        source = MemberStore(store(source_url))
-        listing = SOURCES[settings.source](source, settings.options)
+        members = MemberStore(store(source_url))
+        listing = SOURCES[settings.source](members, settings.options)
         surveyed, skipped = survey(
-            source, listing.clips, classes=listing.classes, on_error=settings.on_error
+            members, listing.clips, classes=listing.classes, on_error=settings.on_error
         )
         plans = plan_shards(
             surveyed,
@@ -159,7 +138,4 @@ def pack(
             "notes": list(listing.notes),
         }
 
-    run_stage(
-        "pack", out, work, settings=settings, inputs=inputs, version=ALGORITHM_VERSION, fresh=fresh
-    )
-    return out
+    return Work(do=work, settings=settings, inputs=identified)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pipelines.runtime.errors import USER_ERRORS
 from pipelines.stages.prototypes.survey import rows_of
 from pmam.encoders.log_mel import LogMelSettings, mel_basis
 from pmam.prototypes.usage import Segment
@@ -105,7 +106,7 @@ def _cut(
                 places, spans, _samples(dataset, row, spans), strict=True
             ):
                 made[place] = _excerpt(samples, span)
-        except (ValueError, OSError) as error:
+        except USER_ERRORS as error:
             failed |= dict.fromkeys(places, " ".join(str(error).split()))
     return made
 

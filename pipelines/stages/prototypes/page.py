@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from pipelines.stages.inspect.page import STYLE, counted, table
+from pipelines.pages.parts import STYLE, counted, table
 from pipelines.stages.prototypes.excerpts import CONTEXT_S, MAX_GAIN, Excerpt, Excerpts
 from pipelines.stages.prototypes.report import level_of, share_text
 

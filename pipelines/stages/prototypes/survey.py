@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,11 @@ import pyarrow.compute as pc
 import torch
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of, run_stage
+from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.urls import (
-    dataset_fingerprint,
     join,
     open_dataset,
     prototypes_fingerprint,
@@ -23,6 +23,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     store,
 )
+from pipelines.stages.settings import SegmentSettings
 from pmam.events.event import Event, uniform_edges_s
 from pmam.events.targets import encode_at
 from pmam.metrics.clustering import LabelOverlap, Labels
@@ -37,25 +38,6 @@ ALGORITHM_VERSION = 1
 USAGE = "usage"
 BLOCK_VALUES = 1 << 21  # posteriors of a long clip that are in memory at a time
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentSettings:
-    """Which segments stand for a prototype."""
-
-    # Length of a segment.
-    segment_s: float = 1.0
-    # Segments per prototype: those with its greatest mean posterior.
-    segments: int = 20
-    # Of them from one clip.
-    per_clip: int = 2
-
-    def __post_init__(self) -> None:
-        if not self.segment_s > 0 or self.segments < 1 or self.per_clip < 1:
-            raise ValueError(
-                f"segments of {self.segment_s} s, {self.segments} per prototype, {self.per_clip} "
-                "per clip: expected a positive length, and at least one of each"
-            )
 
 
 class Survey:
@@ -175,54 +157,58 @@ def rows_of(dataset: Dataset, keys: Collection[str]) -> list[IndexRow]:
     """The index rows of some clips, without building those of others.
 
     Raises:
-        ValueError: a clip is not in the dataset.
+        PipelineError: a clip is not in the dataset.
     """
     held = pc.is_in(dataset.table["key"], value_set=pa.array(list(keys), pa.string()))
     rows = table_to_rows(dataset.table.filter(held))
     if missing := set(keys) - {row.key for row in rows}:
-        raise ValueError(
+        raise PipelineError(
             f"{dataset.store.root}: has no clip {min(missing)}, of which there are posteriors; "
             "give the dataset that was labelled, or one over the same audio"
         )
     return rows
 
 
+@stage_function(ALGORITHM_VERSION)
 def survey(
-    fit_url: str,
-    dataset_url: str,
+    prototypes: PrototypesUrl,
+    dataset: DatasetUrl,
     out: str,
     settings: SegmentSettings,
     *,
     posteriors: str | None = None,
     embeddings: str | None = None,
+    name: str = "prototypes",
     fresh: bool = False,
-) -> Survey:
-    """What the prototypes of a fit are used for; each file of frames is read once.
+) -> Work:
+    """Find what prototypes are used for; returns the URL of what `survey_of` reads.
+
+    Each file of frames is read once.
 
     Args:
-        fit_url: the prototypes.
-        dataset_url: the dataset whose frames were labelled; its labels are compared.
+        prototypes: the prototypes of a fit.
+        dataset: the dataset whose frames were labelled; its labels are compared.
         out: the folder of the stage.
         settings: which segments stand for a prototype.
         posteriors: URL of what `label` wrote with these prototypes, or
         embeddings: URL of what `embed` wrote, from which posteriors are computed; without either
             the posteriors of the run are taken that the fit is a part of.
+        name: of the stage.
         fresh: start over.
 
     Raises:
-        ValueError: there are no posteriors, or they are of other prototypes.
+        PipelineError: there are no posteriors, or they are of other prototypes.
     """
-    fit_url, dataset_url, out = absolute(fit_url), absolute(dataset_url), absolute(out)
-    prototypes = prototypes_fingerprint(fit_url)
     if embeddings is not None:
         frames_url = absolute(embeddings)
-        _check_embeddings(fit_url, frames_url)
+        _check_embeddings(prototypes, frames_url)
     else:
-        frames_url = absolute(posteriors) if posteriors else _beside(fit_url)
-        if record_of(frames_url)["inputs"].get("prototypes") != prototypes:
-            raise ValueError(
-                f"{frames_url}: its posteriors are not of the prototypes of {fit_url}; give those "
-                "that `pmam label` computed with them"
+        frames_url = absolute(posteriors) if posteriors else _beside(prototypes)
+        made_of = record_of(frames_url)["inputs"].get("prototypes")
+        if made_of != prototypes_fingerprint(prototypes):
+            raise PipelineError(
+                f"{frames_url}: its posteriors are not of the prototypes of {prototypes}; give "
+                "those that `pmam label` computed with them"
             )
 
     def work(stage: Stage) -> dict[str, Any]:
@@ -231,10 +217,10 @@ def survey(
             for number, name in enumerate(record_of(frames_url)["result"]["outputs"])
         }
         arguments = {
-            "dataset": dataset_url,
+            "dataset": dataset,
             "out": out,
             "frames": frames_url,
-            "prototypes": fit_url,
+            "prototypes": prototypes,
             "settings": settings,
         }
         weights = dict.fromkeys(plans, 1)
@@ -245,24 +231,15 @@ def survey(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    inputs = {
-        "dataset": dataset_fingerprint(dataset_url),
-        "prototypes": prototypes,
-        "frames": fingerprint_of(frames_url),
-    }
-    record = run_stage(
-        "prototypes",
-        out,
-        work,
-        settings=settings,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    parts = (json.loads(store(out).read(name)) for name in record["result"]["outputs"])
-    total = Survey.from_json(next(parts), settings)
-    for part in parts:
-        total.update(Survey.from_json(part, settings))
+    return Work(do=work, settings=settings, inputs={"frames": fingerprint_of(frames_url)})
+
+
+def survey_of(url: str, settings: SegmentSettings) -> Survey:
+    """What a survey found, all of its files together."""
+    outputs = record_of(url)["result"]["outputs"]
+    total, *others = (Survey.from_json(json.loads(store(url).read(n)), settings) for n in outputs)
+    for other in others:
+        total.update(other)
     return total
 
 
@@ -272,7 +249,7 @@ def _beside(fit_url: str) -> str:
     found = join(parent, name.replace("fit", "label"))
     if found != fit_url and store(found).size(DONE) is not None:
         return found
-    raise ValueError(
+    raise PipelineError(
         f"{fit_url}: got no posteriors, and there are none at {found}; give --posteriors "
         "(what `pmam label` wrote) or --embeddings (what `pmam embed` wrote)"
     )
@@ -282,7 +259,7 @@ def _check_embeddings(fit_url: str, embeddings: str) -> None:
     fitted = read_prototypes(fit_url)
     checkpoint = record_of(embeddings)["result"].get("checkpoint")
     if checkpoint is None or read_checkpoint(checkpoint).fingerprint != fitted.encoder:
-        raise ValueError(
+        raise PipelineError(
             f"{embeddings}: not of the encoder that {fit_url} was fitted with; give the "
             "embeddings of the fit, or of other clips by the same encoder"
         )

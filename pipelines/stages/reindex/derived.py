@@ -7,19 +7,10 @@ from typing import Any
 from pipelines.runtime.stage import DONE, Stage, record_of
 from pipelines.runtime.tables import SHOWN, output, print_result
 from pipelines.runtime.urls import join
+from pipelines.stages.settings import NewDataset
 from shards.index import IndexRow
 from shards.locations import counted
 from shards.manifest import ShardEntry, write_dataset
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewDataset:
-    """What every reindexed dataset needs."""
-
-    # Of the new dataset; by default that of the old one.
-    name: str | None = None
-    # Name shards relative to the new dataset, for folders that move together.
-    relative: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.declared import Work, stage_function
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
-from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.settings import NewDataset
 from shards.editing.filter import compile_filter
 from shards.editing.merge import Part, merge
 from shards.editing.relabel import (
@@ -46,6 +48,7 @@ Change = Callable[[Rows, dict[str, Any]], Rows]
 Classes = Callable[[Rows, Manifest], tuple[str, ...] | None]
 
 
+@stage_function(ALGORITHM_VERSION)
 def reindex_labels(
     dataset: str,
     out: str,
@@ -55,8 +58,9 @@ def reindex_labels(
     tables: Sequence[str] = (),
     mapping: str | None = None,
     subsets: str | None = None,
+    name: str = "reindex-labels",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """New labels, classes or subsets over the same audio; returns the URL of the new dataset.
 
     Args:
@@ -67,6 +71,7 @@ def reindex_labels(
         tables: label tables (filename, onset, offset, event_label or filename, event_labels).
         mapping: a table `old, new` of labels.
         subsets: a table `filename, subset` and, if wanted, `fold`.
+        name: of the stage.
         fresh: start over.
 
     Raises:
@@ -97,9 +102,10 @@ def reindex_labels(
         for number, url in enumerate(urls)
         if url
     }
-    return _derive("labels", dataset, out, rule, settings, change, classes, files, fresh)
+    return _derive(dataset, out, rule, settings, change, classes, files)
 
 
+@stage_function(ALGORITHM_VERSION)
 def reindex_filter(
     dataset: str,
     out: str,
@@ -107,8 +113,9 @@ def reindex_filter(
     *,
     where: str | None = None,
     listed: str | None = None,
+    name: str = "reindex-filter",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Some of a dataset's clips; returns the URL of the new dataset.
 
     Args:
@@ -117,6 +124,7 @@ def reindex_filter(
         settings: name and form of the shards' URLs.
         where: an expression, see `shards.editing.filter`.
         listed: a table with the column `filename`, or a text file with one clip id a line.
+        name: of the stage.
         fresh: start over.
 
     Raises:
@@ -142,9 +150,10 @@ def reindex_filter(
 
     files = {"list": file_fingerprint(listed)} if listed else {}
     rule = _FilterRule(where=where)
-    return _derive("filter", dataset, out, rule, settings, change, classes, files, fresh)
+    return _derive(dataset, out, rule, settings, change, classes, files)
 
 
+@stage_function(ALGORITHM_VERSION)
 def reindex_merge(
     datasets: Sequence[str],
     out: str,
@@ -152,8 +161,9 @@ def reindex_merge(
     *,
     prefixes: Sequence[str] = (),
     licence: str | None = None,
+    name: str = "reindex-merge",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Several datasets as one; returns its URL.
 
     Args:
@@ -162,12 +172,13 @@ def reindex_merge(
         settings: name and form of the shards' URLs.
         prefixes: one per dataset, which go before its clips' ids and recordings.
         licence: of all recordings; by default the licences of all datasets.
+        name: of the stage.
         fresh: start over.
 
     Raises:
         DatasetError: a clip's id is in two of them.
     """
-    out, urls = absolute(out), [absolute(url) for url in datasets]
+    urls = [absolute(url) for url in datasets]
     if len(urls) < 2 or len(prefixes) not in (0, len(urls)):
         raise RelabelError(
             f"got {len(urls)} datasets and {len(prefixes)} prefixes; expected two datasets or "
@@ -201,22 +212,11 @@ def reindex_merge(
         return {**result, "notes": [same] if merged.same_audio else []}
 
     rule = _MergeRule(prefixes=tuple(prefixes), licence=licence)
-    recorded = Recorded(rule=rule, dataset=settings)
     inputs = {f"dataset {n} {url}": dataset_fingerprint(url) for n, url in enumerate(urls)}
-    run_stage(
-        "reindex-merge",
-        out,
-        work,
-        settings=recorded,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
 
 
 def _derive(
-    what: str,
     dataset_url: str,
     out: str,
     rule: Any,
@@ -224,9 +224,8 @@ def _derive(
     change: Change,
     classes: Classes,
     files: Mapping[str, str],
-    fresh: bool,
-) -> str:
-    dataset_url, out = absolute(dataset_url), absolute(out)
+) -> Work:
+    dataset_url = absolute(dataset_url)
 
     def work(stage: Stage) -> dict[str, Any]:
         dataset = open_dataset(dataset_url)
@@ -245,17 +244,7 @@ def _derive(
         return {**result, **notes, "notes": [left] if len(rows) < len(dataset.rows) else []}
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
-    recorded = Recorded(rule=rule, dataset=settings)
-    run_stage(
-        f"reindex-{what}",
-        out,
-        work,
-        settings=recorded,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
 
 
 def _table(url: str, columns: Sequence[str]) -> list[Row]:

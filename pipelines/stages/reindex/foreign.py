@@ -5,18 +5,21 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
+from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
-from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.reindex.derived import NewDataset, Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.settings import ForeignDataset, NewDataset
 from shards.brace_patterns import expand_braces
-from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
+from shards.editing.foreign import ForeignSettings, index_shard
+from shards.editing.foreign_labels import ForeignError
 from shards.editing.relabel import class_list
 from shards.locations import relative_url, shard_names
 from shards.packing.tar_scan import GZIP_MAGIC
@@ -27,16 +30,6 @@ ALGORITHM_VERSION = 1
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 COPY_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignDataset(NewDataset):
-    """What an index over foreign shards needs besides the rule for their members."""
-
-    # Of the recordings.
-    licence: str = "unknown"
-    # Write plain copies of gzipped tars into the new dataset: gzip has no byte ranges.
-    unpack: bool = False
 
 
 class _Indexer:
@@ -78,14 +71,16 @@ class _Indexer:
         return {"outputs": [stored], "written": written, "url": None}
 
 
+@stage_function(ALGORITHM_VERSION)
 def reindex_foreign(
     shards: Sequence[str],
     out: str,
     rule: ForeignSettings,
     settings: ForeignDataset,
     *,
+    name: str = "reindex-foreign",
     fresh: bool = False,
-) -> str:
+) -> Work:
     """Index WebDataset tars of anybody's; returns the URL of the new dataset.
 
     Args:
@@ -93,13 +88,13 @@ def reindex_foreign(
         out: the folder of the new dataset.
         rule: how members become clips.
         settings: name, licence, copies.
+        name: of the stage.
         fresh: start over.
 
     Raises:
         ForeignError: no tar is there, or one cannot be indexed.
         NoRangesError: a tar lies on a server of http(s) without byte ranges.
     """
-    out = absolute(out)
     urls = shard_list(shards)
 
     def work(stage: Stage) -> dict[str, Any]:
@@ -138,17 +133,7 @@ def reindex_foreign(
         return {**result, "skipped": [list(entry) for entry in skipped]}
 
     inputs = {url: _size_and_time(url) for url in urls}
-    recorded = Recorded(rule=rule, dataset=settings)
-    run_stage(
-        "reindex-foreign",
-        out,
-        work,
-        settings=recorded,
-        inputs=inputs,
-        version=ALGORITHM_VERSION,
-        fresh=fresh,
-    )
-    return out
+    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
 
 
 def shard_list(shards: Sequence[str]) -> list[str]:

@@ -11,11 +11,14 @@ import pytest
 import tiny_models
 import torch
 
-from pipelines.inference.frame_job import FrameFunction, FrameWorker, InferenceSettings, open_frames
-from pipelines.runtime.parallel_map import Part, Plan, Pool
+from pipelines.inference.frame_job import FrameFunction, FrameWorker, open_frames
+from pipelines.inference.settings import InferenceSettings
+from pipelines.runtime.parallel_map import Part, Plan
+from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.embed import EmbedSettings, embed
+from pipelines.stages.embed import embed
+from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset

@@ -11,7 +11,7 @@ from pipelines.cli.run import default_folder
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import at_defaults, differences, identify, parted
-from pipelines.stages.finetune import FinetuneSettings
+from pipelines.stages.settings import FinetuneSettings
 
 
 @dataclass(frozen=True, kw_only=True)

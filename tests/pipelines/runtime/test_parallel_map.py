@@ -9,7 +9,8 @@ import pytest
 from bad_input_cases import write_source
 
 from pipelines.runtime.stage import record_of
-from pipelines.stages.pack.stage import PackSettings, pack
+from pipelines.stages.pack.stage import pack
+from pipelines.stages.settings import PackSettings
 
 SETTINGS = PackSettings(shard_mb=0.02, codec="wav")
 pytestmark = pytest.mark.usefixtures("ray_session")

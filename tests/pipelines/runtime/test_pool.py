@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.inference.frame_job import InferenceSettings
-from pipelines.runtime.parallel_map import Part, Plan, Pool, run_parts
+from pipelines.inference.settings import InferenceSettings
+from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import Stage, run_stage
 
 LAPTOP = {"CPU": 3.0}

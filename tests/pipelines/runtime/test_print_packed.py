@@ -8,8 +8,10 @@ import pytest
 from pipelines.cli.main import main
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.tables import SHOWN, print_packed
-from pipelines.stages.pack.stage import PackSettings, pack
-from shards.sources import SOURCES, SourceError
+from pipelines.stages.pack.stage import pack
+from pipelines.stages.settings import PackSettings
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError
 
 
 def test_what_is_not_as_the_tables_say_is_listed(

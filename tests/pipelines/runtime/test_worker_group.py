@@ -10,12 +10,19 @@ import pytest
 import torch
 
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.embed import EmbedSettings, embed
-from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.stages.fit.stage import FitSettings, fit
-from pipelines.stages.label import LabelSettings, label
-from pipelines.stages.pretrain import PretrainSettings, pretrain
-from pipelines.training.job import TrainSettings
+from pipelines.stages.embed import embed
+from pipelines.stages.finetune import FinetuneTask, finetune
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
+from pipelines.stages.label import label
+from pipelines.stages.pretrain import pretrain
+from pipelines.stages.settings import (
+    EmbedSettings,
+    FinetuneSettings,
+    LabelSettings,
+    PretrainSettings,
+)
+from pipelines.training.settings import TrainSettings
 from pmam.clustering.pca import moments
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings

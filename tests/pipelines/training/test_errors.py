@@ -14,11 +14,12 @@ import tiny_models
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
-from pipelines.cli.main import user_error
+from pipelines.runtime.errors import user_error
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.runtime.worker_group import restarted
-from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.training.job import TrainSettings
+from pipelines.stages.finetune import FinetuneTask, finetune
+from pipelines.stages.settings import FinetuneSettings
+from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.objectives.mean_teacher import TaughtBatch
 from pmam.training.errors import TrainingError

@@ -10,9 +10,10 @@ import tiny_models
 import torch
 
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.finetune import FinetuneSettings, FinetuneTask
+from pipelines.stages.finetune import FinetuneTask
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
-from pipelines.training.job import TrainSettings
+from pipelines.training.settings import TrainSettings
 from pmam.encoders.base import FrameEncoder
 from pmam.events.event import Event as ModelEvent
 from pmam.events.targets import encode

@@ -14,13 +14,14 @@ import tiny_models
 import torch
 from ray.train import WorkerGroupError
 
-from pipelines.cli.main import user_error
 from pipelines.inference.layers import load_detector
+from pipelines.runtime.errors import user_error
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.training.job import TrainSettings
+from pipelines.stages.finetune import FinetuneTask, finetune
+from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.recorder import speed_of
+from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.training.errors import TrainingError
 from pmam.training.settings import OptimizerSettings

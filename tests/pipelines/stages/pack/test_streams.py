@@ -14,16 +14,18 @@ from cluster.storage.filesystems import StorageError
 from cluster.storage.http import NoRangesError
 from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
-from pipelines.presets.source import prepare
+from pipelines.presets.source import packed
 from pipelines.runtime.parallel_map import PartError
+from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.urls import open_dataset, store
-from pipelines.stages.pack.stage import PackSettings, pack
-from pipelines.stages.reindex.foreign import ForeignDataset, reindex_foreign
+from pipelines.stages.pack.stage import pack
+from pipelines.stages.reindex.foreign import reindex_foreign
+from pipelines.stages.settings import ForeignDataset, PackSettings
 from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
 from shards.locations import Places
 from shards.manifest import DatasetError, ShardEntry
-from shards.sources import SourceError
+from shards.sources._tables import SourceError
 
 SETTINGS = PackSettings(source="webdataset", options={"labels": "cls", "classes": "cat,dog"})
 LIST = "s-{000..001}.tar"
@@ -58,9 +60,9 @@ def test_shards_are_fetched_once_packed_and_not_kept(server: HttpFiles, tmp_path
     packed = gzip.compress(second.read_bytes())  # known by its bytes, not its name
     second.unlink()
     with pytest.raises(PartError, match=r"s-001.tar: .* the server refuses it"):
-        pack(server.url(LIST), out, SETTINGS, inputs={"source": "x"})
+        pack(server.url(LIST), out, SETTINGS, inputs={"source": lambda: "x"})
     second.write_bytes(packed)
-    check(pack(server.url(LIST), out, SETTINGS, inputs={"source": "x"}))
+    check(pack(server.url(LIST), out, SETTINGS, inputs={"source": lambda: "x"}))
     assert [server.whole(f"s-00{n}.tar") for n in (0, 1)] == [1, 2]
     folders = sorted(path.name for path in Path(out).iterdir() if path.is_dir())
     assert folders == ["index", "parts", "shards"]
@@ -100,7 +102,7 @@ def test_settings_of_a_run_name_no_command(tmp_path: Path, source: str) -> None:
     made = tmp_path / "made"
     settings = RunSettings(data=f"pipe:touch {made}", pack=PackSettings(source=source))
     with pytest.raises(StorageError, match="--source webdataset"):
-        prepare(settings, lambda stage: str(tmp_path / stage))
+        packed(settings, RunFolder(str(tmp_path)))
     assert not made.exists()
 
 

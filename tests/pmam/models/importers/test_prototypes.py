@@ -18,7 +18,8 @@ from sklearn.metrics import normalized_mutual_info_score
 from pipelines.cli.main import main
 from pipelines.runtime.parallel_map import Part, Plan
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
-from pipelines.stages.prototypes.survey import SegmentSettings, survey
+from pipelines.stages.prototypes.survey import survey, survey_of
+from pipelines.stages.settings import SegmentSettings
 from pmam.events.event import Event
 from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
@@ -139,7 +140,8 @@ def test_one_file_or_several_give_the_same(
     def surveyed(out: str) -> Any:
         label = str(tmp_path / f"label-{out}")
         cases.write_posteriors(one, one.store.root, fit, label, posteriors_of(fit), tmp_path)
-        return survey(fit, one.store.root, str(tmp_path / out), settings, posteriors=label)
+        url = survey(fit, one.store.root, str(tmp_path / out), settings, posteriors=label)
+        return survey_of(url, settings)
 
     several = surveyed("several")
     monkeypatch.setattr(one, "rows", [replace(row, shard="all") for row in together])
@@ -163,7 +165,9 @@ def test_embeddings_give_what_their_posteriors_give(dataset: Dataset, tmp_path: 
     embedded = cases.write_embeddings(dataset, str(tmp_path / "embed"), checkpoint, tmp_path)
     settings = SegmentSettings()
     found = survey(fit, url, str(tmp_path / "a"), settings, embeddings=embedded)
+    found = survey_of(found, settings)
     expected = survey(fit, url, str(tmp_path / "b"), settings, posteriors=label)
+    expected = survey_of(expected, settings)
     assert found.to_json() == expected.to_json()
 
 

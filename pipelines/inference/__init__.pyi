@@ -1,0 +1,10 @@
+from pipelines.inference.calibrate import calibrate as calibrate
+from pipelines.inference.calibrate import load_encoder as load_encoder
+from pipelines.inference.frame_job import FrameFunction as FrameFunction
+from pipelines.inference.frame_job import open_frames as open_frames
+from pipelines.inference.frame_job import run_frame_job as run_frame_job
+from pipelines.inference.layers import layer_function as layer_function
+from pipelines.inference.layers import load_detector as load_detector
+from pipelines.inference.settings import TRAINING_SUBSETS as TRAINING_SUBSETS
+from pipelines.inference.settings import CalibrationSettings as CalibrationSettings
+from pipelines.inference.settings import InferenceSettings as InferenceSettings

@@ -1,0 +1,1 @@
+"""Pages of HTML that need nothing else; all text of datasets is escaped."""

@@ -1,0 +1,9 @@
+from pipelines.runtime.declared import Work as Work
+from pipelines.runtime.declared import stage_function as stage_function
+from pipelines.runtime.errors import USER_ERRORS as USER_ERRORS
+from pipelines.runtime.errors import PipelineError as PipelineError
+from pipelines.runtime.errors import user_error as user_error
+from pipelines.runtime.stage import Stage as Stage
+from pipelines.runtime.stage import StageError as StageError
+from pipelines.runtime.stage import record_of as record_of
+from pipelines.runtime.stage import run_stage as run_stage

@@ -1,0 +1,1 @@
+from pipelines.stages.pack.stage import pack as pack
