@@ -38,7 +38,8 @@ import torch
 from cluster.session import session
 from pipelines.runtime.stage import Stage, run_stage
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.fit.stage import FitSettings, fit
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
 from pmam.clustering.pca import moments
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings

@@ -14,7 +14,7 @@ from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import write_detections
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.evaluate.stage import EvaluateSettings
-from pipelines.stages.fit.stage import FitSettings
+from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.score import ScoreSettings

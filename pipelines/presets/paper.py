@@ -6,7 +6,7 @@ from pipelines.presets.settings import RunSettings
 from pipelines.stages.embed import EmbedSettings
 from pipelines.stages.evaluate.stage import EvaluateSettings
 from pipelines.stages.finetune import FinetuneSettings
-from pipelines.stages.fit.stage import FitSettings
+from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.label import LabelSettings
 from pipelines.stages.pack.stage import PackSettings
 from pipelines.stages.pretrain import PretrainSettings

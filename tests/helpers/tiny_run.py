@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.presets import RunSettings, demo
-from pipelines.stages.fit.stage import FitSettings
+from pipelines.stages.fit.settings import FitSettings
 from pmam.settings import to_json
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,8 @@ import torch
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.embed import EmbedSettings, embed
 from pipelines.stages.finetune import FinetuneSettings, FinetuneTask, finetune
-from pipelines.stages.fit.stage import FitSettings, fit
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
 from pipelines.stages.label import LabelSettings, label
 from pipelines.stages.pretrain import PretrainSettings, pretrain
 from pipelines.training.job import TrainSettings

@@ -10,7 +10,8 @@ import torch
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
-from pipelines.stages.fit.stage import FitSettings, fit
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
 from pmam.clustering.kmeans import KMeansResult, kmeans
 
 WIDTH, K = 10, 5

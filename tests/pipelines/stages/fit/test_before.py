@@ -11,7 +11,8 @@ import torch
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
-from pipelines.stages.fit.stage import FitSettings, fit
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
 
 K, WIDTH, OTHER_WIDTH = 5, 8, 6
 SETTINGS = FitSettings(k=K, pca=None, iterations=30)

@@ -13,7 +13,8 @@ import pytest
 from pipelines.cli.main import main
 from pipelines.cli.types import numbers
 from pipelines.runtime.stage import record_of
-from pipelines.stages.fit.stage import FitSettings, fit
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
 
 CLIPS, WIDTH = 6, 4
 SETTINGS = FitSettings(k=2, pca=None)

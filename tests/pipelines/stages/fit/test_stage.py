@@ -20,7 +20,8 @@ from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit import em as fit_em
 from pipelines.stages.fit.choice import best_count
-from pipelines.stages.fit.stage import FitSettings, fit, sweep_of
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit, sweep_of
 from shards.io.store import Store
 
 WIDTH, TRUE_K = 10, 5

@@ -21,8 +21,9 @@ from pipelines.stages.fit import workers as fit_job
 from pipelines.stages.fit.em import Saved, clusters_of_all, statistics_of_all
 from pipelines.stages.fit.frame_partition import Part
 from pipelines.stages.fit.progress import silent
+from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import moments_of_all
-from pipelines.stages.fit.stage import FitSettings, fit, sweep_of
+from pipelines.stages.fit.stage import fit, sweep_of
 from pipelines.stages.fit.workers import FitJob, fit_part
 from pmam.clustering.clusters import cluster_statistics
 from pmam.clustering.pca import moments
