@@ -17,7 +17,8 @@ from train_workers import own_workers
 from pipelines.cli.main import user_error
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
-from pipelines.stages.fit.stage import FitSettings, fit
+from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.stage import fit
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=400, tolerance=0)
