@@ -62,7 +62,7 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
 
     Raises:
         PreflightError: a node does not, or does not answer; or an output is relative.
-        OSError: this process cannot read or write one of them.
+            Or this process cannot read or write one of them.
     """
     nodes = _nodes()
     machines = len(nodes) + _is_outside()
@@ -74,7 +74,7 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
             f"{INSTEAD.format(_last(url), 'all of them')} ({absolute(url)}, if they do)"
         )
     log.info("%-14s what %d nodes can read and write", "checking", len(nodes))
-    expected = dict(zip(reads, each(head, reads), strict=True))
+    expected = dict(zip(reads, each(_here, reads), strict=True))
     with contextlib.ExitStack() as stack:
         probes = []
         for url in dict.fromkeys(map(absolute, writes)):
@@ -89,6 +89,17 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
         problems = _asked(nodes, expected, probes)
     if problems:
         raise PreflightError(_told(problems, machines))
+
+
+def _here(url: str) -> str:
+    """What tells an object from others, as this process reads it."""
+    try:
+        return head(url)
+    except OSError as error:
+        raise PreflightError(
+            f"input {url}: cannot be read here ({_reason(error)}); check the path, and who may "
+            "read it"
+        ) from error
 
 
 def _asked(
@@ -133,8 +144,8 @@ def _on(node: str, function: Any, *arguments: Any) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     where = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=where)(function)
-    return task.remote(*arguments)
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": where}
+    return ray.remote(function).options(**options).remote(*arguments)
 
 
 def _look(
@@ -198,7 +209,7 @@ def _nodes() -> dict[str, str]:
 
     return {
         node["NodeID"]: f"{node['NodeManagerAddress']} (id {node['NodeID'][:12]})"
-        for node in ray.nodes()
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     }
 
@@ -207,7 +218,7 @@ def _is_outside() -> bool:
     """Whether this process is outside the cluster, as with `ray://`."""
     import ray.util.client
 
-    return bool(ray.util.client.ray.is_connected())
+    return bool(ray.util.client.ray.is_connected())  # type: ignore[no-untyped-call]
 
 
 def _is_relative(url: str) -> bool:

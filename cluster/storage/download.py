@@ -64,7 +64,10 @@ def fetch(
         local = Path(url)
         if not local.is_file():
             raise FetchError(f"{shown}: no such file; check the path")
-        _check(local, sha256, shown, "check that it is the right file")
+        try:
+            _check(local, sha256, shown, "check that it is the right file")
+        except PermissionError as error:
+            raise FetchError(f"{shown}: {error.strerror}; check who may read it") from error
         return local
     folder = cache_folder() if folder is None else folder
     identity = sha256 or hashlib.sha256(url.encode()).hexdigest()

@@ -34,8 +34,13 @@ def absolute(url: str) -> str:
             f"{PIPE} runs a command of the shell, and is refused here: only `pmam pack --source "
             "webdataset` takes it, typed on its command line with --allow-pipe"
         )
+    if "\0" in url:
+        raise StorageError(f"{url!r}: no path, for the zero byte in it; correct it")
     if "://" not in url:
-        return str(Path(url).expanduser().absolute())
+        try:
+            return str(Path(url).expanduser().absolute())
+        except RuntimeError as error:  # `~name` of a user that is not there
+            raise StorageError(f"{url}: {error}; give the whole path") from error
     parts = urlsplit(url)
     bucket = parts.scheme in ("s3", "gs", "gcs")
     # A secret may hold a slash: then what comes before looks like host and port.
@@ -78,12 +83,13 @@ def filesystem(url: str) -> tuple[pafs.FileSystem, str]:
     if scheme in ("http", "https"):
         return http_filesystem(), url
     try:
-        return pafs.FileSystem.from_uri(url)
+        source, inside = pafs.FileSystem.from_uri(url)
     except (ValueError, OSError) as error:
         raise StorageError(
             f"{url}: {' '.join(str(error).split())}; expected a local path, s3://, gs://, "
             "https:// ..."
         ) from error
+    return source, inside
 
 
 def _s3() -> pafs.S3FileSystem:

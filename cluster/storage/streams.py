@@ -6,6 +6,7 @@ caller's word. Its rewriting of URLs by the environment (GOPEN_REWRITE) is left 
 make a command of any URL.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,7 +130,7 @@ def copy_stream(url: str, target: Path) -> None:
     """
     for wait_s in (*WAITS_S, None):
         try:
-            with target.open("wb") as file:
+            with _explained(target), target.open("wb") as file:
                 for block in stream(url):
                     file.write(block)
             return
@@ -137,6 +138,19 @@ def copy_stream(url: str, target: Path) -> None:
             if wait_s is None or not error.passing:
                 raise
             time.sleep(wait_s)
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Errors of the disk say which file they are about."""
+    try:
+        yield
+    except StreamError:
+        raise
+    except OSError as error:
+        raise StreamError(
+            f"{target}: {error.strerror or error}; free some space there, or check who may write"
+        ) from error
 
 
 def _read(opened: Any) -> bytes:

@@ -130,6 +130,7 @@ class Store:
         in full size is kept; anything else there is written anew.
         """
         with naming(file):
+            size = file.stat().st_size
             if self.is_local:
                 path = self.path(name)
                 self.attempt(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
@@ -139,7 +140,7 @@ class Store:
                 digest = hashlib.file_digest(source, "sha256").hexdigest()
             plain = PurePosixPath(name)
             stored = str(plain.with_name(f"{plain.stem}-{digest[:12]}{plain.suffix}"))
-            if self.size(stored) != file.stat().st_size:
+            if self.size(stored) != size:
                 with pa.memory_map(str(file)) as mapped:
                     self._upload(self.path(stored), mapped.read_buffer())
             file.unlink()
@@ -186,6 +187,9 @@ class Store:
                 return action()
             except StoreError:
                 raise
+            except (pa.ArrowException, UnicodeError) as error:
+                reason = " ".join(str(error).split())
+                raise StoreError(f"{path!r}: no path of a file ({reason}); correct it") from error
             except OSError as error:
                 final = self.is_local or needs_a_person(error)
                 if final or attempt == len(WAITS_S):

@@ -123,7 +123,7 @@ def _named(row: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
 
 def _label(value: Any, where: str, classes: Sequence[str]) -> str:
     text = as_text(value, where)
-    if not classes or not text.isdigit():
+    if not classes or not text.isdecimal():
         return text
     if int(text) >= len(classes):
         raise SourceError(f"{where}: got the class {text}; expected 0 to {len(classes) - 1}")
