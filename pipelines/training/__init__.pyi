@@ -1,3 +1,3 @@
-from pipelines.training.job import run_training as run_training
-from pipelines.training.loop import Task as Task
-from pipelines.training.settings import TrainSettings as TrainSettings
+from .job import run_training as run_training
+from .loop import Task as Task
+from .settings import TrainSettings as TrainSettings

@@ -1,2 +1,2 @@
-from pipelines.stages.evaluate.stage import evaluate as evaluate
-from pipelines.stages.evaluate.stage import results_of as results_of
+from .stage import evaluate as evaluate
+from .stage import results_of as results_of

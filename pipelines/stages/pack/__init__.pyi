@@ -1,1 +1,1 @@
-from pipelines.stages.pack.stage import pack as pack
+from .stage import pack as pack
