@@ -209,7 +209,7 @@ def _nodes() -> dict[str, str]:
 
     return {
         node["NodeID"]: f"{node['NodeManagerAddress']} (id {node['NodeID'][:12]})"
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        for node in ray.nodes()
         if node["Alive"]
     }
 
@@ -218,7 +218,7 @@ def _is_outside() -> bool:
     """Whether this process is outside the cluster, as with `ray://`."""
     import ray.util.client
 
-    return bool(ray.util.client.ray.is_connected())  # type: ignore[no-untyped-call]
+    return bool(ray.util.client.ray.is_connected())
 
 
 def _is_relative(url: str) -> bool:
