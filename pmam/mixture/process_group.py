@@ -1,10 +1,17 @@
 """The workers of a fit as each of them sees them: sums, rows of all, and what the first says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
+
+Tensors = dict[str, Tensor]
+# Asks the first worker alone to make a state, and gives it to all of them: so no difference
+# between machines can part them.
+Keep = Callable[[Callable[[], Tensors]], Tensors]
 
 
 class Group(Protocol):
@@ -92,3 +99,23 @@ class Distributed:
             sent = sent.to(self.device)
             self.processes.broadcast(sent, 0).wait()
         return sent.cpu().numpy().tobytes()
+
+
+def alone(device: torch.device | str | None = None) -> Alone:
+    """The group of this process alone."""
+    return Alone(torch.device(device or "cpu"))
+
+
+def made_by_first(group: Group) -> Keep:
+    """Keeps no state, and gives the first worker's to all."""
+
+    def keep(make: Callable[[], Tensors]) -> Tensors:
+        if group.world == 1:
+            return make()
+        data = b""
+        if group.rank == 0:
+            data = save({name: t.detach().cpu().contiguous() for name, t in make().items()})
+        found = load(group.agreed(data))
+        return {name: tensor.to(group.device) for name, tensor in found.items()}
+
+    return keep

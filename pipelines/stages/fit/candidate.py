@@ -9,19 +9,10 @@ import torch
 from torch import Tensor
 
 from pipelines.runtime.urls import write_prototypes
-from pipelines.stages.fit.choice import Candidate, Outcome
-from pipelines.stages.fit.em import (
-    KMEANS_TOLERANCE,
-    Clustering,
-    Saved,
-    centres_of_posteriors,
-    cluster,
-    from_clusters,
-    from_posteriors,
-    maximise,
-)
 from pipelines.stages.fit.frame_partition import Blocks, projected
 from pipelines.stages.fit.shared import Work
+from pipelines.stages.fit.state import Saved
+from pmam.clustering.kmeans import TOLERANCE, ClusterStatistics, KMeansState, lloyd
 from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.clustering.pca import Projection
 from pmam.clustering.ppca_residual import (
@@ -30,12 +21,17 @@ from pmam.clustering.ppca_residual import (
     residual_variance,
 )
 from pmam.clustering.silhouette import silhouette
-from pmam.mixture.backends import on_gpu
-from pmam.mixture.cuml import cuml_kmeans
+from pmam.mixture.cuml import cuml_kmeans, on_gpu
 from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood
-from pmam.mixture.em import FitState
-from pmam.mixture.model_selection import bic
+from pmam.mixture.em import (
+    FitState,
+    centers_of_posteriors,
+    expectation_maximisation,
+    from_clusters,
+    from_posteriors,
+)
+from pmam.mixture.model_selection import Candidate, Outcome, bic
 from pmam.prototypes.artifact import Prototypes
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
@@ -90,7 +86,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
 
 def _kmeans(
     work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
-) -> tuple[Prototypes, Clustering]:
+) -> tuple[Prototypes, KMeansState]:
     state = _clustering(work, candidate, data, projection, saved)
     weights = torch.full((candidate.k,), 1 / candidate.k, dtype=torch.float64)
     prototypes = Prototypes(
@@ -117,19 +113,22 @@ def _mixture(
         else:
             centers = _clustering(work, candidate, data, projection, saved).centers
             start = from_clusters(work.group, data, centers, covariance, settings.regularisation)
-        found = saved.write(lambda: start)
+        found = saved.write(start.tensors)
     state = FitState.from_tensors(found, covariance)
     title = f"{work.name} (EM, {candidate.name})"
-    state = maximise(
-        work.group,
-        data,
-        state,
-        saved,
-        floor=settings.regularisation,
-        tolerance=settings.tolerance,
-        iterations=settings.iterations,
-        progress=work.phase(title, settings.iterations, state.iteration),
-    )
+    with work.phase(title, settings.iterations, state.iteration) as advance:
+        state = expectation_maximisation(
+            data,
+            state,
+            work.group,
+            reg_covar=settings.regularisation,
+            tol=settings.tolerance,
+            max_iter=settings.iterations,
+            keep=saved.write,
+            on_iteration=lambda now: advance(
+                1, f"log-likelihood {now.log_likelihoods[-1]:.3f} per frame"
+            ),
+        )
     prototypes = Prototypes(
         kind="gmm",
         weights=state.parameters.weights,
@@ -146,15 +145,15 @@ def _mixture(
 
 def _clustering(
     work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
-) -> Clustering:
+) -> KMeansState:
     found, settings = saved.read(), work.settings
     if found is None:
         sample = work.sample if projection is None else projection.apply(work.sample)
         variance = float(sample.double().var(dim=0, correction=0).mean())
         if settings.warm_start and work.before is not None:
             shape = (_same_count(work, candidate), _width(work, projection))
-            centers = centres_of_posteriors(work.group, work.beside(projection), shape)
-            first = Clustering(centers=centers, variance=variance).tensors()
+            centers = centers_of_posteriors(work.group, work.beside(projection), shape)
+            first = KMeansState(centers=centers, variance=variance).tensors()
             found = saved.write(lambda: first)
         elif (held := _on_gpu(work, data)) is not None:
             log.info("%-14s k-means by cuML", work.name)
@@ -163,11 +162,10 @@ def _clustering(
                 candidate.k,
                 seed=settings.seed,
                 max_iterations=settings.iterations,
-                tolerance=KMEANS_TOLERANCE * variance,
-                seeding="k-means++",
+                tolerance=TOLERANCE * variance,
             )
             found = saved.write(
-                lambda: Clustering(
+                lambda: KMeansState(
                     centers=done.centers,
                     variance=variance,
                     iteration=done.iterations,
@@ -176,14 +174,26 @@ def _clustering(
             )
         else:
             found = saved.write(
-                lambda: Clustering(
+                lambda: KMeansState(
                     centers=seed_centers(sample, candidate.k, settings.seed), variance=variance
                 ).tensors()
             )
-    state = Clustering.from_tensors(found)
+    state = KMeansState.from_tensors(found)
     title = f"{work.name} (k-means, {candidate.name})"
-    progress = work.phase(title, settings.iterations, state.iteration)
-    return cluster(work.group, data, state, saved, settings.iterations, progress)
+    with work.phase(title, settings.iterations, state.iteration) as advance:
+
+        def told(now: KMeansState, total: ClusterStatistics) -> None:
+            frames = float(total.counts.sum())
+            advance(1, f"squared distance {total.inertia / frames:.4g} per frame")
+
+        return lloyd(
+            data,
+            state,
+            work.group,
+            max_iterations=settings.iterations,
+            keep=saved.write,
+            on_iteration=told,
+        )
 
 
 def _on_gpu(work: Work, data: Blocks) -> Tensor | None:

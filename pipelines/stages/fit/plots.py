@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipelines.stages.fit.choice import Outcome
+from pmam.mixture.model_selection import Outcome
 
 # What is drawn over K: the title and the value.
 OVER_K = {

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pipelines.inference.calibrate import TRAINING_SUBSETS
 from pipelines.runtime.identity import at_defaults
-from pmam.mixture.settings import Backend
+from pmam.mixture.settings import COVARIANCE_TYPES, Backend, CovarianceType, Criterion
 
-Criterion = Literal["held-out", "bic", "silhouette"]
+PCA_TRIED = (8, 16, 32, 64, 128, 256)  # dimensions below the full width, by `auto`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class FitSettings:
     kind: Literal["gmm", "kmeans"] = "gmm"
     # Shape of each Gaussian; auto tries all four, and takes what gives clips kept aside the highest
     # likelihood.
-    covariance: Literal["full", "tied", "diag", "spherical", "auto"] = "full"
+    covariance: CovarianceType | Literal["auto"] = "full"
     # Principal components that the mixture sees; None: embeddings as they come; auto tries 8, 16
     # and so on up to 256, and all, as for the covariance. Full covariances in many dimensions fit
     # few frames only too well, and give one-hot posteriors: fewer dimensions, or diag, soften them.
@@ -89,3 +89,14 @@ class FitSettings:
     def identity(self) -> "FitSettings":
         """The same without who does the work: a fit that was killed goes on with other workers."""
         return at_defaults(self, "workers")
+
+    @property
+    def covariances(self) -> tuple[CovarianceType, ...]:
+        """The covariance types to try."""
+        return COVARIANCE_TYPES if self.covariance == "auto" else (self.covariance,)
+
+    def dimensions(self, width: int) -> tuple[int | None, ...]:
+        """The numbers of principal components to try, of embeddings of so many; None: all."""
+        if self.pca == "auto":
+            return (*(d for d in PCA_TRIED if d < width), None)
+        return (self.pca,)

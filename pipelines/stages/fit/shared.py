@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.stages.fit.em import Phase, Saved
 from pipelines.stages.fit.frame_partition import Advance, Part
 from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.state import Phase, Saved
 from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
 from pmam.mixture.process_group import Group

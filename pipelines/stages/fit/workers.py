@@ -21,13 +21,14 @@ from pipelines.runtime.urls import (
 )
 from pipelines.runtime.worker_group import restarted
 from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
-from pipelines.stages.fit.choice import Outcome, best_count, best_shape, shapes, sweep_json
 from pipelines.stages.fit.drift import drift_of
-from pipelines.stages.fit.em import Phase
 from pipelines.stages.fit.frame_partition import Part
 from pipelines.stages.fit.progress import Reported, silent, watching
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import MOMENTS, Work
+from pipelines.stages.fit.state import Phase
+from pmam.mixture.covariance_types import covariance_of
+from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes, sweep_json
 from pmam.mixture.process_group import Alone, Distributed, Group
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered
@@ -123,7 +124,9 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
         before=None if job.before is None else open_frames(job.before),
         phase=phase,
     )
-    tried = [outcome_of(work, candidate) for candidate in shapes(settings, frames.spec.width)]
+    dimensions = settings.dimensions(frames.spec.width)
+    candidates = shapes(settings.counts, settings.covariances, dimensions)
+    tried = [outcome_of(work, candidate) for candidate in candidates]
     shape = best_shape(tried).candidate
     counted = [outcome_of(work, replace(shape, k=k)) for k in sorted(settings.counts)]
     chosen = best_count(counted, settings.choose_by)
@@ -187,10 +190,7 @@ def constant(work: Work, chosen: Outcome) -> list[str]:
     projection = work.projection(chosen.pca)
     x = (work.sample if projection is None else projection.apply(work.sample)).double()
     x = x - x.mean(dim=0)
-    if chosen.covariance in ("full", "tied"):  # which see what follows from others
-        variances = torch.linalg.eigvalsh(x.T @ x) / len(x)
-    else:
-        variances = x.square().mean(dim=0)
+    variances = covariance_of(chosen.covariance).variances_of(x)
     floor, width = work.settings.regularisation, len(variances)
     still = int((variances < floor).sum())
     if not still:
@@ -207,8 +207,8 @@ def constant(work: Work, chosen: Outcome) -> list[str]:
 def _ordered(prototypes: Prototypes, order: list[int]) -> Prototypes:
     """The same prototypes, numbered anew."""
     covariances = prototypes.covariances
-    if covariances is not None and prototypes.covariance_type != "tied":
-        covariances = covariances[order]
+    if covariances is not None and prototypes.covariance_type is not None:
+        covariances = covariance_of(prototypes.covariance_type).ordered(covariances, order)
     return replace(
         prototypes,
         weights=prototypes.weights[order],
