@@ -25,9 +25,8 @@ from pmam.augment.settings import AugmentSettings
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import Detector
 from pmam.models.settings import ContextSettings, DetectorSettings
-from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, TaughtBatch
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, MeanTeacherBatch, follow
 from pmam.objectives.settings import FinetuneLossSettings
-from pmam.objectives.teacher import follow
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store
 
@@ -109,7 +108,9 @@ class FinetuneTask:
             )
         self.validation = [row for row in packed.select(["validation"]) if row.events is not None]
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> TaughtBatch:
+    def prepare(
+        self, batch: list[Example], step: int, generator: torch.Generator
+    ) -> MeanTeacherBatch:
         """Tensors of some clips, as student and teacher hear them."""
         return self.module.prepare(self._labelled(batch), step, generator)
 

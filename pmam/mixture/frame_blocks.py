@@ -73,7 +73,7 @@ def sample_rows(
     seed and the frames, and not on how they are cut into blocks. Of the frames of a `group`, which
     each hold some, all workers get the same sample.
     """
-    several = group is not None and group.world > 1
+    several = group is not None and group.world_size > 1
     generator = np.random.default_rng([seed, group.rank] if group and several else seed)
     kept, draws = _drawn(frames, size, generator, device)
     if not group or not several:

@@ -22,7 +22,7 @@ class Group(Protocol):
         """The number of this worker; the first one, 0, writes."""
 
     @property
-    def world(self) -> int:
+    def world_size(self) -> int:
         """How many workers there are."""
 
     @property
@@ -45,7 +45,7 @@ class Alone:
 
     device: torch.device
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     def total(self, values: Tensor) -> Tensor:
         """As they are."""
@@ -66,7 +66,7 @@ class Distributed:
 
     device: torch.device
     rank: int
-    world: int
+    world_size: int
     processes: Any  # a process group of torch.distributed, or the backend of one
 
     def total(self, values: Tensor) -> Tensor:
@@ -77,12 +77,12 @@ class Distributed:
 
     def gathered(self, rows: Tensor) -> Tensor:
         """By all-gather of parts that are filled up to the longest."""
-        counts = torch.zeros(self.world, dtype=torch.int64, device=rows.device)
+        counts = torch.zeros(self.world_size, dtype=torch.int64, device=rows.device)
         counts[self.rank] = len(rows)
         counts = self.total(counts)
         filled = rows.new_zeros((int(counts.max()), *rows.shape[1:]))
         filled[: len(rows)] = rows
-        parts = [torch.empty_like(filled) for _ in range(self.world)]
+        parts = [torch.empty_like(filled) for _ in range(self.world_size)]
         self.processes.allgather([parts], [filled]).wait()
         held = zip(parts, counts.tolist(), strict=True)
         return torch.cat([part[:count] for part, count in held])
@@ -110,7 +110,7 @@ def made_by_first(group: Group) -> Keep:
     """Keeps no state, and gives the first worker's to all."""
 
     def keep(make: Callable[[], Tensors]) -> Tensors:
-        if group.world == 1:
+        if group.world_size == 1:
             return make()
         data = b""
         if group.rank == 0:

@@ -21,6 +21,7 @@ from pmam.clustering.ppca_residual import (
     residual_variance,
 )
 from pmam.clustering.silhouette import silhouette
+from pmam.errors import InputError
 from pmam.mixture.cuml import cuml_kmeans, on_gpu
 from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood
@@ -43,7 +44,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
     """Fit a candidate and write it, or read what was written.
 
     Raises:
-        ValueError: frames that cannot be fitted: too few, or of too many dimensions.
+        InputError: frames that cannot be fitted: too few, or of too many dimensions.
     """
     group, density = work.group, work.settings.kind == "gmm"
     folder = work.folder.child(f"{CANDIDATES}/{candidate.name}")
@@ -58,7 +59,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
     data = projected(work.training, projection)
     fit = _mixture if density else _kmeans
     fitted, state = fit(work, candidate, data, projection, saved)
-    sums = group.total(posterior_sums(fitted, work.aside.blocks))
+    sums = group.total(posterior_sums(fitted, work.held_out.blocks))
     diagnostics = diagnostics_of(sums, fitted.means.shape[1], density=density)
     train = fitted.log_likelihoods[-1] if density else None
     outcome = Outcome(
@@ -105,7 +106,7 @@ def _mixture(
     settings, covariance = work.settings, candidate.covariance
     found = saved.read()
     if found is None or "weights" not in found:  # EM has not begun
-        if settings.warm_start and work.before is not None:
+        if settings.warm_start and work.previous_posteriors is not None:
             shape = (_same_count(work, candidate), _width(work, projection))
             start = from_posteriors(
                 work.group, work.beside(projection), shape, covariance, settings.regularisation
@@ -150,7 +151,7 @@ def _clustering(
     if found is None:
         sample = work.sample if projection is None else projection.apply(work.sample)
         variance = float(sample.double().var(dim=0, correction=0).mean())
-        if settings.warm_start and work.before is not None:
+        if settings.warm_start and work.previous_posteriors is not None:
             shape = (_same_count(work, candidate), _width(work, projection))
             centers = centers_of_posteriors(work.group, work.beside(projection), shape)
             first = KMeansState(centers=centers, variance=variance).tensors()
@@ -206,13 +207,13 @@ def _on_gpu(work: Work, data: Blocks) -> Tensor | None:
 def _likelihoods(
     work: Work, fitted: Prototypes, data: Blocks, held_out: float | None
 ) -> dict[str, Any]:
-    """Of the training frames, and of those kept aside in the full space."""
+    """Of the training frames, and of held-out ones in the full space."""
     mixture, projection = fitted.mixture, fitted.projection
     own = log_likelihood(data, mixture) if work.training.count else (0.0, 0)
     total, frames = work.group.total(mixture.means.new_tensor(own)).tolist()
     extra = 0.0
     if projection is not None:
-        squares = work.group.total(residual_squares(work.aside.blocks, projection))
+        squares = work.group.total(residual_squares(work.held_out.blocks, projection))
         variance = residual_variance(work.moments, projection) + work.settings.regularisation
         extra = residual_log_likelihood(float(squares[1] / squares[0]), projection, variance)
     return {
@@ -231,10 +232,11 @@ def _silhouette(fitted: Prototypes, sample: Tensor) -> float | None:
 
 
 def _same_count(work: Work, candidate: Candidate) -> int:
-    """K, where the iteration before had as many prototypes."""
-    if work.before is not None and work.before.spec.width != candidate.k:
-        raise ValueError(
-            f"warm start: {work.before.spec.width} prototypes before, {candidate.k} now; ask for "
+    """K, where the previous iteration had as many prototypes."""
+    previous = work.previous_posteriors
+    if previous is not None and previous.spec.width != candidate.k:
+        raise InputError(
+            f"warm start: {previous.spec.width} prototypes before, {candidate.k} now; ask for "
             "as many, or leave --warm-start out"
         )
     return candidate.k

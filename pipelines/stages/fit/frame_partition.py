@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pmam.clustering.pca import Projection
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
 from pmam.mixture.process_group import Group
 from shards.frames.reader import FrameSet
@@ -50,7 +51,7 @@ class Part:
         starts = np.cumsum(counts) - counts
         self.all = int(counts.sum())
         middle = (starts + counts / 2) / max(1, self.all)
-        own = np.flatnonzero((middle * group.world).astype(int) == group.rank)
+        own = np.flatnonzero((middle * group.world_size).astype(int) == group.rank)
         self.clips = [(ordered[n], int(counts[n]), int(starts[n])) for n in own]
         self.count = int(counts[own].sum())
         self.at_once = BLOCK_FRAMES if self.device.type == "cpu" else ROWS_ON_GPU
@@ -84,7 +85,7 @@ class Part:
         """The frames `(n, D)` of a block in float32, on the device of the group.
 
         Raises:
-            ValueError: NaN or infinity among them, by clip and frame.
+            InputError: NaN or infinity among them, by clip and frame.
         """
         parts = [self.frames.read(p.key, p.first, p.stop) for p in block]
         # A sum shows most cheaply that something is wrong.
@@ -92,7 +93,7 @@ class Part:
             if not np.isfinite(part.sum(dtype=np.float64)):
                 bad = np.flatnonzero(~np.isfinite(part).all(axis=1))
                 if len(bad):
-                    raise ValueError(
+                    raise InputError(
                         f"{piece.key}: frame {piece.first + bad[0]} of its embedding holds NaN or "
                         "infinity; expected finite values: look at the clip, and embed it again"
                     )
@@ -138,10 +139,10 @@ def posteriors_at(
     They are those nearest in time; beyond either end, at most one step of the grid farther.
 
     Raises:
-        ValueError: posteriors of some frames of the grid alone.
+        InputError: posteriors of some frames of the grid alone.
     """
     if before.positions(piece.key) is not None:
-        raise ValueError(
+        raise InputError(
             f"{piece.key}: got posteriors of some frames alone; expected those of all, as "
             "`pmam label` writes them"
         )

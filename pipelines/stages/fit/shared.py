@@ -28,9 +28,9 @@ class Work:
     folder: Store
     settings: FitSettings
     training: Part
-    aside: Part  # frames that are not fitted
+    held_out: Part  # frames that are not fitted
     encoder: str  # fingerprint of what made the frames
-    before: FrameSet | None  # posteriors of the prototypes of the iteration before
+    previous_posteriors: FrameSet | None  # of the prototypes of the previous iteration
     phase: Phase
     # What took a pass over the frames. (A cached_property would hold a lock while all workers
     # wait for each other.)
@@ -83,11 +83,11 @@ class Work:
         self, projection: Projection | None
     ) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
         """Training frames as the mixture sees them `(n, d)`, with posteriors before `(n, J)`."""
-        before = self.before
-        assert before is not None
+        previous = self.previous_posteriors
+        assert previous is not None
 
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-            for x, posteriors in self.training.beside(before):
+            for x, posteriors in self.training.beside(previous):
                 yield x if projection is None else projection.apply(x), posteriors
 
         return pairs

@@ -27,6 +27,7 @@ from pipelines.stages.fit.progress import Reported, silent, watching
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import MOMENTS, Work
 from pipelines.stages.fit.state import Phase
+from pmam.errors import InputError
 from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes, sweep_json
 from pmam.mixture.process_group import Alone, Distributed, Group
@@ -111,7 +112,7 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
     """The fit as one worker of the group sees it; the first one writes `result.json`."""
     settings, folder = job.settings, job.stage.store
     frames = open_frames(job.embeddings)
-    kept, aside = split(frames, job)
+    kept, held_out = split(frames, job)
     encoder = record_of(job.embeddings)["result"]["checkpoint"]
     work = Work(
         name=job.stage.name,
@@ -119,9 +120,9 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
         folder=folder,
         settings=settings,
         training=Part(frames, kept, group),
-        aside=Part(frames, aside, group),
+        held_out=Part(frames, held_out, group),
         encoder=read_checkpoint(encoder).fingerprint,
-        before=None if job.before is None else open_frames(job.before),
+        previous_posteriors=None if job.before is None else open_frames(job.before),
         phase=phase,
     )
     dimensions = settings.dimensions(frames.spec.width)
@@ -132,11 +133,15 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
     chosen = best_count(counted, settings.choose_by)
     tried = [*(outcome for outcome in tried if outcome not in counted), *counted]
     prototypes = read_prototypes(join(job.stage.url, f"{CANDIDATES}/{chosen.candidate.name}"))
-    drift = None if work.before is None else drift_of(work, prototypes)
+    drift = None if work.previous_posteriors is None else drift_of(work, prototypes)
     notes = [*chosen.complaints, *constant(work, chosen)]
     if group.rank > 0:
         return
-    if drift is not None and work.before is not None and work.before.spec.width == chosen.k:
+    if (
+        drift is not None
+        and work.previous_posteriors is not None
+        and work.previous_posteriors.spec.width == chosen.k
+    ):
         prototypes = _ordered(prototypes, reordered(chosen.k, drift.matches))
     write_prototypes(folder, prototypes)
     if len(tried) > 1:
@@ -159,22 +164,22 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
 
 
 def split(frames: FrameSet, job: FitJob) -> tuple[list[str], list[str]]:
-    """Clips to fit on, and clips kept aside: a seeded choice of those that have embeddings.
+    """Clips to fit on, and held-out clips: a seeded choice of those that have embeddings.
 
     Raises:
-        ValueError: there are none.
+        InputError: there are none.
     """
     settings = job.settings
     rows = open_dataset(job.dataset).listed(settings.subsets)
     keys = [row.key for row in rows if row.key in frames and frames.count(row.key)]
     if not keys:
-        raise ValueError(
+        raise InputError(
             f"{job.embeddings}: no embeddings of clips of {', '.join(settings.subsets)}; "
             "embed these subsets"
         )
-    aside = max(1, round(settings.held_out * len(keys)))
+    count = max(1, round(settings.held_out * len(keys)))
     order = np.random.default_rng(settings.seed).permutation(len(keys))
-    chosen = set(order[:aside].tolist()) if len(keys) > 1 else set()
+    chosen = set(order[:count].tolist()) if len(keys) > 1 else set()
     kept = [key for index, key in enumerate(keys) if index not in chosen]
     held = [key for index, key in enumerate(keys) if index in chosen]
     return kept, held or kept
