@@ -10,7 +10,7 @@ from pmam.clustering.distances import squared_distances
 from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, steps_of
-from pmam.mixture.process_group import Group, Keep, Tensors, alone, made_by_first
+from pmam.mixture.process_group import Keep, ProcessGroup, Tensors, alone, made_by_first
 
 SEEDING_FRAMES = 50_000  # k-means++ looks at a uniform sample of this many frames
 # Of the mean variance of a dimension, that all centres move by: as scikit-learn's.
@@ -114,7 +114,7 @@ def kmeans(
     tolerance: float = TOLERANCE,
     centers_init: Array | None = None,
     device: Device = None,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
     on_iteration: Callable[[int, float], None] | None = None,
 ) -> KMeansResult:
     """Lloyd's algorithm from k-means++ on a uniform sample, or from `centers_init (K, D)`.
@@ -161,7 +161,7 @@ def kmeans(
 def lloyd(
     frames: Frames,
     state: KMeansState,
-    group: Group,
+    group: ProcessGroup,
     *,
     tolerance: float = TOLERANCE,
     max_iterations: int = 100,
@@ -217,7 +217,7 @@ def cluster_statistics(frames: Frames, centers: torch.Tensor) -> ClusterStatisti
     return total
 
 
-def summed(group: Group, own: ClusterStatistics) -> ClusterStatistics:
+def summed(group: ProcessGroup, own: ClusterStatistics) -> ClusterStatistics:
     """The statistics of all workers' frames."""
     distances = group.gathered(own.distances)
     order = distances.sort(descending=True, stable=True).indices[: len(own.counts)]

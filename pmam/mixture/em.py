@@ -15,7 +15,7 @@ from pmam.mixture.e_step import statistics
 from pmam.mixture.frame_blocks import Array, Device, Frames, first_piece, steps_of
 from pmam.mixture.m_step import m_step
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.process_group import Group, Keep, Tensors, alone, made_by_first
+from pmam.mixture.process_group import Keep, ProcessGroup, Tensors, alone, made_by_first
 from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
 
@@ -101,7 +101,7 @@ class FitState:
 def expectation_maximisation(
     frames: Frames,
     state: FitState,
-    group: Group,
+    group: ProcessGroup,
     *,
     reg_covar: float,
     tol: float,
@@ -138,7 +138,7 @@ def _step(state: FitState, total: SufficientStatistics, reg_covar: float, tol: f
     return state.after(total, reg_covar=reg_covar, tol=tol).tensors()
 
 
-def summed(group: Group, own: SufficientStatistics) -> SufficientStatistics:
+def summed(group: ProcessGroup, own: SufficientStatistics) -> SufficientStatistics:
     """The statistics of all workers' frames."""
     numbers = own.counts.new_tensor([own.frames, own.log_likelihood])
     frames, log_likelihood = group.total(numbers).tolist()
@@ -153,7 +153,10 @@ def summed(group: Group, own: SufficientStatistics) -> SufficientStatistics:
 
 
 def from_moments(
-    group: Group, own: SufficientStatistics, covariance_type: CovarianceType, reg_covar: float
+    group: ProcessGroup,
+    own: SufficientStatistics,
+    covariance_type: CovarianceType,
+    reg_covar: float,
 ) -> FitState:
     """The state before the first iteration, from the statistics of this worker's frames."""
     parameters, reseeded = m_step(summed(group, own), covariance_type, reg_covar)
@@ -161,7 +164,7 @@ def from_moments(
 
 
 def from_clusters(
-    group: Group,
+    group: ProcessGroup,
     frames: Frames,
     centers: torch.Tensor,
     covariance_type: CovarianceType,
@@ -176,7 +179,7 @@ def from_clusters(
 
 
 def from_posteriors(
-    group: Group,
+    group: ProcessGroup,
     pairs: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]],
     shape: tuple[int, int],
     covariance_type: CovarianceType,
@@ -194,7 +197,7 @@ def from_posteriors(
 
 
 def centers_of_posteriors(
-    group: Group,
+    group: ProcessGroup,
     pairs: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]],
     shape: tuple[int, int],
 ) -> torch.Tensor:
@@ -219,7 +222,7 @@ def initial_state(
     means: Array | None = None,
     precisions: Array | None = None,
     device: Device = None,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
 ) -> FitState:
     """The clusters of k-means (or those around `means`), where nothing else is given.
 

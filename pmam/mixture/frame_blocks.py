@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from pmam.errors import InputError
-from pmam.mixture.process_group import Group
+from pmam.mixture.process_group import ProcessGroup
 
 Array: TypeAlias = torch.Tensor | npt.NDArray[Any]
 Frames: TypeAlias = Array | Callable[[], Iterable[Array]]
@@ -65,7 +65,7 @@ def sample_rows(
     size: int,
     seed: int,
     device: Device = None,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
 ) -> torch.Tensor:
     """A uniform sample without replacement `(min(size, N), D)`, in stream order, from one pass.
 

@@ -13,7 +13,7 @@ from pmam.mixture.em import FitState, expectation_maximisation, initial_state
 from pmam.mixture.frame_blocks import Array, Device, Frames
 from pmam.mixture.model_selection import aic, bic
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.process_group import Group, alone
+from pmam.mixture.process_group import ProcessGroup, alone
 from pmam.mixture.settings import CovarianceType
 
 
@@ -74,7 +74,7 @@ class GaussianMixture:
         start: FitState | MixtureParameters | None = None,
         on_iteration: Callable[[int, float], None] | None = None,
         sample_weight: Array | None = None,
-        group: Group | None = None,
+        group: ProcessGroup | None = None,
     ) -> "GaussianMixture":
         """Fit to an array `(N, D)`, or to a function that returns an iterator of blocks `(n, D)`.
 
@@ -222,7 +222,7 @@ class GaussianMixture:
         if on_iteration is not None:
             on_iteration(self.n_iter_, self.lower_bound_)
 
-    def _initial(self, frames: Frames, run: int, group: Group | None) -> FitState:
+    def _initial(self, frames: Frames, run: int, group: ProcessGroup | None) -> FitState:
         return initial_state(
             frames,
             self.n_components,

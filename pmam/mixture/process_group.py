@@ -14,7 +14,7 @@ Tensors = dict[str, Tensor]
 Keep = Callable[[Callable[[], Tensors]], Tensors]
 
 
-class Group(Protocol):
+class ProcessGroup(Protocol):
     """Workers that each hold a part of the frames; every method is called by all of them."""
 
     @property
@@ -106,7 +106,7 @@ def alone(device: torch.device | str | None = None) -> Alone:
     return Alone(torch.device(device or "cpu"))
 
 
-def made_by_first(group: Group) -> Keep:
+def made_by_first(group: ProcessGroup) -> Keep:
     """Keeps no state, and gives the first worker's to all."""
 
     def keep(make: Callable[[], Tensors]) -> Tensors:

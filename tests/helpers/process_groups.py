@@ -9,13 +9,13 @@ from typing import TypeVar
 import torch
 import torch.distributed
 
-from pmam.mixture.process_group import Distributed, Group
+from pmam.mixture.process_group import Distributed, ProcessGroup
 
 FoundT = TypeVar("FoundT")
 
 
 @contextlib.contextmanager
-def groups(world: int) -> Iterator[Callable[[Callable[[Group], FoundT]], list[FoundT]]]:
+def groups(world: int) -> Iterator[Callable[[Callable[[ProcessGroup], FoundT]], list[FoundT]]]:
     """Runs a function once per worker: threads with gloo between them."""
     rendezvous = torch.distributed.HashStore()
     wait = timedelta(seconds=60)

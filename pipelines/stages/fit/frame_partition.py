@@ -11,7 +11,7 @@ from torch import Tensor
 from pmam.clustering.pca import Projection
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
-from pmam.mixture.process_group import Group
+from pmam.mixture.process_group import ProcessGroup
 from shards.frames.reader import FrameSet
 
 BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as it works on at once
@@ -31,7 +31,7 @@ class Piece:
     place: int
 
 
-class Part:
+class FramePartition:
     """A worker's share of some clips: neighbours in their files, about as many frames as others.
 
     A clip goes to one worker whole. Which one follows from the counts alone, so that all workers
@@ -43,7 +43,7 @@ class Part:
         group: tells which part is ours, and where to compute.
     """
 
-    def __init__(self, frames: FrameSet, keys: Sequence[str], group: Group) -> None:
+    def __init__(self, frames: FrameSet, keys: Sequence[str], group: ProcessGroup) -> None:
         self.frames, self.device = frames, group.device
         chosen = set(keys)
         ordered = [key for key in frames if key in chosen]
@@ -161,7 +161,7 @@ def posteriors_at(
     return held, rows / rows.sum(axis=1, keepdims=True).clip(1e-6)
 
 
-def projected(part: Part, projection: Projection | None) -> Blocks:
+def projected(part: FramePartition, projection: Projection | None) -> Blocks:
     """The frames as the mixture sees them, as often as asked.
 
     Kept from the first pass on where they fit: in half of the memory that a GPU has free, or in

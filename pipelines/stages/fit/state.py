@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load, save
 
 from pipelines.stages.fit.frame_partition import Advance
-from pmam.mixture.process_group import Group, Tensors
+from pmam.mixture.process_group import ProcessGroup, Tensors
 from shards.io.store import Store
 
 # What is done, of how much, from where on: a progress bar.
@@ -18,7 +18,7 @@ Phase = Callable[[str, int, int], AbstractContextManager[Advance]]
 class Saved:
     """The state of a fit in a folder: of the first worker, and known to all."""
 
-    def __init__(self, group: Group, folder: Store, name: str) -> None:
+    def __init__(self, group: ProcessGroup, folder: Store, name: str) -> None:
         self.group, self.folder, self.name = group, folder, name
         self.started = time.monotonic()
         self.before_s = 0.0

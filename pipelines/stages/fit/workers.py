@@ -22,7 +22,7 @@ from pipelines.runtime.urls import (
 from pipelines.runtime.worker_group import restarted
 from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
 from pipelines.stages.fit.drift import drift_of
-from pipelines.stages.fit.frame_partition import Part
+from pipelines.stages.fit.frame_partition import FramePartition
 from pipelines.stages.fit.progress import Reported, silent, watching
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import MOMENTS, Work
@@ -30,7 +30,7 @@ from pipelines.stages.fit.state import Phase
 from pmam.errors import InputError
 from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes, sweep_json
-from pmam.mixture.process_group import Alone, Distributed, Group
+from pmam.mixture.process_group import Alone, Distributed, ProcessGroup
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered
 from shards.frames.reader import FrameSet
@@ -108,7 +108,7 @@ def _worker(config: dict[str, Any]) -> None:
     fit_part(job, group, Reported(job.stage.store) if rank == 0 else silent)
 
 
-def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
+def fit_part(job: FitJob, group: ProcessGroup, phase: Phase) -> None:
     """The fit as one worker of the group sees it; the first one writes `result.json`."""
     settings, folder = job.settings, job.stage.store
     frames = open_frames(job.embeddings)
@@ -119,8 +119,8 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
         group=group,
         folder=folder,
         settings=settings,
-        training=Part(frames, kept, group),
-        held_out=Part(frames, held_out, group),
+        training=FramePartition(frames, kept, group),
+        held_out=FramePartition(frames, held_out, group),
         encoder=read_checkpoint(encoder).fingerprint,
         previous_posteriors=None if job.before is None else open_frames(job.before),
         phase=phase,

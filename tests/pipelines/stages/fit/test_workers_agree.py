@@ -17,7 +17,7 @@ from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit import workers as fit_job
-from pipelines.stages.fit.frame_partition import Part
+from pipelines.stages.fit.frame_partition import FramePartition
 from pipelines.stages.fit.progress import silent
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import moments_of_all
@@ -29,7 +29,7 @@ from pmam.clustering.pca import moments
 from pmam.mixture import em
 from pmam.mixture.e_step import statistics
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.process_group import Alone, Group
+from pmam.mixture.process_group import Alone, ProcessGroup
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=25, tolerance=0)
@@ -105,7 +105,7 @@ def test_a_sweep_by_workers_is_that_of_one_process(stages: tuple[str, str], tmp_
 
 def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) -> None:
     frames = open_frames(stages[1])
-    whole = Part(frames, list(frames), Alone(torch.device("cpu")))
+    whole = FramePartition(frames, list(frames), Alone(torch.device("cpu")))
     x = torch.cat(list(whole.blocks())).double()
     means = x[:6].clone()
     parameters = MixtureParameters(
@@ -115,8 +115,8 @@ def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) 
         covariances=torch.eye(WIDTH).double().expand(6, -1, -1).contiguous(),
     )
 
-    def summed(group: Group) -> tuple[object, ...]:
-        part = Part(frames, list(frames), group)
+    def summed(group: ProcessGroup) -> tuple[object, ...]:
+        part = FramePartition(frames, list(frames), group)
         assert 0.5 < part.count * 3 / len(x) < 1.5  # balanced by frames
 
         def own() -> Iterator[torch.Tensor]:
@@ -138,7 +138,7 @@ def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) 
 
 @pytest.mark.parametrize("sizes", [(2, 0, 5), (0, 0, 0), (1, 1, 1)])
 def test_rows_of_all_workers_come_in_their_order(sizes: tuple[int, ...]) -> None:
-    def gathered(group: Group) -> torch.Tensor:
+    def gathered(group: ProcessGroup) -> torch.Tensor:
         return group.gathered(torch.full((sizes[group.rank], 2), float(group.rank)))
 
     expected = torch.repeat_interleave(torch.arange(3.0), torch.tensor(sizes))
