@@ -26,7 +26,7 @@ class FitSettings:
     kind: Literal["gmm", "kmeans"] = "gmm"
     # Covariance of each Gaussian; auto tries all four, and takes what gives held-out clips the
     # highest likelihood.
-    covariance: CovarianceType | Literal["auto"] = "full"
+    covariance: Literal[CovarianceType, "auto"] = "full"
     # Number of principal components that the mixture sees; None: embeddings as they come; auto
     # tries 8, 16 and so on up to 256, and all, as for the covariance. Full covariances in many
     # dimensions fit few frames only too well, and give one-hot posteriors: fewer dimensions, or

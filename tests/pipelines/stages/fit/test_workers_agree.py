@@ -29,7 +29,7 @@ from pmam.clustering.pca import moments
 from pmam.mixture import em
 from pmam.mixture.e_step import statistics
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.process_group import Alone, ProcessGroup
+from pmam.mixture.process_group import Alone, ProcessGroup, made_by_first
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=25, tolerance=0)
@@ -151,6 +151,24 @@ def test_rows_of_all_workers_come_in_their_order(sizes: tuple[int, ...]) -> None
 def test_all_know_what_the_first_worker_says(data: bytes) -> None:
     with groups(2) as each:
         assert each(lambda group: group.agreed(data if group.rank == 0 else b"?!")) == [data, data]
+
+
+def test_the_first_worker_alone_makes_a_state_and_all_get_it() -> None:
+    """Or differences between machines would part the workers, bit by bit."""
+
+    made: list[int] = []
+
+    def kept(group: ProcessGroup) -> torch.Tensor:
+        def make() -> dict[str, torch.Tensor]:
+            made.append(group.rank)
+            return {"rank": torch.tensor([group.rank, 0.1], dtype=torch.float64)}
+
+        return made_by_first(group)(make)["rank"]
+
+    with groups(3) as each:
+        for found in each(kept):
+            assert torch.equal(found, torch.tensor([0, 0.1], dtype=torch.float64))
+    assert made == [0]
 
 
 def test_more_workers_than_clips(tmp_path: Path) -> None:
