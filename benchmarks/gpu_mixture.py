@@ -20,11 +20,14 @@ import torch
 from device_clock import forget_peak, matrix_rate, name, peak_gb, seconds, set_tf32
 from torch import Tensor
 
-from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.e_step import statistics as e_step
+from pmam.mixture.em import expectation_maximisation, initial_state
 from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.process_group import alone
 
 STARTS_FROM = 100_000  # frames that k-means sees
 BLOCK = 65536
+REG_COVAR = 1e-6
 
 
 def clustered(frames: int, width: int, k: int, device: torch.device) -> Tensor:
@@ -79,11 +82,12 @@ def main() -> None:
     device = torch.device(options.device)
     set_tf32(False)
     frames = clustered(options.frames, options.width, options.k, device)
-    mixture = GaussianMixture(options.k, seed=0).initialise(frames[:STARTS_FROM])
-    mixture.maximise(mixture.partial_statistics(frames))
-    parameters = mixture.parameters_
+    start = initial_state(frames[:STARTS_FROM], options.k, "full", reg_covar=REG_COVAR)
+    parameters = expectation_maximisation(
+        frames, start, alone(device), reg_covar=REG_COVAR, tol=0.0, max_iter=1
+    ).parameters
     expected = in_full(frames, parameters)
-    total = mixture.partial_statistics(frames)
+    total = e_step(frames, parameters)
     apart = float((total.counts - expected[0]).abs().max() / options.frames)
     likelihood = total.log_likelihood / total.frames
     peak = matrix_rate(device, torch.float32)
@@ -91,7 +95,7 @@ def main() -> None:
     memory = {}
     for _ in range(options.rounds):
         for label, work in {
-            "ours": lambda: mixture.partial_statistics(frames),
+            "ours": lambda: e_step(frames, parameters),
             "in full": lambda: in_full(frames, parameters),
         }.items():
             forget_peak(device)

@@ -17,9 +17,8 @@ from pmam.models.detector import Detector
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
-from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, follow
 from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
-from pmam.objectives.teacher import follow
 from pmam.prototypes.artifact import Prototypes
 from pmam.training.schedules import ema_decay
 from pmam.training.settings import OptimizerSettings

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture as Reference
 from threadpoolctl import threadpool_limits
 
 from pmam.mixture.e_step import responsibilities, statistics
-from pmam.mixture.em import FitState
+from pmam.mixture.em import FitState, initial_state
 from pmam.mixture.gaussian_mixture import GaussianMixture
 from pmam.mixture.m_step import m_step
 from pmam.mixture.parameters import MixtureParameters
@@ -45,7 +45,8 @@ def states(frames: torch.Tensor, cache: Path, most: int) -> list[MixtureParamete
     path = cache / f"states-{len(frames)}x{frames.shape[1]}-{most}.safetensors"
     if not path.exists():
         mixture = GaussianMixture(K, reg_covar=REG_COVAR, max_iter=most)
-        found = [mixture.initialise(frames).parameters_]
+        start = initial_state(frames, K, "full", reg_covar=REG_COVAR)
+        found = [start.parameters]
 
         def keep(iteration: int, log_likelihood: float) -> None:
             print(
@@ -56,7 +57,7 @@ def states(frames: torch.Tensor, cache: Path, most: int) -> list[MixtureParamete
             if iteration < FIRST:
                 found.append(mixture.parameters_)
 
-        mixture.fit(frames, start=mixture.state_, on_iteration=keep)
+        mixture.fit(frames, start=start, on_iteration=keep)
         print("" if mixture.converged_ else " (not converged)")
         named = {}
         for number, parameters in enumerate([*found[:FIRST], mixture.parameters_]):

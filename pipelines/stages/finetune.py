@@ -23,8 +23,12 @@ from pipelines.training.job import run_training
 from pipelines.training.validation import validated
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import Detector
-from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, TaughtBatch
-from pmam.objectives.teacher import follow
+from pmam.objectives.mean_teacher import (
+    Finetuning,
+    LabelledBatch,
+    MeanTeacherBatch,
+    follow,
+)
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store
 
@@ -70,7 +74,9 @@ class FinetuneTask:
             )
         self.validation = [row for row in packed.select(["validation"]) if row.events is not None]
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> TaughtBatch:
+    def prepare(
+        self, batch: list[Example], step: int, generator: torch.Generator
+    ) -> MeanTeacherBatch:
         """Tensors of some clips, as student and teacher hear them."""
         return self.module.prepare(self._labelled(batch), step, generator)
 

@@ -38,7 +38,7 @@ class TrainedModule(Protocol):
     def totals(self, prepared: Any) -> dict[str, Tensor]:
         """What the means of a batch are over."""
 
-    def share(self, part: Any, totals: Mapping[str, Tensor]) -> Share:
+    def partial_loss(self, part: Any, totals: Mapping[str, Tensor]) -> Share:
         """What a part of a batch adds to the batch's loss, and to the means to log."""
 
 

@@ -14,33 +14,35 @@ class AugmentSettings:
     distortion, the frequency mask and the noise leave labels as they are: each draws its own.
     """
 
-    # Standard deviation of a circular shift in time (PMAM: 0.9).
+    # Standard deviation of a circular shift in time, in seconds (PMAM: 0.9).
     frame_shift_s: float = 0.0
     # Share of the batches whose clips are mixed with each other (PMAM's pretraining: 0.5).
     mixup_share: float = 0.0
-    # Beta distribution of a clip's share in its mixture (PMAM: 10, 0.5 in fine-tuning).
+    # Parameters of the beta distribution of a clip's share in its mixture (PMAM: 10, 0.5 in
+    # fine-tuning).
     mixup_beta: tuple[float, float] = (10.0, 0.5)
-    # Targets of a mixture: weighted like the clips, or all events of both.
+    # Labels of a mixture: soft weighs them like the clips, hard keeps all events of both.
     mixup_labels: Literal["soft", "hard"] = "soft"
-    # Longest silenced stretch of time.
+    # Longest stretch of time that is silenced, in seconds.
     time_mask_s: float = 0.0
-    # Range of FilterAugment's gains of power (arXiv 2110.03282; PMAM: -26, 26).
+    # Range of FilterAugment's gains of power, in decibels (arXiv 2110.03282; PMAM: -26, 26).
     filter_db: tuple[float, float] = (0.0, 0.0)
-    # Fewest and most bands of the filter.
+    # Smallest and largest number of the filter's bands.
     filter_bands: tuple[int, int] = (2, 4)
-    # The narrowest band, in mel channels.
+    # Width of the narrowest band, in mel channels.
     filter_least_mels: int = 4
-    # Gains constant in each band, or changing linearly (in decibels) between the bands' borders.
+    # Shape of the gains: constant in each band, or linear (in decibels) between the bands' edges.
     filter_shape: Literal["step", "linear"] = "step"
-    # `published` is the gain of PMAM's code: half of the decibels; NaN where linear and negative.
+    # Formula of the gains; `published` is that of PMAM's code: half of the decibels, and NaN where
+    # linear and negative.
     filter_gain: Literal["decibels", "published"] = "decibels"
     # Largest displacement of frequency distortion, as a share of the mel axis (PMAM: 0.03).
     distortion: float = 0.0
     # Whether each clip is distorted in its own way, or (PMAM's code) all clips of a batch alike.
     distortion_per: Literal["clip", "batch"] = "clip"
-    # Most mel channels that are blanked.
+    # Largest number of mel channels that are masked.
     frequency_mask_mels: int = 0
-    # Range of the signal-to-noise ratio of white noise on the encoder's inputs.
+    # Range of the signal-to-noise ratio of white noise on the encoder's inputs, in decibels.
     noise_snr_db: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:

@@ -1,19 +1,93 @@
-"""k-means on frames that need not fit in memory: Lloyd's iteration, or mini-batches."""
+"""k-means by Lloyd's iteration, on frames that need not fit in memory nor in one process."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
-from pmam.clustering.clusters import (
-    ClusterStatistics,
-    cluster_statistics,
-)
-from pmam.clustering.kmeans_init import Seeding, check_count, seed_centers, seed_parallel
+from pmam.clustering.distances import squared_distances
+from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.errors import InputError
-from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, shuffled_batches
+from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, steps_of
+from pmam.mixture.process_group import Keep, ProcessGroup, Tensors, alone, made_by_first
 
 SEEDING_FRAMES = 50_000  # k-means++ looks at a uniform sample of this many frames
+# Of the mean variance of a dimension, that all centres move by: as scikit-learn's.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStatistics:
+    """What one pass knows about clusters around given centres; adds up across blocks.
+
+    `counts (K,)` and `sums (K, D)` of frames, the sum of squared distances `inertia`, and the K
+    frames `farthest (K, D)` from their centre with their squared `distances (K,)`, for empty
+    clusters; float64.
+    """
+
+    counts: torch.Tensor
+    sums: torch.Tensor
+    inertia: float
+    farthest: torch.Tensor
+    distances: torch.Tensor
+
+    def __add__(self, other: "ClusterStatistics") -> "ClusterStatistics":
+        """The statistics of both sets of frames, of one iteration."""
+        distances = torch.cat([self.distances, other.distances])
+        order = distances.sort(descending=True, stable=True).indices[: len(self.counts)]
+        return ClusterStatistics(
+            counts=self.counts + other.counts,
+            sums=self.sums + other.sums,
+            inertia=self.inertia + other.inertia,
+            farthest=torch.cat([self.farthest, other.farthest])[order],
+            distances=distances[order],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KMeansState:
+    """Where k-means stands after an iteration: enough to continue it elsewhere to the same bits.
+
+    `centers (K, D)`, the mean `variance` of a dimension, and how many empty clusters were
+    `reseeded`, moved to the farthest frame, over all iterations.
+    """
+
+    centers: torch.Tensor
+    variance: float
+    iteration: int = 0
+    reseeded: int = 0
+    converged: bool = False
+
+    def after(self, total: ClusterStatistics, tolerance: float) -> "KMeansState":
+        """The state after the centres moved to the means of their frames."""
+        moved = moved_centers(total)
+        empty = int((total.counts == 0).sum())
+        movement = float((moved - self.centers).square().sum())
+        return replace(
+            self,
+            centers=moved,
+            iteration=self.iteration + 1,
+            reseeded=self.reseeded + empty,
+            converged=empty == 0 and movement <= tolerance * self.variance,
+        )
+
+    def tensors(self) -> Tensors:
+        """The state as float64 tensors by name, for a checkpoint."""
+        numbers = [self.variance, self.iteration, self.reseeded, self.converged]
+        return {"centers": self.centers, "clustering": torch.tensor(numbers, dtype=torch.float64)}
+
+    @classmethod
+    def from_tensors(cls, tensors: Tensors) -> "KMeansState":
+        """The state that `tensors` gave."""
+        variance, iteration, reseeded, converged = tensors["clustering"].tolist()
+        return cls(
+            centers=tensors["centers"],
+            variance=variance,
+            iteration=int(iteration),
+            reseeded=int(reseeded),
+            converged=bool(converged),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,83 +111,123 @@ def kmeans(
     *,
     seed: int = 0,
     max_iterations: int = 100,
-    tolerance: float = 1e-4,
-    seeding: Seeding = "k-means++",
+    tolerance: float = TOLERANCE,
     centers_init: Array | None = None,
     device: Device = None,
+    group: ProcessGroup | None = None,
     on_iteration: Callable[[int, float], None] | None = None,
 ) -> KMeansResult:
-    """Lloyd's algorithm from `seeding`, or from `centers_init (K, D)`.
+    """Lloyd's algorithm from k-means++ on a uniform sample, or from `centers_init (K, D)`.
 
-    k-means++ sees a uniform sample of `SEEDING_FRAMES` frames; k-means|| passes over all frames six
-    times more. Stops when the squared movement of all centres is at most `tolerance` times the mean
-    variance of a dimension, as scikit-learn does. Deterministic given the seed. `on_iteration(i,
-    inertia)` is called after each iteration with the inertia of the centres that it began with.
-    Raises `InputError` for fewer frames than centres and for frames that are not finite.
+    Stops when the squared movement of all centres is at most `tolerance` times the mean variance
+    of a dimension, as scikit-learn does. Deterministic given the seed. Workers of a `group` each
+    give the frames that they hold, at least one. `on_iteration(i, inertia)` is called after each
+    iteration with the inertia of the centres that it began with. Raises `InputError` for fewer
+    frames than centres and for frames that are not finite.
     """
-    centers, variance = _begin(frames, components, seed, seeding, centers_init, device)
-    reseeded, iteration, converged = 0, 0, False
-    while iteration < max_iterations and not converged:
-        iteration += 1
-        statistics = cluster_statistics(frames, centers)
-        moved = moved_centers(statistics)
-        empty = int((statistics.counts == 0).sum())
-        movement = float((moved - centers).square().sum())
-        converged = empty == 0 and movement <= tolerance * variance
-        reseeded += empty
-        centers = moved
-        if on_iteration is not None:
-            on_iteration(iteration, statistics.inertia)
-    return _finished(frames, centers, iteration, converged, reseeded)
+    group = group or alone(device)
+    sample = sample_rows(frames, max(SEEDING_FRAMES, components), seed, device, group)
+    check_count(len(sample), components)
+    start = None
+    if centers_init is not None:
+        start = torch.as_tensor(centers_init, dtype=torch.float64, device=sample.device).clone()
+        if start.shape != (components, sample.shape[1]):
+            raise InputError(
+                f"centers_init: got {tuple(start.shape)}; "
+                f"expected ({components}, {sample.shape[1]})"
+            )
+    first = made_by_first(group)(partial(_first_state, sample, components, seed, start))
+    state = lloyd(
+        frames,
+        KMeansState.from_tensors(first),
+        group,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        on_iteration=None
+        if on_iteration is None
+        else lambda state, total: on_iteration(state.iteration, total.inertia),
+    )
+    final = summed(group, cluster_statistics(frames, state.centers))
+    return KMeansResult(
+        centers=state.centers,
+        counts=final.counts,
+        inertia=final.inertia,
+        iterations=state.iteration,
+        converged=state.converged,
+        reseeded=state.reseeded,
+    )
 
 
-def minibatch_kmeans(
+def lloyd(
     frames: Frames,
-    components: int,
+    state: KMeansState,
+    group: ProcessGroup,
     *,
-    seed: int = 0,
-    batch: int = 1024,
-    max_passes: int = 10,
-    tolerance: float = 1e-4,
-    seeding: Seeding = "k-means++",
-    centers_init: Array | None = None,
-    device: Device = None,
-    on_pass: Callable[[int, float], None] | None = None,
-) -> KMeansResult:
-    """Centres that move with every batch, each towards the mean of all frames it ever had.
+    tolerance: float = TOLERANCE,
+    max_iterations: int = 100,
+    keep: Keep | None = None,
+    on_iteration: Callable[[KMeansState, ClusterStatistics], None] | None = None,
+) -> KMeansState:
+    """Lloyd's iterations from a state, until the centres rest or for so many.
 
-    So a few passes are enough where Lloyd's algorithm takes tens; the inertia is a little higher
-    (Sculley, Web-scale k-means clustering, WWW 2010, algorithm 1). Frames are shuffled within
-    `pmam.mixture.frame_blocks.SHUFFLED_ROWS`. Stops when the squared movement of all centres over a
-    pass is at
-    most `tolerance` times the mean variance of a dimension. A centre that no frame came to in a
-    pass goes to a frame of the last batch that is far from all. `on_pass(i, inertia)` is called
-    with the sum of squared distances that the frames had when they came by. The result's
-    `iterations` are passes. Raises `InputError` as `kmeans` does.
+    Args:
+        frames: those that this worker of the group holds.
+        state: where to begin, the same on all workers.
+        group: the workers that hold all frames together.
+        tolerance: see `KMeansState.after`.
+        max_iterations: of the whole fit, those before `state` counted.
+        keep: keeps each state, and gives the first worker's to all.
+        on_iteration: is told the state after each iteration, and the statistics that it came from.
     """
-    centers, variance = _begin(frames, components, seed, seeding, centers_init, device)
-    counts = torch.zeros_like(centers[:, 0])
-    reseeded, passes, converged = 0, 0, False
-    while passes < max_passes and not converged:
-        passes += 1
-        before, seen, inertia = centers.clone(), torch.zeros_like(counts), 0.0
-        for x in shuffled_batches(frames, batch, seed + passes, device):
-            statistics = cluster_statistics(x, centers)
-            seen += statistics.counts
-            counts += statistics.counts
-            inertia += statistics.inertia
-            towards = statistics.sums - statistics.counts[:, None] * centers  # (K, D)
-            centers = centers + towards / counts.clamp_min(1)[:, None]
-        empty = (seen == 0).nonzero().squeeze(1)
-        filled = empty[: len(statistics.farthest)]
-        centers[filled] = statistics.farthest[: len(filled)]
-        counts[filled] = 0
-        reseeded += len(filled)
-        movement = float((centers - before).square().sum())
-        converged = len(empty) == 0 and movement <= tolerance * variance
-        if on_pass is not None:
-            on_pass(passes, inertia)
-    return _finished(frames, centers, passes, converged, reseeded)
+    keep = keep or made_by_first(group)
+    while not state.converged and state.iteration < max_iterations:
+        total = summed(group, cluster_statistics(frames, state.centers))
+        state = KMeansState.from_tensors(keep(partial(_step, state, total, tolerance)))
+        if on_iteration is not None:
+            on_iteration(state, total)
+    return state
+
+
+def _step(state: KMeansState, total: ClusterStatistics, tolerance: float) -> Tensors:
+    return state.after(total, tolerance).tensors()
+
+
+def cluster_statistics(frames: Frames, centers: torch.Tensor) -> ClusterStatistics:
+    """The statistics of a pass over frames around centres `(K, D)` (float64)."""
+    components, width = centers.shape
+    total = ClusterStatistics(
+        counts=torch.zeros_like(centers[:, 0]),
+        sums=torch.zeros_like(centers),
+        inertia=0.0,
+        farthest=centers.new_empty(0, width),
+        distances=centers.new_empty(0),
+    )
+    for x in steps_of(frames, centers.device):
+        distances, labels = squared_distances(x, centers).min(dim=1)
+        # a product with the one-hot labels: scattered additions have no fixed order on a GPU
+        one_hot = torch.nn.functional.one_hot(labels, components).double()  # (n, K)
+        farthest = distances.sort(descending=True, stable=True).indices[:components]
+        total += ClusterStatistics(
+            counts=one_hot.sum(dim=0),
+            sums=one_hot.T @ x.double(),
+            inertia=float(distances.sum(dtype=torch.float64)),
+            farthest=x[farthest].double(),
+            distances=distances[farthest].double(),
+        )
+    return total
+
+
+def summed(group: ProcessGroup, own: ClusterStatistics) -> ClusterStatistics:
+    """The statistics of all workers' frames."""
+    distances = group.gathered(own.distances)
+    order = distances.sort(descending=True, stable=True).indices[: len(own.counts)]
+    return ClusterStatistics(
+        counts=group.total(own.counts),
+        sums=group.total(own.sums),
+        inertia=float(group.total(own.counts.new_tensor([own.inertia]))),
+        farthest=group.gathered(own.farthest)[order],
+        distances=distances[order],
+    )
 
 
 def moved_centers(statistics: ClusterStatistics) -> torch.Tensor:
@@ -125,42 +239,10 @@ def moved_centers(statistics: ClusterStatistics) -> torch.Tensor:
     return centers
 
 
-def _begin(
-    frames: Frames,
-    components: int,
-    seed: int,
-    seeding: Seeding,
-    centers_init: Array | None,
-    device: Device,
-) -> tuple[torch.Tensor, float]:
-    """The first centres `(K, D)`, and the mean variance of a dimension (of a sample)."""
-    sample = sample_rows(frames, max(SEEDING_FRAMES, components), seed, device)
-    check_count(len(sample), components)
+def _first_state(
+    sample: torch.Tensor, components: int, seed: int, start: torch.Tensor | None
+) -> Tensors:
+    """The first centres `(K, D)`, and the mean variance of a dimension (of the sample)."""
     variance = float(sample.double().var(dim=0, correction=0).mean())
-    if centers_init is not None:
-        centers = torch.as_tensor(centers_init, dtype=torch.float64, device=sample.device)
-        if centers.shape != (components, sample.shape[1]):
-            raise InputError(
-                f"centers_init: got {tuple(centers.shape)}; "
-                f"expected ({components}, {sample.shape[1]})"
-            )
-        return centers.clone(), variance
-    if seeding == "k-means||":
-        place = torch.Generator().manual_seed(seed)
-        first = sample[torch.randint(len(sample), (1,), generator=place)]
-        return seed_parallel(frames, first, components, seed), variance
-    return seed_centers(sample, components, seed), variance
-
-
-def _finished(
-    frames: Frames, centers: torch.Tensor, iterations: int, converged: bool, reseeded: int
-) -> KMeansResult:
-    final = cluster_statistics(frames, centers)
-    return KMeansResult(
-        centers=centers,
-        counts=final.counts,
-        inertia=final.inertia,
-        iterations=iterations,
-        converged=converged,
-        reseeded=reseeded,
-    )
+    centers = seed_centers(sample, components, seed) if start is None else start
+    return KMeansState(centers=centers, variance=variance).tensors()

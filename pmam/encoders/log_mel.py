@@ -33,10 +33,6 @@ class LogMelSettings:
         """Time between two frames."""
         return self.hop_samples / self.sample_rate_hz
 
-    def num_frames(self, num_samples: int) -> int:
-        """Frames of a waveform: pre-emphasis takes one sample, the STFT is centred."""
-        return 1 + (num_samples - 1) // self.hop_samples
-
 
 def mel_basis(settings: LogMelSettings) -> Tensor:
     """Triangular filters, linear in mel, peak 1, shape `(mels, fft_size / 2 + 1)`.

@@ -10,15 +10,16 @@ from pmam.errors import InputError
 class EncoderSettings:
     """Which encoder, and how its inputs are prepared."""
 
-    # small_cnn, cnn (from scratch), mn04, mn10 (EfficientAT, frozen), passt, passt_cnn (PMAM).
+    # Encoder: small_cnn, cnn (from scratch), mn04, mn10 (EfficientAT, frozen), passt, passt_cnn
+    # (PMAM).
     name: str = "small_cnn"
-    # A file of pretrained weights, for encoders that are not trained from scratch.
+    # File of pretrained weights, for encoders that are not trained from scratch.
     weights: str | None = None
-    # Keep this many principal components of the standardised inputs; None keeps all.
+    # Principal components of the standardised inputs that are kept; None keeps all inputs.
     pca: int | None = None
-    # The block of PaSST whose tokens become frames, where the encoder has one.
+    # PaSST block whose tokens become frames, for encoders that contain PaSST.
     transformer_layer: int = 10
-    # Of the first weights of what is trained from scratch.
+    # Random seed for the initial weights of what is trained from scratch.
     seed: int = 0
 
 
@@ -26,11 +27,11 @@ class EncoderSettings:
 class LoraSettings:
     """How a pretrained transformer is changed in pretraining; PMAM: rank 8, alpha 1."""
 
-    # Of each change; 0 trains the encoder's own weights instead.
+    # Rank of each low-rank change; 0 trains the encoder's own weights instead.
     rank: int = 0
-    # The change is scaled by alpha / rank.
+    # Scale of the changes: each is multiplied by alpha / rank.
     alpha: float = 1.0
-    # The first block that is changed; those below stay as they are.
+    # First transformer block that is trained, counted from 0; those below stay frozen.
     first_block: int = 8
 
     def __post_init__(self) -> None:
@@ -45,13 +46,13 @@ class LoraSettings:
 class SlidingSettings:
     """The windows that a detector's encoder slides over its input, beside the whole of it."""
 
-    # Length in frames of the input, 10 ms each; 0 slides no windows.
+    # Window length in input frames of 10 ms each; 0 uses no windows.
     frames: int = 0
-    # From one window to the next.
+    # Distance between the starts of neighbouring windows, in input frames.
     step: int = 31
-    # Share of the windows in the mixture.
+    # Weight of the windows' frames when mixed with those of the whole clip, 0 to 1.
     mix: float = 0.5
-    # Count the frames behind the last window as zeros, as PMAM's code does, or leave them whole.
+    # Whether frames behind the last window count as zeros, as in PMAM's code, or stay unmixed.
     zeros_behind: bool = False
 
     def __post_init__(self) -> None:

@@ -41,17 +41,17 @@ def decode_at(
     edges_s: FloatArray,
     threshold: float | npt.ArrayLike,
 ) -> list[Event]:
-    """:func:`decode` for frames of any length, given by their borders ``(frames + 1,)``."""
+    """:func:`decode` for frames of any length, given by their edges ``(frames + 1,)``."""
     if scores.ndim != 2 or scores.shape[1] != len(classes):
         raise InputError(f"scores {scores.shape}: expected (frames, {len(classes)} classes)")
     if edges_s.shape != (len(scores) + 1,):
-        raise InputError(f"frame borders {edges_s.shape}: expected ({len(scores) + 1},)")
+        raise InputError(f"frame edges {edges_s.shape}: expected ({len(scores) + 1},)")
     if np.isnan(scores).any():
         raise InputError("scores hold NaN: no threshold can decide there; check the detector")
     limits = np.asarray(threshold, dtype=np.float64)
     if limits.shape not in ((), (len(classes),)):
         raise InputError(f"threshold {limits.shape}: expected one number or {len(classes)}")
-    # (classes, frames), with a silent frame at both ends so that every run has two borders
+    # (classes, frames), with a silent frame at both ends so that every run has two edges
     active = np.pad((scores > limits).T, ((0, 0), (1, 1))).astype(np.int8)
     change = np.diff(active, axis=1)
     label, first = np.nonzero(change == 1)

@@ -1,4 +1,4 @@
-"""A sound event, and the borders of the frames that it is laid on."""
+"""A sound event, and the frame edges that it is laid on."""
 
 import math
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Event:
 
 
 def uniform_edges_s(frames: int, hop_s: float, start_s: float = 0.0) -> FloatArray:
-    """The borders ``(frames + 1,)`` in seconds of equally long frames.
+    """The edges ``(frames + 1,)`` in seconds of equally long frames.
 
     Raises:
         InputError: when ``hop_s`` is not a positive number.

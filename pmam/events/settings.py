@@ -12,13 +12,14 @@ from pmam.events.median_filter import odd_frames
 class BoxSettings:
     """How boxes are found."""
 
-    # Scores are compared over half of this length on either side of a possible border.
+    # Length, in seconds, over which scores are compared: half on either side of a possible event
+    # edge.
     step_s: float = 0.5
-    # Limit of a gap that is closed: the highest score of either neighbour is less than this above
+    # Depth below which a gap between boxes is closed: the highest score of either neighbour minus
     # the gap's lowest.
     merge_drop: float = 0.15
-    # Second limit of such a gap: the highest score of either neighbour is less than so many times
-    # the gap's lowest. None = no such limit.
+    # Second condition for closing a gap: largest ratio of either neighbour's highest score to the
+    # gap's lowest. None: no such condition.
     merge_ratio: float | None = None
 
     def __post_init__(self) -> None:
@@ -34,18 +35,20 @@ class BoxSettings:
 class SmoothingSettings:
     """How frame scores are smoothed."""
 
-    # Running median, running maximum of it, or boxes of one confidence each (arXiv 2406.04212).
+    # Smoothing: running median, running maximum of that median, or boxes with one confidence each
+    # (arXiv 2406.04212).
     method: Literal["median", "max", "boxes"] = "median"
-    # Window of median and maximum.
+    # Window length of median and maximum, in seconds.
     width_s: float = 0.4
-    # Another window for some classes, by name.
+    # Window lengths of single classes, by class name, in seconds.
     width_by_class_s: dict[str, float] = field(default_factory=dict)
-    # False cuts the width to whole frames, be they even, as PMAM's code does: an even window moves
-    # events by half a frame.
+    # Whether windows are rounded to odd numbers of frames; false cuts them to whole frames, as
+    # PMAM's code does, where an even window moves events by half a frame.
     odd_windows: bool = True
-    # Multiply each class by the probability that the clip holds it (PMAM).
+    # Whether each class's scores are multiplied by the probability that the clip contains it
+    # (PMAM).
     clip_mask: bool = False
-    # Of the method `boxes`.
+    # Settings of the method `boxes`.
     boxes: BoxSettings = field(default_factory=BoxSettings)
 
     def sizes(self, classes: Sequence[str], hop_s: float) -> list[int]:

@@ -28,7 +28,7 @@ def encode(
 def encode_at(
     events: Iterable[Event], classes: Sequence[str], edges_s: FloatArray
 ) -> npt.NDArray[np.float32]:
-    """:func:`encode` for frames of any length, given by their borders ``(frames + 1,)``."""
+    """:func:`encode` for frames of any length, given by their edges ``(frames + 1,)``."""
     frames = len(edges_s) - 1
     if frames < 1:
         raise InputError(f"{frames} frames: expected at least 1 to place events in")
@@ -59,7 +59,7 @@ def encode_published(
 ) -> npt.NDArray[np.float32]:
     """Frame targets `(frames, classes)` as PMAM's code makes them: for comparison with it.
 
-    Onsets go to the nearest border of frames (a half to the even one), offsets to the next: an
+    Onsets go to the nearest edge of frames (a half to the even one), offsets to the next: an
     event is up to a frame longer than with :func:`encode`, and a very short one may be lost.
     """
     column = {name: index for index, name in enumerate(classes)}

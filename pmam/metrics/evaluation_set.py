@@ -18,14 +18,14 @@ class EvaluationSet:
     Args:
         scores: per clip ``(frames, classes)``. A frame scored -inf is below every threshold.
         hop_s: seconds per frame, counted from the clip's start; or, where frames are not equally
-            long, their borders ``(frames + 1,)`` in seconds per clip.
+            long, their edges ``(frames + 1,)`` in seconds per clip.
         ground_truth: per clip its events; a clip without events has an empty list. Events may
             reach past the end of the clip (they are not cut).
         durations_s: per clip its length in seconds.
         classes: names of the score columns.
 
     Raises:
-        InputError: when the tables do not hold the same clips, or a clip's scores, borders,
+        InputError: when the tables do not hold the same clips, or a clip's scores, edges,
             duration or labels are not as described. The message names the clip.
     """
 
@@ -80,7 +80,7 @@ class EvaluationSet:
         edges_s = self.edges_s(clip)
         if edges_s.shape != (len(scores) + 1,) or not (np.diff(edges_s) > 0).all():
             raise InputError(
-                f"clip {clip!r}: frame borders {edges_s.shape}, expected "
+                f"clip {clip!r}: frame edges {edges_s.shape}, expected "
                 f"{len(scores) + 1} rising times for {len(scores)} frames"
             )
         for event in self.ground_truth[clip]:
@@ -96,7 +96,7 @@ class EvaluationSet:
         return list(self.ground_truth)
 
     def edges_s(self, clip: str) -> FloatArray:
-        """The borders ``(frames + 1,)`` of a clip's frames in seconds."""
+        """The edges ``(frames + 1,)`` of a clip's frames in seconds."""
         if isinstance(self.hop_s, Mapping):
             return self.hop_s[clip]
         return uniform_edges_s(len(self.scores[clip]), self.hop_s)

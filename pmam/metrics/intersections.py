@@ -44,7 +44,7 @@ class Slots:
     Args:
         base: ``(clips,)`` each clip's first slot.
         clip: ``(slots,)`` the clip of each slot.
-        edges_s: ``(slots,)`` the borders of the frames.
+        edges_s: ``(slots,)`` the frame edges.
         longest: frames of the longest clip.
     """
 
@@ -78,7 +78,7 @@ class Slots:
 class GroundTruth:
     """Merged events ``(events,)`` in order of clip and class, and rows of covered time.
 
-    A row is a pair of clip and class that has events. Its ``covered_s`` says, for each border of
+    A row is a pair of clip and class that has events. Its ``covered_s`` says, for each edge of
     the clip's frames, how much of the class's ground truth lies before it: a difference of two
     of them is an intersection.
 

@@ -22,7 +22,7 @@ class Segments:
     """Detections of one class in all clips, ``(segments,)`` each.
 
     Frames of all clips lie in one row of slots, each clip followed by one slot that holds no frame:
-    so the slot of a frame is also the place of its first border in the row of all clips' borders.
+    so the slot of a frame is also the place of its first edge in the row of all clips' edges.
 
     Args:
         first: the slot of the first frame.

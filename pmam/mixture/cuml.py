@@ -1,4 +1,4 @@
-"""k-means and PCA of RAPIDS cuML on a GPU: arrays are handed over by DLPack, without a copy.
+"""k-means of RAPIDS cuML on a GPU: arrays are handed over by DLPack, without a copy.
 
 cuML holds all frames in one array, so they must fit on the GPU. It has no Gaussian mixture.
 `cuml` is imported where it is used: it is there only with a GPU.
@@ -9,14 +9,13 @@ import importlib.util
 import torch
 from torch.utils.dlpack import from_dlpack
 
-from pmam.clustering.clusters import cluster_statistics
-from pmam.clustering.kmeans import KMeansResult
-from pmam.clustering.kmeans_init import Seeding, check_count
-from pmam.clustering.pca import Projection, check_rank, scale_of
+from pmam.clustering.kmeans import KMeansResult, cluster_statistics
+from pmam.clustering.kmeans_init import check_count
 from pmam.errors import InputError
-from pmam.mixture.frame_blocks import Frames, steps_of
+from pmam.mixture.frame_blocks import Device, Frames, steps_of
+from pmam.mixture.settings import Backend
 
-SHARE_OF_MEMORY = 0.4  # of the GPU's free memory that frames may take; k-means and PCA need theirs
+SHARE_OF_MEMORY = 0.4  # of the GPU's free memory that frames may take; k-means needs some
 
 
 def cuml_usable() -> bool:
@@ -44,6 +43,30 @@ def gathered(
     return torch.cat(pieces)
 
 
+def on_gpu(frames: Frames, backend: Backend, device: Device) -> torch.Tensor | None:
+    """The frames `(N, D)` on a GPU where cuML is to work on them; None where torch is.
+
+    `auto` takes cuML where it imports, a GPU is there (and `device` is not another) and holds all
+    frames. Raises `InputError` for `cuml` where one of these does not hold.
+    """
+    elsewhere = device is not None and torch.device(device).type != "cuda"
+    if backend == "torch" or (backend == "auto" and (elsewhere or not cuml_usable())):
+        return None
+    if elsewhere or not cuml_usable():
+        raise InputError(
+            f"backend: got cuml on device {device or 'any'}; expected cuML (the extra `gpu`) and a "
+            "GPU: install both, or take the backend torch"
+        )
+    room = room_for_frames()
+    held = gathered(frames, room, device or "cuda")
+    if held is None and backend == "cuml":
+        raise InputError(
+            f"backend: got more frames than cuml holds in {room / 2**30:.1f} GiB of the GPU; "
+            "take the backend torch, which streams them"
+        )
+    return held
+
+
 def cuml_kmeans(
     x: torch.Tensor,
     components: int,
@@ -51,7 +74,6 @@ def cuml_kmeans(
     seed: int,
     max_iterations: int,
     tolerance: float,
-    seeding: Seeding,
 ) -> KMeansResult:
     """k-means of frames `(N, D)` on a GPU; counts and inertia are then summed in float64.
 
@@ -66,7 +88,7 @@ def cuml_kmeans(
         max_iter=max_iterations,
         tol=tolerance,
         random_state=seed,
-        init=seeding,
+        init="k-means++",
         n_init=1,
         output_type="cupy",
     )
@@ -80,40 +102,4 @@ def cuml_kmeans(
         iterations=int(model.n_iter_),
         converged=int(model.n_iter_) < max_iterations,
         reseeded=0,
-    )
-
-
-def cuml_projection(
-    x: torch.Tensor, dimensions: int, *, standardise: bool, whiten: bool
-) -> Projection:
-    """The first principal components of frames `(N, D)` on a GPU.
-
-    cuML reads columns that lie together, so the frames are standardised into such an array and
-    that is what is handed over.
-    """
-    import cupy
-    from cuml.decomposition import PCA
-
-    count, width = x.shape
-    if not 1 <= dimensions <= min(count, width):
-        raise InputError(
-            f"PCA: got {dimensions} dimensions of {count} frames with D = {width}; "
-            f"expected 1..{min(count, width)}"
-        )
-    mean = x.mean(dim=0, dtype=torch.float64)
-    variances = (x - mean.to(x)).square_().mean(dim=0, dtype=torch.float64)
-    scale = scale_of(mean, variances) if standardise else torch.ones_like(mean)
-    columns = torch.empty(width, count, dtype=x.dtype, device=x.device).T
-    torch.sub(x, mean.to(x), out=columns)
-    columns /= scale.to(x)
-    model = PCA(n_components=dimensions, svd_solver="full", output_type="cupy")
-    model.fit(cupy.from_dlpack(columns))
-    variances = from_dlpack(model.explained_variance_).double()
-    if whiten:
-        check_rank(variances, width)
-    return Projection(
-        mean=mean,
-        scale=scale,
-        components=from_dlpack(model.components_).double().contiguous(),
-        deviations=variances.sqrt() if whiten else torch.ones_like(variances),
     )

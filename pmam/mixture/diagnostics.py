@@ -65,7 +65,7 @@ def diagnostics_of(sums: torch.Tensor, dimensions: int, *, density: bool) -> Dia
     frames, likelihood, maxima, entropy = sums[:4].tolist()
     mass = sums[4:]
     if frames == 0:
-        raise InputError("held-out frames: got none; expected some: keep more frames aside")
+        raise InputError("held-out frames: got none; expected some: hold out more frames")
     return Diagnostics(
         frames=int(frames),
         dimensions=dimensions,

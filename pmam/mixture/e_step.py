@@ -11,7 +11,7 @@ import torch
 
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Frames, steps_of
-from pmam.mixture.mahalanobis import FEWEST, MARGIN, squared_distances
+from pmam.mixture.mahalanobis import FEWEST, MARGIN
 from pmam.mixture.parameters import MixtureParameters
 from pmam.mixture.sufficient_statistics import SufficientStatistics
 
@@ -28,19 +28,10 @@ def log_joint(
     Minus infinity where a component is hopelessly behind the best one: by `margin` nats
     (`pmam.mixture.mahalanobis`).
     """
-    means, factors = parameters.narrow(x.dtype)
     width = x.shape[1]
     constant = parameters.log_determinants - 0.5 * width * math.log(2 * math.pi)
     offsets = parameters.weights.log() + constant  # (K,)
-    if parameters.covariance_type == "full":
-        screen = parameters.screen if width >= FEWEST else None
-        squares = squared_distances(x, means, factors, offsets, screen, margin)
-    elif parameters.covariance_type == "tied":
-        whitened = [(x - m) @ factors[0] for m in means]
-        squares = torch.stack([y.square_().sum(dim=1) for y in whitened], dim=1)
-    else:
-        pairs = zip(means, factors, strict=True)
-        squares = torch.stack([((x - m) * f).square_().sum(dim=1) for m, f in pairs], dim=1)
+    squares = parameters.covariance.squares(x, parameters, offsets, margin)
     return offsets - 0.5 * squares.double()
 
 

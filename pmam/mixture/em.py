@@ -1,16 +1,21 @@
-"""Where an EM fit stands, and how it begins and goes on from statistics."""
+"""The EM loop: where a fit stands, how it begins, and how it goes on from summed statistics."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
-from pmam.clustering.clusters import assign
+from pmam.clustering.distances import assign
 from pmam.clustering.kmeans import kmeans
 from pmam.errors import InputError
+from pmam.mixture.covariance_types import covariance_of
+from pmam.mixture.e_step import statistics
 from pmam.mixture.frame_blocks import Array, Device, Frames, first_piece, steps_of
-from pmam.mixture.m_step import is_positive_definite, m_step
+from pmam.mixture.m_step import m_step
 from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.process_group import Keep, ProcessGroup, Tensors, alone, made_by_first
 from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
 
@@ -66,7 +71,7 @@ class FitState:
             converged=reseeded == 0 and abs(change) < tol,
         )
 
-    def tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> Tensors:
         """The state as float64 tensors by name, for a checkpoint."""
         return {
             "weights": self.parameters.weights,
@@ -77,9 +82,7 @@ class FitState:
         }
 
     @classmethod
-    def from_tensors(
-        cls, tensors: dict[str, torch.Tensor], covariance_type: CovarianceType
-    ) -> "FitState":
+    def from_tensors(cls, tensors: Tensors, covariance_type: CovarianceType) -> "FitState":
         """The state that `tensors` gave."""
         reseeded, converged = tensors["progress"].tolist()
         return cls(
@@ -95,18 +98,117 @@ class FitState:
         )
 
 
-def cluster_moments(
-    frames: Frames, centers: torch.Tensor, covariance_type: CovarianceType
-) -> SufficientStatistics:
-    """The statistics of frames that belong wholly to their nearest centre of `(K, D)` (float64).
+def expectation_maximisation(
+    frames: Frames,
+    state: FitState,
+    group: ProcessGroup,
+    *,
+    reg_covar: float,
+    tol: float,
+    max_iter: int,
+    keep: Keep | None = None,
+    on_iteration: Callable[[FitState], None] | None = None,
+) -> FitState:
+    """EM from a state, until the log-likelihood per frame rests or for so many iterations.
 
-    They add up like those of an E-step; the M-step of their sum is where EM begins.
+    Args:
+        frames: those that this worker of the group holds, perhaps none.
+        state: where to begin, the same on all workers.
+        group: the workers that hold all frames together.
+        reg_covar: added to every variance.
+        tol: a change of the log-likelihood per frame, in nats, below which EM has converged.
+        max_iter: iterations of the whole fit, those before `state` counted.
+        keep: keeps each state, and gives the first worker's to all.
+        on_iteration: is told the state after each iteration.
+
+    Raises:
+        InputError: as `FitState.after`.
     """
-    total = SufficientStatistics.zeros(centers, covariance_type)
+    keep, covariance_type = keep or made_by_first(group), state.parameters.covariance_type
+    while not state.converged and state.iteration < max_iter:
+        total = summed(group, statistics(frames, state.parameters))
+        tensors = keep(partial(_step, state, total, reg_covar, tol))
+        state = FitState.from_tensors(tensors, covariance_type)
+        if on_iteration is not None:
+            on_iteration(state)
+    return state
+
+
+def _step(state: FitState, total: SufficientStatistics, reg_covar: float, tol: float) -> Tensors:
+    return state.after(total, reg_covar=reg_covar, tol=tol).tensors()
+
+
+def summed(group: ProcessGroup, own: SufficientStatistics) -> SufficientStatistics:
+    """The statistics of all workers' frames."""
+    numbers = own.counts.new_tensor([own.frames, own.log_likelihood])
+    frames, log_likelihood = group.total(numbers).tolist()
+    return SufficientStatistics(
+        frames=round(frames),
+        log_likelihood=log_likelihood,
+        counts=group.total(own.counts),
+        first=group.total(own.first),
+        second=group.total(own.second),
+        origin=own.origin,
+    )
+
+
+def from_moments(
+    group: ProcessGroup,
+    own: SufficientStatistics,
+    covariance_type: CovarianceType,
+    reg_covar: float,
+) -> FitState:
+    """The state before the first iteration, from the statistics of this worker's frames."""
+    parameters, reseeded = m_step(summed(group, own), covariance_type, reg_covar)
+    return FitState(parameters=parameters, reseeded=reseeded)
+
+
+def from_clusters(
+    group: ProcessGroup,
+    frames: Frames,
+    centers: torch.Tensor,
+    covariance_type: CovarianceType,
+    reg_covar: float,
+) -> FitState:
+    """The state where each frame belongs wholly to its nearest centre of `(K, D)` (float64)."""
+    own = SufficientStatistics.zeros(centers, covariance_type)
     for x in steps_of(frames, centers.device):
         labels = assign(x, centers)
-        total.absorb(x, torch.nn.functional.one_hot(labels, len(centers)), 0.0)
-    return total
+        own.absorb(x, torch.nn.functional.one_hot(labels, len(centers)), 0.0)
+    return from_moments(group, own, covariance_type, reg_covar)
+
+
+def from_posteriors(
+    group: ProcessGroup,
+    pairs: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]],
+    shape: tuple[int, int],
+    covariance_type: CovarianceType,
+    reg_covar: float,
+) -> FitState:
+    """The state where frames `(n, D)` belong to components by posteriors `(n, K)`.
+
+    `pairs` begins a pass over the blocks of both; `shape` is `(K, D)`.
+    """
+    centers = centers_of_posteriors(group, pairs, shape)
+    own = SufficientStatistics.zeros(centers, covariance_type)
+    for x, posteriors in pairs():
+        own.absorb(x, posteriors, 0.0)
+    return from_moments(group, own, covariance_type, reg_covar)
+
+
+def centers_of_posteriors(
+    group: ProcessGroup,
+    pairs: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]],
+    shape: tuple[int, int],
+) -> torch.Tensor:
+    """Means `(K, D)` of frames weighted by posteriors; see `from_posteriors`."""
+    components, width = shape
+    sums = torch.zeros(components, width + 1, dtype=torch.float64, device=group.device)
+    for x, posteriors in pairs():
+        ones = x.new_ones(len(x), 1)
+        sums += posteriors.double().T @ torch.cat([x, ones], dim=1).double()
+    sums = group.total(sums)
+    return sums[:, :-1] / sums[:, -1:].clamp_min(torch.finfo(torch.float64).tiny)
 
 
 def initial_state(
@@ -120,14 +222,18 @@ def initial_state(
     means: Array | None = None,
     precisions: Array | None = None,
     device: Device = None,
+    group: ProcessGroup | None = None,
 ) -> FitState:
     """The clusters of k-means (or those around `means`), where nothing else is given.
 
     `weights (K,)`, `means (K, D)` and `precisions` (shaped as the covariances) replace the
-    clusters' own; all three given, no frame is looked at but the first.
+    clusters' own; all three given, no frame is looked at but the first. Workers of a `group` each
+    give the frames that they hold, at least one.
     """
+    kind = covariance_of(covariance_type)
     first = first_piece(frames)
     device = device or first.device
+    group = group or alone(device)
     given = (
         None if value is None else torch.as_tensor(value, dtype=torch.float64, device=device)
         for value in (weights, means, precisions)
@@ -137,24 +243,22 @@ def initial_state(
     if means_ is not None and means_.shape != expected:
         raise InputError(f"means_init: got {tuple(means_.shape)}; expected {expected}")
     covariances, reseeded = None, 0
-    if precisions_ is not None and covariance_type in ("diag", "spherical"):
-        covariances = precisions_.reciprocal()
-    elif precisions_ is not None:
-        covariances = torch.linalg.inv_ex(precisions_).inverse
-    if precisions_ is not None and not is_positive_definite(precisions_, covariance_type).all():
-        raise InputError(
-            "precisions_init: got a matrix or number that is not positive definite; expected the "
-            "inverses of covariances, which no reg_covar makes of others"
-        )
+    if precisions_ is not None:
+        covariances = kind.inverse(precisions_)
+        if not kind.positive_definite(precisions_).all():
+            raise InputError(
+                "precisions_init: got a matrix or number that is not positive definite; expected "
+                "the inverses of covariances, which no reg_covar makes of others"
+            )
     if weights_ is None or means_ is None or covariances is None:
         centers = means_
         if centers is None:
-            centers = kmeans(frames, components, seed=seed, device=device).centers
-        total = cluster_moments(frames, centers, covariance_type)
-        clusters, reseeded = m_step(total, covariance_type, reg_covar)
-        weights_ = clusters.weights if weights_ is None else weights_
-        means_ = clusters.means if means_ is None else means_
-        covariances = clusters.covariances if covariances is None else covariances
+            centers = kmeans(frames, components, seed=seed, device=device, group=group).centers
+        clusters = from_clusters(group, frames, centers, covariance_type, reg_covar)
+        reseeded = clusters.reseeded
+        weights_ = clusters.parameters.weights if weights_ is None else weights_
+        means_ = clusters.parameters.means if means_ is None else means_
+        covariances = clusters.parameters.covariances if covariances is None else covariances
     parameters = MixtureParameters(
         covariance_type=covariance_type, weights=weights_, means=means_, covariances=covariances
     )

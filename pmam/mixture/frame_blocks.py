@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from pmam.errors import InputError
+from pmam.mixture.process_group import ProcessGroup
 
 Array: TypeAlias = torch.Tensor | npt.NDArray[Any]
 Frames: TypeAlias = Array | Callable[[], Iterable[Array]]
@@ -17,7 +18,6 @@ Device: TypeAlias = torch.device | str | None
 # and are large enough to fill a GPU.
 ROWS_ON_CPU = 4096
 ROWS_ON_GPU = 65536
-SHUFFLED_ROWS = 32768
 
 
 def steps_of(
@@ -60,13 +60,36 @@ def first_piece(frames: Frames) -> torch.Tensor:
     raise InputError("frames: got none; expected at least one block of (n, D)")
 
 
-def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> torch.Tensor:
+def sample_rows(
+    frames: Frames,
+    size: int,
+    seed: int,
+    device: Device = None,
+    group: ProcessGroup | None = None,
+) -> torch.Tensor:
     """A uniform sample without replacement `(min(size, N), D)`, in stream order, from one pass.
 
     Every frame draws a random number and the `size` smallest stay: so the sample depends on the
-    seed and the frames, and not on how they are cut into blocks.
+    seed and the frames, and not on how they are cut into blocks. Of the frames of a `group`, which
+    each hold some, all workers get the same sample.
     """
-    generator = np.random.default_rng(seed)
+    several = group is not None and group.world_size > 1
+    generator = np.random.default_rng([seed, group.rank] if group and several else seed)
+    kept, draws = _drawn(frames, size, generator, device)
+    if not group or not several:
+        return kept
+    kept = group.gathered(kept)
+    draws = group.gathered(torch.as_tensor(draws, device=kept.device)).cpu().numpy()
+    if len(draws) > size:
+        stay = np.sort(np.argpartition(draws, size)[:size])
+        kept = kept[torch.as_tensor(stay, device=kept.device)]
+    return kept
+
+
+def _drawn(
+    frames: Frames, size: int, generator: np.random.Generator, device: Device
+) -> tuple[torch.Tensor, npt.NDArray[np.float64]]:
+    """The rows of the smallest draws, and these."""
     kept: torch.Tensor | None = None
     draws = np.empty(0)
     for piece in steps_of(frames, device):
@@ -81,35 +104,7 @@ def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> 
             kept, draws = kept[torch.as_tensor(stay, device=kept.device)], draws[stay]
     if kept is None:
         raise InputError("frames: got none; expected at least one block of (n, D)")
-    return kept
-
-
-def shuffled_batches(
-    frames: Frames, size: int, seed: int, device: Device = None
-) -> Iterator[torch.Tensor]:
-    """One pass in batches `(size, D)` of mixed rows; the last batch may be smaller.
-
-    Rows change places within `SHUFFLED_ROWS` that follow each other: neighbours in a stream are of
-    one clip, and a batch should hold many.
-    """
-    generator = np.random.default_rng(seed)
-    held: list[torch.Tensor] = []
-    count = 0
-    for piece in steps_of(frames, device):
-        held.append(piece)
-        count += len(piece)
-        if count >= SHUFFLED_ROWS:
-            rows = _shuffled(held, generator)
-            whole = count // size * size
-            yield from torch.split(rows[:whole], size)
-            held, count = [rows[whole:]], count - whole
-    if count:
-        yield from torch.split(_shuffled(held, generator), size)
-
-
-def _shuffled(pieces: list[torch.Tensor], generator: np.random.Generator) -> torch.Tensor:
-    rows = torch.cat(pieces)
-    return rows[torch.as_tensor(generator.permutation(len(rows)), device=rows.device)]
+    return kept, draws
 
 
 def _blocks_of(frames: Frames) -> Iterable[Array]:

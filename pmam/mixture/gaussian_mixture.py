@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from pmam.errors import InputError
-from pmam.mixture.covariance import covariance_shape
-from pmam.mixture.e_step import evaluate, log_likelihood, statistics
-from pmam.mixture.em import FitState, initial_state
+from pmam.mixture.covariance_types import covariance_of
+from pmam.mixture.e_step import evaluate, log_likelihood
+from pmam.mixture.em import FitState, expectation_maximisation, initial_state
 from pmam.mixture.frame_blocks import Array, Device, Frames
 from pmam.mixture.model_selection import aic, bic
 from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.process_group import ProcessGroup, alone
 from pmam.mixture.settings import CovarianceType
-from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 
 class GaussianMixture:
@@ -27,8 +28,7 @@ class GaussianMixture:
     begins where the first ended. `device` None computes where the frames are. Frames in float32 are
     multiplied in float32 and summed in float64.
 
-    Frames that many workers hold are fitted by hand: each calls `partial_statistics` on its own,
-    the sum goes to `maximise`, and so on until `converged_`.
+    Workers that each hold a part of the frames give `fit` their group, which adds statistics up.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GaussianMixture:
                 f"mixture: got n_components = {n_components}, max_iter = {max_iter}, n_init = "
                 f"{n_init}, tol = {tol}, reg_covar = {reg_covar}; expected at least 1, 1, 1, 0, 0"
             )
-        covariance_shape(covariance_type, n_components, 1)  # refuses an unknown type
+        covariance_of(covariance_type)  # refuses an unknown type
         self.n_components = n_components
         self.covariance_type: CovarianceType = covariance_type
         self.tol = tol
@@ -74,13 +74,16 @@ class GaussianMixture:
         start: FitState | MixtureParameters | None = None,
         on_iteration: Callable[[int, float], None] | None = None,
         sample_weight: Array | None = None,
+        group: ProcessGroup | None = None,
     ) -> "GaussianMixture":
         """Fit to an array `(N, D)`, or to a function that returns an iterator of blocks `(n, D)`.
 
         `on_iteration(i, log_likelihood_per_frame)` is called after each iteration, when `state_`
         already holds its result; a fit that was killed continues from such a state as `start`,
         and parameters as `start` begin a new one. Either is a single run, whatever `n_init`.
-        Every frame counts once: a `sample_weight` is refused.
+        Every frame counts once: a `sample_weight` is refused. Workers of a `group`
+        (`pmam.mixture.process_group`) call it together, each with its own frames, at least one; all
+        of them end with the same parameters.
         Raises `InputError` for weights, fewer frames than components, frames that are not finite or
         differ in width, where no component has a positive definite covariance, and where components
         had to be re-seeded without end.
@@ -98,11 +101,16 @@ class GaussianMixture:
             self._check_start(start.parameters)
         best: FitState | None = None
         for run in range(self.n_init if start is None else 1):
-            self._state = self._initial(frames, run) if start is None else start
-            while not self.converged_ and self.n_iter_ < self.max_iter:
-                self.maximise(self.partial_statistics(frames))
-                if on_iteration is not None:
-                    on_iteration(self.n_iter_, self.lower_bound_)
+            self._state = self._initial(frames, run, group) if start is None else start
+            self._state = expectation_maximisation(
+                frames,
+                self._state,
+                group or alone(self._state.parameters.means.device),
+                reg_covar=self.reg_covar,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                on_iteration=partial(self._told, on_iteration),
+            )
             if best is None or self.lower_bound_ > best.log_likelihoods[-1]:
                 best = self.state_
         self._state = best
@@ -111,23 +119,6 @@ class GaussianMixture:
     def fit_predict(self, x: Array) -> torch.Tensor:
         """`fit` to frames `(N, D)`, and the most probable component of each `(N,)`."""
         return self.fit(x).predict(x)
-
-    def initialise(self, frames: Frames) -> "GaussianMixture":
-        """Take the parameters that the first iteration of `fit` would begin with."""
-        self._state = self._initial(frames, 0)
-        return self
-
-    def partial_statistics(self, frames: Frames) -> SufficientStatistics:
-        """The E-step of some of the frames: an array `(n, D)`, or a function as in `fit`.
-
-        The statistics of two parts add up (`+`) to those of both.
-        """
-        return statistics(frames, self.parameters_)
-
-    def maximise(self, total: SufficientStatistics) -> "GaussianMixture":
-        """The M-step of the statistics of all frames: ends one iteration of EM."""
-        self._state = self.state_.after(total, reg_covar=self.reg_covar, tol=self.tol)
-        return self
 
     def predict(self, x: Array) -> torch.Tensor:
         """The most probable component `(N,)` of frames `(N, D)`."""
@@ -226,7 +217,12 @@ class GaussianMixture:
                 f"{self.n_components}, {self.covariance_type}, those of the mixture"
             )
 
-    def _initial(self, frames: Frames, run: int) -> FitState:
+    def _told(self, on_iteration: Callable[[int, float], None] | None, state: FitState) -> None:
+        self._state = state
+        if on_iteration is not None:
+            on_iteration(self.n_iter_, self.lower_bound_)
+
+    def _initial(self, frames: Frames, run: int, group: ProcessGroup | None) -> FitState:
         return initial_state(
             frames,
             self.n_components,
@@ -237,4 +233,5 @@ class GaussianMixture:
             means=self.means_init,
             precisions=self.precisions_init,
             device=self.device,
+            group=group,
         )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from pmam.errors import InputError
+from pmam.mixture.covariance import Covariance
+from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.parameters import MixtureParameters
 from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
@@ -28,32 +30,29 @@ def m_step(
     shifts = total.first / counts[:, None]  # (K, D)
     means = total.origin + shifts
     weights = total.counts / total.counts.sum()
-    covariances = _covariances(total, counts, shifts, covariance_type, reg_covar)
-    sound = (total.counts >= LEAST_FRAMES) & is_positive_definite(covariances, covariance_type)
+    kind = covariance_of(covariance_type)
+    covariances = kind.of_moments(total.second, counts, shifts, reg_covar)
+    sound = (total.counts >= LEAST_FRAMES) & kind.positive_definite(covariances)
     bad = (~sound).nonzero().squeeze(1).tolist()
     if len(bad) == len(counts):
-        raise InputError(_why_none_is_sound(covariances, covariance_type, reg_covar))
+        raise InputError(_why_none_is_sound(covariances, kind, reg_covar))
     weights = torch.where(sound, weights, 0.0)
     weights = weights / weights.sum()
-    _split_heaviest(weights, means, covariances, covariance_type, bad)
+    _split_heaviest(weights, means, covariances, kind, bad)
     parameters = MixtureParameters(
         covariance_type=covariance_type, weights=weights, means=means, covariances=covariances
     )
     return parameters, len(bad)
 
 
-def _why_none_is_sound(
-    covariances: torch.Tensor, covariance_type: CovarianceType, reg_covar: float
-) -> str:
+def _why_none_is_sound(covariances: torch.Tensor, kind: Covariance, reg_covar: float) -> str:
     """What is wrong where no covariance is positive definite, and what cures it."""
     if not bool(torch.isfinite(covariances).all()):
         return (
             "mixture: the covariances hold NaN or infinity: the squares of the frames overflow; "
             "expected smaller numbers: scale the frames down, or give them in float64"
         )
-    variances = covariances.reshape(-1, 1) if covariance_type == "spherical" else covariances
-    if covariance_type in ("full", "tied"):
-        variances = torch.linalg.eigvalsh(covariances.reshape(-1, *covariances.shape[-2:]))
+    variances = kind.principal_variances(covariances)
     smallest, largest = variances.amin(dim=1), variances.amax(dim=1)
     rounding = 4 * variances.shape[1] * torch.finfo(torch.float64).eps * largest
     enough = 2 * reg_covar + float((rounding - 2 * smallest).clamp_min(LEAST_FLOOR).min())
@@ -71,72 +70,19 @@ def _why_none_is_sound(
     )
 
 
-def _covariances(
-    total: SufficientStatistics,
-    counts: torch.Tensor,
-    shifts: torch.Tensor,
-    covariance_type: CovarianceType,
-    reg_covar: float,
-) -> torch.Tensor:
-    """Second moments moved from the old means to the new ones, and regularised."""
-    if covariance_type in ("diag", "spherical"):
-        variances = total.second / counts[:, None] - shifts.square() + reg_covar  # (K, D)
-        return variances if covariance_type == "diag" else variances.mean(dim=1)
-    if covariance_type == "tied":
-        within = total.second.sum(dim=0) - torch.einsum("k,kd,ke->de", counts, shifts, shifts)
-        return _regularised(within.div_(total.counts.sum()), reg_covar)
-    covariances = torch.empty_like(total.second)
-    for covariance, second, count, shift in zip(
-        covariances, total.second, counts, shifts, strict=True
-    ):  # one by one: they stay in the cache
-        torch.div(second, count, out=covariance).addr_(shift, shift, alpha=-1)
-        _regularised(covariance, reg_covar)
-    return covariances
-
-
-def _regularised(covariance: torch.Tensor, reg_covar: float) -> torch.Tensor:
-    """Symmetric to the bit `(D, D)`, with `reg_covar` added to the variances; in place."""
-    covariance.add_(covariance.mT.clone()).mul_(0.5).diagonal().add_(reg_covar)
-    return covariance
-
-
-def is_positive_definite(
-    covariances: torch.Tensor, covariance_type: CovarianceType
-) -> torch.Tensor:
-    """Which components (tied: the one covariance of all) have a usable covariance."""
-    if covariance_type in ("diag", "spherical"):
-        return (covariances > 0).reshape(len(covariances), -1).all(dim=1)
-    status: torch.Tensor = torch.linalg.cholesky_ex(covariances).info
-    return status == 0
-
-
 def _split_heaviest(
     weights: torch.Tensor,
     means: torch.Tensor,
     covariances: torch.Tensor,
-    covariance_type: CovarianceType,
+    kind: Covariance,
     bad: Sequence[int],
 ) -> None:
     """Put each bad component beside the heaviest, one deviation apart on its longest axis."""
     for k in bad:
         heaviest = int(weights.argmax())
-        own = covariances if covariance_type == "tied" else covariances[heaviest]
-        step = _longest_axis(own, means.shape[1])
+        own = kind.of_component(covariances, heaviest)
+        step = kind.longest_axis(own, means.shape[1])
         weights[k] = weights[heaviest] = weights[heaviest] / 2
         means[k] = means[heaviest] + step
         means[heaviest] -= step
-        if covariance_type != "tied":
-            covariances[k] = covariances[heaviest]
-
-
-def _longest_axis(covariance: torch.Tensor, width: int) -> torch.Tensor:
-    """One standard deviation `(D,)` along the direction of the largest variance."""
-    if covariance.ndim == 2:
-        variances, axes = torch.linalg.eigh(covariance)
-        axis: torch.Tensor = axes[:, -1] * variances[-1].sqrt()
-        return axis * axis[axis.abs().argmax()].sign()
-    variances = covariance.expand(width)
-    longest = variances.argmax()
-    step = torch.zeros_like(variances)
-    step[longest] = variances[longest].sqrt()
-    return step
+        kind.replace(covariances, k, by=heaviest)

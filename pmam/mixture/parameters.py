@@ -8,7 +8,8 @@ import torch
 
 from pmam.errors import InputError
 from pmam.mixture.component_pruning import Screen, build_screen
-from pmam.mixture.covariance import covariance_shape
+from pmam.mixture.covariance import Covariance
+from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.settings import CovarianceType
 
 
@@ -27,7 +28,7 @@ class MixtureParameters:
 
     def __post_init__(self) -> None:
         components, width = self.means.shape
-        expected = covariance_shape(self.covariance_type, components, width)
+        expected = covariance_of(self.covariance_type).shape(components, width)
         if self.weights.shape != (components,) or self.covariances.shape != expected:
             raise InputError(
                 f"mixture parameters: got weights {tuple(self.weights.shape)} and "
@@ -35,22 +36,15 @@ class MixtureParameters:
                 f"({components},) and {expected} for means ({components}, {width})"
             )
 
+    @property
+    def covariance(self) -> Covariance:
+        """What differs between the covariance types."""
+        return covariance_of(self.covariance_type)
+
     @cached_property
     def precision_factors(self) -> torch.Tensor:
         """P with P P^T the inverse covariance: `(K, D, D)`, or `(K, D)` where it is diagonal."""
-        components, width = self.means.shape
-        if self.covariance_type in ("diag", "spherical"):
-            positive = (self.covariances > 0).reshape(components, -1).all(dim=1)
-            _check_positive_definite(positive)
-            deviations = self.covariances.rsqrt()
-            return deviations.reshape(components, -1).expand(components, width)
-        lower, status = torch.linalg.cholesky_ex(self.covariances)
-        _check_positive_definite(status.reshape(-1) == 0)
-        identity = torch.eye(width, dtype=lower.dtype, device=lower.device)
-        inverse: torch.Tensor = torch.linalg.solve_triangular(
-            lower, identity.expand_as(lower), upper=False
-        )
-        return inverse.mT.expand(components, width, width)
+        return self.covariance.factors(self.covariances, *self.means.shape)
 
     @cached_property
     def log_determinants(self) -> torch.Tensor:
@@ -67,10 +61,8 @@ class MixtureParameters:
     def narrow(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Means `(K, D)` and precision factors in the precision of frames, kept for the next."""
         if dtype not in self._narrow:
-            factors = self.precision_factors
-            if self.covariance_type == "tied":  # a view of one; a conversion would make K of it
-                factors = factors[:1].to(dtype).expand_as(factors)
-            self._narrow[dtype] = (self.means.to(dtype), factors.to(dtype))
+            factors = self.covariance.narrowed(self.precision_factors, dtype)
+            self._narrow[dtype] = (self.means.to(dtype), factors)
         return self._narrow[dtype]
 
     @cached_property
@@ -80,24 +72,14 @@ class MixtureParameters:
     @property
     def precisions(self) -> torch.Tensor:
         """The inverse covariances, in the shape of the covariances."""
-        if self.covariance_type in ("diag", "spherical"):
-            return self.covariances.reciprocal()
-        factors = self.precision_factors
-        if self.covariance_type == "tied":
-            factors = factors[0]
-        return factors @ factors.mT
+        return self.covariance.precisions(self.covariances, self.precision_factors)
 
     @property
     def free_parameters(self) -> int:
         """How many numbers a fit chooses: symmetric covariances count once, weights sum to 1."""
         components, width = self.means.shape
-        per_type = {
-            "full": components * width * (width + 1) // 2,
-            "tied": width * (width + 1) // 2,
-            "diag": components * width,
-            "spherical": components,
-        }
-        return per_type[self.covariance_type] + components * width + components - 1
+        of_covariances = self.covariance.free_parameters(components, width)
+        return of_covariances + components * width + components - 1
 
     def sample(self, count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw frames `(count, D)` in float64 and their components `(count,)`, in random order."""
@@ -111,7 +93,7 @@ class MixtureParameters:
         frames = torch.as_tensor(normal, device=self.means.device)
         for k in range(len(self.means)):
             rows = (labels == k).nonzero().squeeze(1)
-            frames[rows] = self._coloured(frames[rows], k)
+            frames[rows] = self.covariance.coloured(frames[rows], self.covariances, k)
         return frames + self.means[labels], labels
 
     def to(self, device: torch.device | str) -> "MixtureParameters":
@@ -123,20 +105,4 @@ class MixtureParameters:
             weights=self.weights.to(device),
             means=self.means.to(device),
             covariances=self.covariances.to(device),
-        )
-
-    def _coloured(self, white: torch.Tensor, k: int) -> torch.Tensor:
-        """White noise `(n, D)` with the covariance of component k."""
-        if self.covariance_type in ("diag", "spherical"):
-            return white * self.covariances[k].sqrt()
-        own = self.covariances if self.covariance_type == "tied" else self.covariances[k]
-        lower: torch.Tensor = torch.linalg.cholesky(own)
-        return white @ lower.mT
-
-
-def _check_positive_definite(sound: torch.Tensor) -> None:
-    if not bool(sound.all()):
-        raise InputError(
-            f"mixture: covariance {int((~sound).nonzero()[0])} is not positive definite; "
-            "expected the covariances of a fit: check those that were given"
         )

@@ -1,13 +1,20 @@
 """The workers of a fit as each of them sees them: sums, rows of all, and what the first says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
+Tensors = dict[str, Tensor]
+# Asks the first worker alone to make a state, and gives it to all of them: so no difference
+# between machines can part them.
+Keep = Callable[[Callable[[], Tensors]], Tensors]
 
-class Group(Protocol):
+
+class ProcessGroup(Protocol):
     """Workers that each hold a part of the frames; every method is called by all of them."""
 
     @property
@@ -15,7 +22,7 @@ class Group(Protocol):
         """The number of this worker; the first one, 0, writes."""
 
     @property
-    def world(self) -> int:
+    def world_size(self) -> int:
         """How many workers there are."""
 
     @property
@@ -38,7 +45,7 @@ class Alone:
 
     device: torch.device
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     def total(self, values: Tensor) -> Tensor:
         """As they are."""
@@ -59,7 +66,7 @@ class Distributed:
 
     device: torch.device
     rank: int
-    world: int
+    world_size: int
     processes: Any  # a process group of torch.distributed, or the backend of one
 
     def total(self, values: Tensor) -> Tensor:
@@ -70,12 +77,12 @@ class Distributed:
 
     def gathered(self, rows: Tensor) -> Tensor:
         """By all-gather of parts that are filled up to the longest."""
-        counts = torch.zeros(self.world, dtype=torch.int64, device=rows.device)
+        counts = torch.zeros(self.world_size, dtype=torch.int64, device=rows.device)
         counts[self.rank] = len(rows)
         counts = self.total(counts)
         filled = rows.new_zeros((int(counts.max()), *rows.shape[1:]))
         filled[: len(rows)] = rows
-        parts = [torch.empty_like(filled) for _ in range(self.world)]
+        parts = [torch.empty_like(filled) for _ in range(self.world_size)]
         self.processes.allgather([parts], [filled]).wait()
         held = zip(parts, counts.tolist(), strict=True)
         return torch.cat([part[:count] for part, count in held])
@@ -92,3 +99,23 @@ class Distributed:
             sent = sent.to(self.device)
             self.processes.broadcast(sent, 0).wait()
         return sent.cpu().numpy().tobytes()
+
+
+def alone(device: torch.device | str | None = None) -> Alone:
+    """The group of this process alone."""
+    return Alone(torch.device(device or "cpu"))
+
+
+def made_by_first(group: ProcessGroup) -> Keep:
+    """Keeps no state, and gives the first worker's to all."""
+
+    def keep(make: Callable[[], Tensors]) -> Tensors:
+        if group.world_size == 1:
+            return make()
+        data = b""
+        if group.rank == 0:
+            data = save({name: t.detach().cpu().contiguous() for name, t in make().items()})
+        found = load(group.agreed(data))
+        return {name: tensor.to(group.device) for name, tensor in found.items()}
+
+    return keep

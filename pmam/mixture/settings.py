@@ -6,3 +6,6 @@ CovarianceType = Literal["full", "tied", "diag", "spherical"]
 COVARIANCE_TYPES: tuple[CovarianceType, ...] = get_args(CovarianceType)
 # What works on k-means and PCA; `auto` takes cuML where it is installed and a GPU holds the frames.
 Backend = Literal["auto", "cuml", "torch"]
+# By what the best number of components is chosen: the log-likelihood of held-out frames, the
+# Bayesian information criterion, or the silhouette.
+Criterion = Literal["held-out", "bic", "silhouette"]

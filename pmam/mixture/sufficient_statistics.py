@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 
 from pmam.errors import InputError
+from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.settings import CovarianceType
 
 PANEL = 192  # columns of a product at a time
@@ -38,13 +39,13 @@ class SufficientStatistics:
     def zeros(cls, origin: torch.Tensor, covariance_type: CovarianceType) -> "SufficientStatistics":
         """The statistics of no frame, around `origin (K, D)` (float64)."""
         components, width = origin.shape
-        shapes = {"full": (components, width, width), "tied": (1, width, width)}
+        moments_shape = covariance_of(covariance_type).moments_shape(components, width)
         return cls(
             frames=0,
             log_likelihood=0.0,
             counts=origin.new_zeros(components),
             first=torch.zeros_like(origin),
-            second=origin.new_zeros(shapes.get(covariance_type, (components, width))),
+            second=origin.new_zeros(moments_shape),
             origin=origin,
         )
 

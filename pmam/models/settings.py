@@ -10,17 +10,17 @@ from pmam.errors import InputError
 class ContextSettings:
     """The kind and the size of the context network."""
 
-    # transformer_xl, gru, conformer or none: a name in `CONTEXTS`.
+    # Context network: transformer_xl, gru, conformer or none.
     network: str = "transformer_xl"
-    # Channels of its frames.
+    # Number of channels of the context network's frames.
     width: int = 96
-    # Blocks.
+    # Number of blocks.
     layers: int = 3
-    # Attention heads, which share the width.
+    # Number of attention heads, which divide the width among them.
     heads: int = 4
-    # Channels inside each block's MLPs.
+    # Number of hidden channels in each block's MLPs.
     hidden: int = 192
-    # Of attention weights and of what each part adds.
+    # Dropout probability.
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -45,12 +45,12 @@ class ModelSettings:
 class DetectorSettings:
     """How a detector reads its backbone."""
 
-    # In evaluation, logits of frames are divided by this.
+    # Temperature that frame logits are divided by in evaluation.
     temperature: float = 1.0
-    # Windows that the encoder slides in evaluation,
+    # Sliding windows of the encoder in evaluation.
     sliding: SlidingSettings = field(default_factory=SlidingSettings)
 
-    # and in training as a teacher.
+    # Sliding windows of the encoder as a teacher in training.
     teacher_sliding: SlidingSettings = field(default_factory=SlidingSettings)
 
     def __post_init__(self) -> None:

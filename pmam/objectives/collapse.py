@@ -31,7 +31,7 @@ def normalised(posteriors: Tensor) -> Tensor:
 
 
 def health_terms(
-    logits: Tensor, posteriors: Tensor, paying: Tensor, total: Tensor
+    logits: Tensor, posteriors: Tensor, loss_mask: Tensor, total: Tensor
 ) -> dict[str, Tensor]:
     """Means over frames of what predictions and targets `(B, T, K)` say; entropies in nats.
 
@@ -41,7 +41,7 @@ def health_terms(
     Args:
         logits: of the predictions.
         posteriors: the targets.
-        paying: `(B, T)`, the frames that count.
+        loss_mask: `(B, T)`, the frames that count.
         total: how many count in the whole batch.
 
     Returns:
@@ -51,8 +51,8 @@ def health_terms(
     numbers: dict[str, Tensor] = {}
     shares = {"": torch.softmax(logits.float(), dim=-1), "target_": normalised(posteriors.float())}
     for prefix, frames in shares.items():
-        numbers[f"{prefix}entropy"] = mean_over(entropy(frames), paying, total)
-        use = (frames * paying[..., None]).sum(dim=(0, 1)) / total.clamp(min=1)
+        numbers[f"{prefix}entropy"] = mean_over(entropy(frames), loss_mask, total)
+        use = (frames * loss_mask[..., None]).sum(dim=(0, 1)) / total.clamp(min=1)
         numbers |= {f"{prefix}{USE}{k:02d}": share for k, share in enumerate(use)}
     return numbers
 

@@ -68,14 +68,14 @@ class Pretraining(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss of the masked frames, and means to log."""
         masked = self.prepare(batch, generator)
-        return self.share(masked, self.totals(masked))
+        return self.partial_loss(masked, self.totals(masked))
 
     def losses(
         self, batch: PretextBatch, draws: MaskDraws, block_frames: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """As `forward`, without augmentation, and with the random numbers of the mask given."""
         masked = MaskedBatch(examples=batch, draws=draws, block_frames=block_frames)
-        return self.share(masked, self.totals(masked))
+        return self.partial_loss(masked, self.totals(masked))
 
     @torch.no_grad()
     def prepare(self, batch: PretextBatch, generator: torch.Generator) -> MaskedBatch:
@@ -91,11 +91,14 @@ class Pretraining(nn.Module):
         )
 
     def totals(self, masked: MaskedBatch) -> dict[str, Tensor]:
-        """What the means are over: frames that pay, and clips."""
-        paying = self._paying(masked, self._mask(masked))
-        return {"frames": paying.sum(), "clips": paying.new_tensor(len(paying), dtype=torch.long)}
+        """What the means are over: frames of the loss mask, and clips."""
+        loss_mask = self._loss_mask(masked, self._mask(masked))
+        return {
+            "frames": loss_mask.sum(),
+            "clips": loss_mask.new_tensor(len(loss_mask), dtype=torch.long),
+        }
 
-    def share(
+    def partial_loss(
         self, masked: MaskedBatch, totals: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What a part of a batch adds to the batch's loss, and to the means to log."""
@@ -105,12 +108,12 @@ class Pretraining(nn.Module):
         filled = apply_mask(projected, mask, self.model.mask_token, masked.draws, settings.mask)
         output = self.model.predict(filled, batch.padding)
         branch = branch_probabilities(self.model.branch, clip)
-        paying = self._paying(masked, mask)
+        loss_mask = self._loss_mask(masked, mask)
         with torch.autocast(output.device.type, enabled=False):
             objective = PRETEXTS[settings.objective]
             losses = objective(output.float(), self.means, batch.posteriors, settings.temperature)
-            loss = mean_over(losses, paying, totals["frames"])
-            logs = self._logs(output.float(), batch.posteriors, paying, totals["frames"])
+            loss = mean_over(losses, loss_mask, totals["frames"])
+            logs = self._logs(output.float(), batch.posteriors, loss_mask, totals["frames"])
             if branch is not None and settings.clip_weight > 0:
                 labels = clip_labels(batch.posteriors, batch.padding)
                 clips = clip_bce(branch, labels)
@@ -129,10 +132,10 @@ class Pretraining(nn.Module):
             one_more=settings.one_more_block,
         )
 
-    def _paying(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
-        # Without masking every frame pays: the model then copies what it is shown.
-        pays = mask if self.settings.mask.rate > 0 else torch.ones_like(mask)
-        return pays & ~masked.examples.padding
+    def _loss_mask(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
+        # Without masking every frame counts: the model then copies what it is shown.
+        counted = mask if self.settings.mask.rate > 0 else torch.ones_like(mask)
+        return counted & ~masked.examples.padding
 
     def _augmented(self, batch: PretextBatch, generator: torch.Generator) -> PretextBatch:
         examples = Examples(
@@ -148,9 +151,9 @@ class Pretraining(nn.Module):
 
     @torch.no_grad()
     def _logs(
-        self, output: Tensor, posteriors: Tensor, paying: Tensor, total: Tensor
+        self, output: Tensor, posteriors: Tensor, loss_mask: Tensor, total: Tensor
     ) -> dict[str, Tensor]:
         logits = prototype_logits(output, self.means, self.settings.temperature)
         agrees = (logits.argmax(dim=-1) == posteriors.argmax(dim=-1)).float()
-        terms = health_terms(logits, posteriors, paying, total)
-        return {"accuracy": mean_over(agrees, paying, total), **terms}
+        terms = health_terms(logits, posteriors, loss_mask, total)
+        return {"accuracy": mean_over(agrees, loss_mask, total), **terms}

@@ -1,5 +1,6 @@
 """Mean-teacher fine-tuning on strong, weak and unlabelled clips (arXiv 1703.01780, 2409.17656)."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,6 @@ from pmam.augment.settings import AugmentSettings
 from pmam.models.detector import Detection, Detector
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 from pmam.objectives.settings import FinetuneLossSettings
-from pmam.objectives.teacher import make_teacher
 from pmam.training.gradient_accumulation import mean_over, split
 from pmam.training.parameter_groups import groups_of
 from pmam.training.schedules import RAMPS
@@ -32,18 +32,20 @@ class LabelledBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaughtBatch:
-    """What student and teacher hear in a step."""
+class MeanTeacherBatch:
+    """The inputs of student and teacher in a step."""
 
     batch: LabelledBatch
     teacher_inputs: Tensor  # (B, input frames, channels)
     step: int
 
-    def split(self, parts: int) -> "list[TaughtBatch]":
+    def split(self, parts: int) -> "list[MeanTeacherBatch]":
         """In parts of some clips each."""
         batches = split(self.batch, parts)
         return [
-            TaughtBatch(batch=batch, teacher_inputs=self.teacher_inputs[n::parts], step=self.step)
+            MeanTeacherBatch(
+                batch=batch, teacher_inputs=self.teacher_inputs[n::parts], step=self.step
+            )
             for n, batch in enumerate(batches)
         ]
 
@@ -61,8 +63,8 @@ def counts(batch: LabelledBatch) -> dict[str, Tensor]:
 
 def strong_loss(frames: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
     """Mean loss of frame probabilities `(B, T, classes)` of strongly labelled clips."""
-    paying = batch.has_events[:, None] & ~batch.padding  # (B, T)
-    return mean_over(binary_cross_entropy(frames, batch.events).mean(dim=-1), paying, total)
+    loss_mask = batch.has_events[:, None] & ~batch.padding  # (B, T)
+    return mean_over(binary_cross_entropy(frames, batch.events).mean(dim=-1), loss_mask, total)
 
 
 def clip_loss(clips: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
@@ -71,29 +73,49 @@ def clip_loss(clips: Tensor, batch: LabelledBatch, total: Tensor) -> Tensor:
 
 
 def consistency(
-    said: Detection,
-    taught: Detection,
+    student: Detection,
+    teacher: Detection,
     padding: Tensor,
     settings: FinetuneLossSettings,
     totals: Mapping[str, Tensor],
 ) -> tuple[Tensor, Tensor]:
     """The whole consistency loss without its weight, and the part of frames."""
 
-    def of_clips(student: Tensor, teacher: Tensor) -> Tensor:
-        return (student - teacher).square().mean(dim=-1).sum() / totals["clips"]
+    def of_clips(predicted: Tensor, target: Tensor) -> Tensor:
+        return (predicted - target).square().mean(dim=-1).sum() / totals["clips"]
 
-    both = said.branch is not None and taught.branch is not None
-    followed = taught.clips
-    if settings.consistency_clips_from == "branch" and both:
-        assert taught.branch is not None
-        followed = taught.branch
-    distances = (said.frames - taught.frames).square().mean(dim=-1)
+    target = teacher.clips
+    if settings.consistency_clips_from == "branch" and student.branch is not None:
+        target = teacher.clips if teacher.branch is None else teacher.branch
+    distances = (student.frames - teacher.frames).square().mean(dim=-1)
     frames = mean_over(distances, ~padding, totals["frames"])
-    loss = frames + settings.consistency_weak_weight * of_clips(said.clips, followed)
-    if said.branch is not None and taught.branch is not None:
-        branch = of_clips(said.branch, taught.branch)
+    loss = frames + settings.consistency_weak_weight * of_clips(student.clips, target)
+    if student.branch is not None and teacher.branch is not None:
+        branch = of_clips(student.branch, teacher.branch)
         loss = loss + settings.consistency_branch_weight * branch
     return loss, frames
+
+
+@torch.no_grad()
+def follow(
+    teacher: nn.Module, student: nn.Module, decay: float, *, statistics: bool = True
+) -> None:
+    """`teacher = decay * teacher + (1 - decay) * student`, for parameters and running statistics.
+
+    The reference averages parameters alone (`statistics=False`) and lets the teacher's batch
+    statistics drift by themselves; averaged, they fit the averaged weights. `AveragedModel` of
+    torch would do neither, and put its own names into checkpoints.
+    """
+    sources = student.state_dict()
+    parameters = {name for name, _ in teacher.named_parameters()}
+    for name, target in teacher.state_dict().items():
+        if not statistics and name not in parameters:
+            continue
+        source = sources[name]
+        if target.is_floating_point():
+            target.lerp_(source.to(target), 1.0 - decay)
+        else:
+            target.copy_(source)
 
 
 def augmented(
@@ -138,7 +160,7 @@ class Finetuning(nn.Module):
     ) -> None:
         super().__init__()
         self.student = student
-        self.teacher = make_teacher(student)
+        self.teacher = copy.deepcopy(student).requires_grad_(False)
         self.teacher.teaches = True
         self.settings = settings
         self.augmentation = augmentation
@@ -161,31 +183,33 @@ class Finetuning(nn.Module):
         self, batch: LabelledBatch, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, and means to log."""
-        taught = self.prepare(batch, step, generator)
-        return self.share(taught, self.totals(taught))
+        prepared = self.prepare(batch, step, generator)
+        return self.partial_loss(prepared, self.totals(prepared))
 
     @torch.no_grad()
-    def prepare(self, batch: LabelledBatch, step: int, generator: torch.Generator) -> TaughtBatch:
+    def prepare(
+        self, batch: LabelledBatch, step: int, generator: torch.Generator
+    ) -> MeanTeacherBatch:
         """Augment a batch, differently for student and teacher."""
         teacher_inputs = batch.inputs
         if self.augmentation != NO_AUGMENTATION:
             scale = self.student.backbone.encoder.input_scale()
             batch, teacher_inputs = augmented(batch, self.augmentation, scale, generator)
-        return TaughtBatch(batch=batch, teacher_inputs=teacher_inputs, step=step)
+        return MeanTeacherBatch(batch=batch, teacher_inputs=teacher_inputs, step=step)
 
-    def totals(self, taught: TaughtBatch) -> dict[str, Tensor]:
+    def totals(self, step_batch: MeanTeacherBatch) -> dict[str, Tensor]:
         """See `counts`."""
-        return counts(taught.batch)
+        return counts(step_batch.batch)
 
-    def share(
-        self, taught: TaughtBatch, totals: Mapping[str, Tensor]
+    def partial_loss(
+        self, step_batch: MeanTeacherBatch, totals: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What a part of a batch adds to the batch's loss, and to the means to log."""
-        settings, batch = self.settings, taught.batch
+        settings, batch = self.settings, step_batch.batch
         student, teacher = self.student(batch.inputs, batch.padding), None
         if settings.consistency_weight > 0:
             with torch.no_grad():
-                teacher = self.teacher(taught.teacher_inputs, batch.padding)
+                teacher = self.teacher(step_batch.teacher_inputs, batch.padding)
         with torch.autocast(batch.inputs.device.type, enabled=False):
             strong = strong_loss(student.frames, batch, totals["strong"])
             weak = clip_loss(student.clips, batch, totals["weak"])
@@ -198,7 +222,7 @@ class Finetuning(nn.Module):
             if teacher is not None:
                 distance, frames = consistency(student, teacher, batch.padding, settings, totals)
                 ramp = RAMPS[settings.consistency_ramp](
-                    taught.step, settings.consistency_ramp_steps
+                    step_batch.step, settings.consistency_ramp_steps
                 )
                 loss = loss + settings.consistency_weight * ramp * distance
                 logs |= {"consistency": frames.detach()}

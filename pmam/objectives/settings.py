@@ -19,15 +19,17 @@ WEIGHT = 0.1
 class MaskSettings:
     """How much is masked, in what blocks, and what stands in its place."""
 
-    # Share of the blocks that are masked.
+    # Share of the blocks that are masked, 0 to 1.
     rate: float = 0.8
-    # Length of a block.
+    # Length of a masked block, in seconds.
     block_s: float = 0.1
-    # Share of the masked frames that become the mask token.
+    # Share of the masked frames that are replaced by the mask token.
     token_share: float = 0.9
-    # Share of the masked frames that become another frame; what is left of 1 stays as it is.
+    # Share of the masked frames that are replaced by a random frame; the remainder is left
+    # unchanged.
     random_share: float = 0.05
-    # Mask `int(rate * blocks) + 1` whole blocks and never a short last one, as PMAM's code does.
+    # Whether `int(rate * blocks) + 1` whole blocks are masked and never a short last one, as in
+    # PMAM's code.
     one_more_block: bool = False
 
     def __post_init__(self) -> None:
@@ -77,19 +79,20 @@ def masked_blocks(blocks: int, rate: float, *, one_more: bool = False) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class PretextSettings:
-    """What is masked and which loss the masked frames pay."""
+    """Masking, augmentation and loss of masked pretraining."""
 
-    # What is masked.
+    # Masking of frames.
     mask: MaskSettings = field(default_factory=MaskSettings)
-    # The loss of masked frames, by its name in `PRETEXTS`.
+    # Loss on masked frames: prototype_bce, info_nce, cross_entropy, softmax_cross_entropy, focal or
+    # label_smoothing.
     objective: str = "prototype_bce"
-    # Of its predictions: above 0.1, as published, they are less sure of themselves.
+    # Temperature of the predicted logits; published: 0.1, higher values give softer predictions.
     temperature: float = TEMPERATURE
-    # What is done to the clips before they are masked.
+    # Augmentation of the clips before they are masked.
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    # Low-rank changes of a pretrained transformer, which is frozen otherwise.
+    # LoRA: low-rank changes of a pretrained transformer, which is frozen otherwise.
     lora: LoraSettings = field(default_factory=LoraSettings)
-    # Of the loss of whole clips, where the encoder has a clip branch.
+    # Weight of the clip-level loss, for encoders with a clip branch.
     clip_weight: float = WEIGHT
 
     def __post_init__(self) -> None:
@@ -112,22 +115,24 @@ class FinetuneLossSettings:
     a linear ramp, then all with a weight of 40 and a sigmoid ramp.
     """
 
-    # Of the clip loss, beside the frame loss.
+    # Weight of the clip-level loss relative to the frame-level loss.
     weak_weight: float = 0.5
-    # Of the loss of the clip branch, where the detector has one.
+    # Weight of the clip branch's loss, for detectors with a clip branch.
     branch_weight: float = 2.0
-    # 0 switches the teacher's consistency loss off.
+    # Largest weight of the consistency loss between student and teacher; 0 switches it off.
     consistency_weight: float = 2.0
-    # Of the distance of clips, beside that of frames.
+    # Weight of the clip-level distance within the consistency loss.
     consistency_weak_weight: float = 0.5
-    # Of the distance of clip branches.
+    # Weight of the clip branches' distance within the consistency loss.
     consistency_branch_weight: float = 2.0
-    # Steps in which the consistency loss comes in, and how.
+    # Number of steps over which the weight of the consistency loss rises.
     consistency_ramp_steps: int = 100
+    # Shape of that rise.
     consistency_ramp: Literal["exponential", "linear", "sigmoid"] = "exponential"
-    # What of the teacher the student's clip output follows; PMAM's code takes the clip branch.
+    # Output of the teacher that the student's clip output follows; PMAM's code takes the clip
+    # branch.
     consistency_clips_from: Literal["clips", "branch"] = "clips"
-    # Everything, or only the heads of `pmam.training.parameter_groups`.
+    # Parameters that are trained: all of them, or the heads alone.
     trained: Literal["all", "heads"] = "all"
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from pmam.clustering.clusters import assign
+from pmam.clustering.distances import assign
 from pmam.clustering.pca import Projection
 from pmam.errors import InputError, MissingFileError
 from pmam.mixture.diagnostics import Diagnostics, diagnostics_of, posterior_sums

@@ -21,12 +21,14 @@ MOST_KINDS = 64
 class Objective(Protocol):
     """A module with a loss that adds up over parts of a batch: pretraining, fine-tuning."""
 
-    def share(self, part: Any, totals: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def partial_loss(
+        self, part: Any, totals: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """What a part of a batch adds to the batch's loss, and to the means to log."""
 
 
 class Shares(nn.Module):
-    """An objective whose call is its `share`, as data-parallel training wants it.
+    """An objective whose call is its `partial_loss`, as data-parallel training wants it.
 
     Args:
         objective: computes losses in single precision whatever its networks use.
@@ -42,7 +44,7 @@ class Shares(nn.Module):
         """See `Objective.share`."""
         kind = next(iter(totals.values())).device.type
         with torch.autocast(kind, torch.bfloat16, enabled=self.in_bfloat16):
-            return self.objective.share(part, totals)
+            return self.objective.partial_loss(part, totals)
 
 
 def compile_blocks(module: nn.Module) -> list[nn.Module]:

@@ -14,19 +14,19 @@ Precision = Literal["float32", "bfloat16"]
 class GroupRates:
     """The learning rate of each group and the weight decay of PaSST; 0 freezes a group."""
 
-    # PaSST: patches, position tables and the lower blocks,
+    # Learning rate of PaSST's patches, position tables and lower blocks.
     passt_lr: float = 0.0
-    # and blocks 8 to 11 with the last norm.
+    # Learning rate of PaSST's blocks 8 to 11 and its last norm.
     passt_top_lr: float = 0.0
-    # Weight decay of both.
+    # AdamW weight decay of all of PaSST.
     passt_weight_decay: float = 1e-4
-    # Any other encoder.
+    # Learning rate of the CNN, or of any other encoder.
     cnn_lr: float = 0.0
-    # Pooling over frequency, projectors and context network.
+    # Learning rate of pooling over frequency, projectors and context network.
     decoder_lr: float = 0.0
-    # Whether the weight that merges CNN and PaSST is trained too.
+    # Whether the weight that merges CNN and PaSST is trained.
     merge_weight: bool = False
-    # Everything else.
+    # Learning rate of everything else, the heads.
     head_lr: float = 0.0
 
     def __post_init__(self) -> None:
@@ -83,26 +83,26 @@ FINETUNE_ALL = GroupRates(
 class OptimizerSettings:
     """AdamW with a learning rate for the body and one for the heads, and their schedule."""
 
-    # Updates in all.
+    # Number of optimizer steps.
     steps: int = 200
     # Learning rate of the encoder and the context network.
     body_lr: float = 1e-3
     # Learning rate of everything else.
     head_lr: float = 1e-2
-    # Of AdamW.
+    # AdamW weight decay.
     weight_decay: float = 1e-4
-    # Steps in which the learning rate grows from a tenth.
+    # Number of steps over which the learning rate rises from a tenth to its full value.
     warm_up_steps: int = 20
-    # Take the first step at the full rate and warm up from the second, as PMAM's code does.
+    # Whether the first step has the full rate and the rise begins at the second, as in PMAM's code.
     warm_up_late: bool = False
-    # Share of the steps before the learning rate goes down.
+    # Share of the steps before the learning rate falls, 0 to 1.
     flat_share: float = 0.3
-    # Natural logarithm of the last learning rate, as a share of the first.
+    # Natural logarithm of the ratio of the last learning rate to the first.
     down_exponent: float = -3.0
-    # Gradients are shortened to this length.
+    # Largest gradient norm; longer gradients are scaled down to it.
     clip_norm: float = 1.0
-    # Learning rates of PMAM's groups of parameters, instead of the body's and the heads', which
-    # count where every group's is 0.
+    # Learning rates of PMAM's groups of parameters. Where any is above 0, they replace body_lr and
+    # head_lr.
     groups: GroupRates = field(default_factory=GroupRates)
 
     def __post_init__(self) -> None:

@@ -107,11 +107,11 @@ class Trainer:
             group["lr"] = base * scale
         self.optimizer.zero_grad(set_to_none=True)
         losses, logs = [], dict[str, Tensor]()
-        for loss, said in parts(self.step, generator):
+        for loss, logged in parts(self.step, generator):
             # Data-parallel training takes the mean of the workers' gradients: here is their sum.
             (loss * self.workers.count).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
-            for name, value in said.items():
+            for name, value in logged.items():
                 logs[name] = logs[name] + value.detach() if name in logs else value.detach()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
         shares, numbers, length = self._added_up(losses, logs, norm)
@@ -131,8 +131,8 @@ class Trainer:
         slots, workers = self.workers.count * len(losses), self.workers
         own = torch.zeros(slots, device=losses[0].device)
         own[workers.rank * len(losses) :][: len(losses)] = torch.stack(losses).float()
-        said = [value.float() for value in logs.values()]
-        summed = workers.add_up(torch.cat([own, torch.stack(said)]) if said else own)
+        numbers = [value.float() for value in logs.values()]
+        summed = workers.add_up(torch.cat([own, torch.stack(numbers)]) if numbers else own)
         found: list[float] = torch.cat([summed, norm.detach().float().view(1)]).tolist()
         keys = [(rank, part) for rank in range(workers.count) for part in range(len(losses))]
         shares = dict(zip(keys, found[:slots], strict=True))

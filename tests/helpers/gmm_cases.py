@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pmam.mixture.covariance import covariance_shape
+from pmam.mixture.covariance_types import covariance_of
 
 
 def clusters(count=600, width=5, components=3, seed=0, spread=4.0):
@@ -15,7 +15,7 @@ def clusters(count=600, width=5, components=3, seed=0, spread=4.0):
 
 
 def identity(covariance_type, components, width):
-    shape = covariance_shape(covariance_type, components, width)
+    shape = covariance_of(covariance_type).shape(components, width)
     ones = np.ones(shape)
     return ones if covariance_type in ("diag", "spherical") else ones * np.eye(width)
 

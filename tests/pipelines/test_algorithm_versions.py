@@ -33,8 +33,9 @@ from tiny_run import tiny_settings
 
 from pipelines.cli.main import main
 from pipelines.run import RunResult
-from pipelines.stages.finetune import FinetuneSettings, finetune
+from pipelines.stages.finetune import finetune
 from pipelines.stages.fit.stage import fit
+from pipelines.stages.settings import FinetuneSettings
 
 TOLERANCE = 1e-3
 # In the order of the run: the stage's folder, its module, and what measures its output.

@@ -8,21 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.urls import write_prototypes
-from pipelines.stages.fit.choice import Candidate, Outcome
-from pipelines.stages.fit.em import (
-    KMEANS_TOLERANCE,
-    Clustering,
-    Saved,
-    centres_of_posteriors,
-    cluster,
-    from_clusters,
-    from_posteriors,
-    maximise,
-)
+from pipelines.stages.detect.inputs import InputError
 from pipelines.stages.fit.frame_partition import Blocks, projected
 from pipelines.stages.fit.shared import Work
+from pipelines.stages.fit.state import Saved
+from pmam.clustering.kmeans import TOLERANCE, ClusterStatistics, KMeansState, lloyd
 from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.clustering.pca import Projection
 from pmam.clustering.ppca_residual import (
@@ -31,12 +22,17 @@ from pmam.clustering.ppca_residual import (
     residual_variance,
 )
 from pmam.clustering.silhouette import silhouette
-from pmam.mixture.backends import on_gpu
-from pmam.mixture.cuml import cuml_kmeans
+from pmam.mixture.cuml import cuml_kmeans, on_gpu
 from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood
-from pmam.mixture.em import FitState
-from pmam.mixture.model_selection import bic
+from pmam.mixture.em import (
+    FitState,
+    centers_of_posteriors,
+    expectation_maximisation,
+    from_clusters,
+    from_posteriors,
+)
+from pmam.mixture.model_selection import Candidate, Outcome, bic
 from pmam.prototypes.artifact import Prototypes
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
@@ -48,7 +44,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
     """Fit a candidate and write it, or read what was written.
 
     Raises:
-        PipelineError: frames that cannot be fitted: too few, or of too many dimensions.
+        InputError: frames that cannot be fitted: too few, or of too many dimensions.
     """
     group, density = work.group, work.settings.kind == "gmm"
     folder = work.folder.child(f"{CANDIDATES}/{candidate.name}")
@@ -63,7 +59,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
     data = projected(work.training, projection)
     fit = _mixture if density else _kmeans
     fitted, state = fit(work, candidate, data, projection, saved)
-    sums = group.total(posterior_sums(fitted, work.aside.blocks))
+    sums = group.total(posterior_sums(fitted, work.held_out.blocks))
     diagnostics = diagnostics_of(sums, fitted.means.shape[1], density=density)
     train = fitted.log_likelihoods[-1] if density else None
     outcome = Outcome(
@@ -91,7 +87,7 @@ def outcome_of(work: Work, candidate: Candidate) -> Outcome:
 
 def _kmeans(
     work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
-) -> tuple[Prototypes, Clustering]:
+) -> tuple[Prototypes, KMeansState]:
     state = _clustering(work, candidate, data, projection, saved)
     weights = torch.full((candidate.k,), 1 / candidate.k, dtype=torch.float64)
     prototypes = Prototypes(
@@ -110,7 +106,7 @@ def _mixture(
     settings, covariance = work.settings, candidate.covariance
     found = saved.read()
     if found is None or "weights" not in found:  # EM has not begun
-        if settings.warm_start and work.before is not None:
+        if settings.warm_start and work.previous_posteriors is not None:
             shape = (_same_count(work, candidate), _width(work, projection))
             start = from_posteriors(
                 work.group, work.beside(projection), shape, covariance, settings.regularisation
@@ -118,19 +114,22 @@ def _mixture(
         else:
             centers = _clustering(work, candidate, data, projection, saved).centers
             start = from_clusters(work.group, data, centers, covariance, settings.regularisation)
-        found = saved.write(lambda: start)
+        found = saved.write(start.tensors)
     state = FitState.from_tensors(found, covariance)
     title = f"{work.name} (EM, {candidate.name})"
-    state = maximise(
-        work.group,
-        data,
-        state,
-        saved,
-        floor=settings.regularisation,
-        tolerance=settings.tolerance,
-        iterations=settings.iterations,
-        progress=work.phase(title, settings.iterations, state.iteration),
-    )
+    with work.phase(title, settings.iterations, state.iteration) as advance:
+        state = expectation_maximisation(
+            data,
+            state,
+            work.group,
+            reg_covar=settings.regularisation,
+            tol=settings.tolerance,
+            max_iter=settings.iterations,
+            keep=saved.write,
+            on_iteration=lambda now: advance(
+                1, f"log-likelihood {now.log_likelihoods[-1]:.3f} per frame"
+            ),
+        )
     prototypes = Prototypes(
         kind="gmm",
         weights=state.parameters.weights,
@@ -147,15 +146,15 @@ def _mixture(
 
 def _clustering(
     work: Work, candidate: Candidate, data: Blocks, projection: Projection | None, saved: Saved
-) -> Clustering:
+) -> KMeansState:
     found, settings = saved.read(), work.settings
     if found is None:
         sample = work.sample if projection is None else projection.apply(work.sample)
         variance = float(sample.double().var(dim=0, correction=0).mean())
-        if settings.warm_start and work.before is not None:
+        if settings.warm_start and work.previous_posteriors is not None:
             shape = (_same_count(work, candidate), _width(work, projection))
-            centers = centres_of_posteriors(work.group, work.beside(projection), shape)
-            first = Clustering(centers=centers, variance=variance).tensors()
+            centers = centers_of_posteriors(work.group, work.beside(projection), shape)
+            first = KMeansState(centers=centers, variance=variance).tensors()
             found = saved.write(lambda: first)
         elif (held := _on_gpu(work, data)) is not None:
             log.info("%-14s k-means by cuML", work.name)
@@ -164,11 +163,10 @@ def _clustering(
                 candidate.k,
                 seed=settings.seed,
                 max_iterations=settings.iterations,
-                tolerance=KMEANS_TOLERANCE * variance,
-                seeding="k-means++",
+                tolerance=TOLERANCE * variance,
             )
             found = saved.write(
-                lambda: Clustering(
+                lambda: KMeansState(
                     centers=done.centers,
                     variance=variance,
                     iteration=done.iterations,
@@ -177,14 +175,26 @@ def _clustering(
             )
         else:
             found = saved.write(
-                lambda: Clustering(
+                lambda: KMeansState(
                     centers=seed_centers(sample, candidate.k, settings.seed), variance=variance
                 ).tensors()
             )
-    state = Clustering.from_tensors(found)
+    state = KMeansState.from_tensors(found)
     title = f"{work.name} (k-means, {candidate.name})"
-    progress = work.phase(title, settings.iterations, state.iteration)
-    return cluster(work.group, data, state, saved, settings.iterations, progress)
+    with work.phase(title, settings.iterations, state.iteration) as advance:
+
+        def told(now: KMeansState, total: ClusterStatistics) -> None:
+            frames = float(total.counts.sum())
+            advance(1, f"squared distance {total.inertia / frames:.4g} per frame")
+
+        return lloyd(
+            data,
+            state,
+            work.group,
+            max_iterations=settings.iterations,
+            keep=saved.write,
+            on_iteration=told,
+        )
 
 
 def _on_gpu(work: Work, data: Blocks) -> Tensor | None:
@@ -197,13 +207,13 @@ def _on_gpu(work: Work, data: Blocks) -> Tensor | None:
 def _likelihoods(
     work: Work, fitted: Prototypes, data: Blocks, held_out: float | None
 ) -> dict[str, Any]:
-    """Of the training frames, and of those kept aside in the full space."""
+    """Of the training frames, and of held-out ones in the full space."""
     mixture, projection = fitted.mixture, fitted.projection
     own = log_likelihood(data, mixture) if work.training.count else (0.0, 0)
     total, frames = work.group.total(mixture.means.new_tensor(own)).tolist()
     extra = 0.0
     if projection is not None:
-        squares = work.group.total(residual_squares(work.aside.blocks, projection))
+        squares = work.group.total(residual_squares(work.held_out.blocks, projection))
         variance = residual_variance(work.moments, projection) + work.settings.regularisation
         extra = residual_log_likelihood(float(squares[1] / squares[0]), projection, variance)
     return {
@@ -222,10 +232,11 @@ def _silhouette(fitted: Prototypes, sample: Tensor) -> float | None:
 
 
 def _same_count(work: Work, candidate: Candidate) -> int:
-    """K, where the iteration before had as many prototypes."""
-    if work.before is not None and work.before.spec.width != candidate.k:
-        raise PipelineError(
-            f"warm start: {work.before.spec.width} prototypes before, {candidate.k} now; ask for "
+    """K, where the previous iteration had as many prototypes."""
+    previous = work.previous_posteriors
+    if previous is not None and previous.spec.width != candidate.k:
+        raise InputError(
+            f"warm start: {previous.spec.width} prototypes before, {candidate.k} now; ask for "
             "as many, or leave --warm-start out"
         )
     return candidate.k

@@ -11,11 +11,11 @@ from pmam.prototypes.drift import Drift, Overlap, drift
 
 def drift_of(work: Work, prototypes: Prototypes) -> Drift:
     """What changed on the training frames since the posteriors before."""
-    assert work.before is not None
+    assert work.previous_posteriors is not None
     device = work.group.device
     there = _on(prototypes, device)
     k, width = prototypes.means.shape
-    own = Overlap.zeros(work.before.spec.width, k, width, device)
+    own = Overlap.zeros(work.previous_posteriors.spec.width, k, width, device)
     with work.phase(f"{work.name} (drift, frames)", work.training.count, 0) as advance:
         for x, posteriors in work.beside(None)():
             after, _ = there.evaluate(x)

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipelines.runtime.errors import PipelineError
+from pipelines.stages.detect.inputs import InputError
 from pmam.clustering.pca import Projection
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
-from pmam.mixture.process_group import Group
+from pmam.mixture.process_group import ProcessGroup
 from shards.frames.reader import FrameSet
 
 BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as it works on at once
@@ -31,7 +31,7 @@ class Piece:
     place: int
 
 
-class Part:
+class FramePartition:
     """A worker's share of some clips: neighbours in their files, about as many frames as others.
 
     A clip goes to one worker whole. Which one follows from the counts alone, so that all workers
@@ -43,7 +43,7 @@ class Part:
         group: tells which part is ours, and where to compute.
     """
 
-    def __init__(self, frames: FrameSet, keys: Sequence[str], group: Group) -> None:
+    def __init__(self, frames: FrameSet, keys: Sequence[str], group: ProcessGroup) -> None:
         self.frames, self.device = frames, group.device
         chosen = set(keys)
         ordered = [key for key in frames if key in chosen]
@@ -51,7 +51,7 @@ class Part:
         starts = np.cumsum(counts) - counts
         self.all = int(counts.sum())
         middle = (starts + counts / 2) / max(1, self.all)
-        own = np.flatnonzero((middle * group.world).astype(int) == group.rank)
+        own = np.flatnonzero((middle * group.world_size).astype(int) == group.rank)
         self.clips = [(ordered[n], int(counts[n]), int(starts[n])) for n in own]
         self.count = int(counts[own].sum())
         self.at_once = BLOCK_FRAMES if self.device.type == "cpu" else ROWS_ON_GPU
@@ -85,7 +85,7 @@ class Part:
         """The frames `(n, D)` of a block in float32, on the device of the group.
 
         Raises:
-            PipelineError: NaN or infinity among them, by clip and frame.
+            InputError: NaN or infinity among them, by clip and frame.
         """
         parts = [self.frames.read(p.key, p.first, p.stop) for p in block]
         # A sum shows most cheaply that something is wrong.
@@ -93,7 +93,7 @@ class Part:
             if not np.isfinite(part.sum(dtype=np.float64)):
                 bad = np.flatnonzero(~np.isfinite(part).all(axis=1))
                 if len(bad):
-                    raise PipelineError(
+                    raise InputError(
                         f"{piece.key}: frame {piece.first + bad[0]} of its embedding holds NaN or "
                         "infinity; expected finite values: look at the clip, and embed it again"
                     )
@@ -139,10 +139,10 @@ def posteriors_at(
     They are those nearest in time; beyond either end, at most one step of the grid farther.
 
     Raises:
-        PipelineError: posteriors of some frames of the grid alone.
+        InputError: posteriors of some frames of the grid alone.
     """
     if before.positions(piece.key) is not None:
-        raise PipelineError(
+        raise InputError(
             f"{piece.key}: got posteriors of some frames alone; expected those of all, as "
             "`pmam label` writes them"
         )
@@ -161,7 +161,7 @@ def posteriors_at(
     return held, rows / rows.sum(axis=1, keepdims=True).clip(1e-6)
 
 
-def projected(part: Part, projection: Projection | None) -> Blocks:
+def projected(part: FramePartition, projection: Projection | None) -> Blocks:
     """The frames as the mixture sees them, as often as asked.
 
     Kept from the first pass on where they fit: in half of the memory that a GPU has free, or in

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipelines.stages.fit.choice import Outcome
+from pmam.mixture.model_selection import Outcome
 
 # What is drawn over K: the title and the value.
 OVER_K = {
@@ -16,7 +16,7 @@ OVER_K = {
     "time (s)": ("seconds",),
 }
 COLUMNS = 3
-LABELS = {"log_likelihood": "training", "held_out_log_likelihood": "kept aside"}
+LABELS = {"log_likelihood": "training", "held_out_log_likelihood": "held out"}
 
 
 def sweep_figure(outcomes: Sequence[Outcome], chosen: str) -> Figure:
@@ -68,7 +68,7 @@ def _draw_shapes(axes: Any, shapes: Sequence[Outcome], taken: Outcome) -> None:
         dimensions.index(taken.candidate.dimensions), color="tab:red", linestyle=":", linewidth=1.2
     )
     axes.set_xticks(range(len(dimensions)), dimensions)
-    axes.set_title("log-likelihood kept aside, full space", fontsize=9)
+    axes.set_title("held-out log-likelihood, full space", fontsize=9)
     axes.legend(fontsize=8)
 
 

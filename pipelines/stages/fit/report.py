@@ -5,8 +5,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.stages.fit.choice import Outcome
 from pipelines.stages.fit.stage import sweep_of
+from pmam.mixture.model_selection import Outcome
 
 # Column: what it shows of a fit.
 COLUMNS: dict[str, Callable[[Outcome], object]] = {

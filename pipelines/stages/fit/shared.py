@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.stages.fit.em import Phase, Saved
-from pipelines.stages.fit.frame_partition import Advance, Part
+from pipelines.stages.fit.frame_partition import Advance, FramePartition
 from pipelines.stages.fit.settings import FitSettings
+from pipelines.stages.fit.state import Phase, Saved
 from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
-from pmam.mixture.process_group import Group
+from pmam.mixture.process_group import ProcessGroup
 from shards.frames.reader import FrameSet
 from shards.io.store import Store
 
@@ -24,13 +24,13 @@ class Work:
     """As one of the workers sees it; all of them ask for the same, in the same order."""
 
     name: str  # of the stage
-    group: Group
+    group: ProcessGroup
     folder: Store
     settings: FitSettings
-    training: Part
-    aside: Part  # frames that are not fitted
+    training: FramePartition
+    held_out: FramePartition  # frames that are not fitted
     encoder: str  # fingerprint of what made the frames
-    before: FrameSet | None  # posteriors of the prototypes of the iteration before
+    previous_posteriors: FrameSet | None  # of the prototypes of the previous iteration
     phase: Phase
     # What took a pass over the frames. (A cached_property would hold a lock while all workers
     # wait for each other.)
@@ -83,17 +83,17 @@ class Work:
         self, projection: Projection | None
     ) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
         """Training frames as the mixture sees them `(n, d)`, with posteriors before `(n, J)`."""
-        before = self.before
-        assert before is not None
+        previous = self.previous_posteriors
+        assert previous is not None
 
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-            for x, posteriors in self.training.beside(before):
+            for x, posteriors in self.training.beside(previous):
                 yield x if projection is None else projection.apply(x), posteriors
 
         return pairs
 
 
-def moments_of_all(group: Group, own: Moments) -> Moments:
+def moments_of_all(group: ProcessGroup, own: Moments) -> Moments:
     """The sum over workers."""
     counts = group.gathered(own.mean.new_tensor([own.count]))
     means, scatters = group.gathered(own.mean[None]), group.gathered(own.scatter[None])
@@ -103,7 +103,7 @@ def moments_of_all(group: Group, own: Moments) -> Moments:
     return total
 
 
-def _own_moments(part: Part, advance: Advance) -> Moments:
+def _own_moments(part: FramePartition, advance: Advance) -> Moments:
     if part.count:
         return moments(lambda: part.blocks(advance))
     zeros = torch.zeros(part.width, part.width, dtype=torch.float64, device=part.device)

@@ -8,9 +8,9 @@ from typing import Any
 from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.fit.choice import Outcome
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.workers import SWEEP, FitJob, run_fit
+from pmam.mixture.model_selection import Outcome
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

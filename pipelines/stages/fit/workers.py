@@ -10,7 +10,6 @@ import torch
 
 from cluster.session import session
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import (
@@ -21,15 +20,17 @@ from pipelines.runtime.urls import (
     write_prototypes,
 )
 from pipelines.runtime.worker_group import restarted
+from pipelines.stages.detect.inputs import InputError
 from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
-from pipelines.stages.fit.choice import Outcome, best_count, best_shape, shapes, sweep_json
 from pipelines.stages.fit.drift import drift_of
-from pipelines.stages.fit.em import Phase
-from pipelines.stages.fit.frame_partition import Part
+from pipelines.stages.fit.frame_partition import FramePartition
 from pipelines.stages.fit.progress import Reported, silent, watching
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import MOMENTS, Work
-from pmam.mixture.process_group import Alone, Distributed, Group
+from pipelines.stages.fit.state import Phase
+from pmam.mixture.covariance_types import covariance_of
+from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes, sweep_json
+from pmam.mixture.process_group import Alone, Distributed, ProcessGroup
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered
 from shards.frames.reader import FrameSet
@@ -107,34 +108,40 @@ def _worker(config: dict[str, Any]) -> None:
     fit_part(job, group, Reported(job.stage.store) if rank == 0 else silent)
 
 
-def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
+def fit_part(job: FitJob, group: ProcessGroup, phase: Phase) -> None:
     """The fit as one worker of the group sees it; the first one writes `result.json`."""
     settings, folder = job.settings, job.stage.store
     frames = open_frames(job.embeddings)
-    kept, aside = split(frames, job)
+    kept, held_out = split(frames, job)
     encoder = record_of(job.embeddings)["result"]["checkpoint"]
     work = Work(
         name=job.stage.name,
         group=group,
         folder=folder,
         settings=settings,
-        training=Part(frames, kept, group),
-        aside=Part(frames, aside, group),
+        training=FramePartition(frames, kept, group),
+        held_out=FramePartition(frames, held_out, group),
         encoder=read_checkpoint(encoder).fingerprint,
-        before=None if job.before is None else open_frames(job.before),
+        previous_posteriors=None if job.before is None else open_frames(job.before),
         phase=phase,
     )
-    tried = [outcome_of(work, candidate) for candidate in shapes(settings, frames.spec.width)]
+    dimensions = settings.dimensions(frames.spec.width)
+    candidates = shapes(settings.counts, settings.covariances, dimensions)
+    tried = [outcome_of(work, candidate) for candidate in candidates]
     shape = best_shape(tried).candidate
     counted = [outcome_of(work, replace(shape, k=k)) for k in sorted(settings.counts)]
     chosen = best_count(counted, settings.choose_by)
     tried = [*(outcome for outcome in tried if outcome not in counted), *counted]
     prototypes = read_prototypes(join(job.stage.url, f"{CANDIDATES}/{chosen.candidate.name}"))
-    drift = None if work.before is None else drift_of(work, prototypes)
+    drift = None if work.previous_posteriors is None else drift_of(work, prototypes)
     notes = [*chosen.complaints, *constant(work, chosen)]
     if group.rank > 0:
         return
-    if drift is not None and work.before is not None and work.before.spec.width == chosen.k:
+    if (
+        drift is not None
+        and work.previous_posteriors is not None
+        and work.previous_posteriors.spec.width == chosen.k
+    ):
         prototypes = _ordered(prototypes, reordered(chosen.k, drift.matches))
     write_prototypes(folder, prototypes)
     if len(tried) > 1:
@@ -157,22 +164,22 @@ def fit_part(job: FitJob, group: Group, phase: Phase) -> None:
 
 
 def split(frames: FrameSet, job: FitJob) -> tuple[list[str], list[str]]:
-    """Clips to fit on, and clips kept aside: a seeded choice of those that have embeddings.
+    """Clips to fit on, and held-out clips: a seeded choice of those that have embeddings.
 
     Raises:
-        PipelineError: there are none.
+        InputError: there are none.
     """
     settings = job.settings
     rows = open_dataset(job.dataset).listed(settings.subsets)
     keys = [row.key for row in rows if row.key in frames and frames.count(row.key)]
     if not keys:
-        raise PipelineError(
+        raise InputError(
             f"{job.embeddings}: no embeddings of clips of {', '.join(settings.subsets)}; "
             "embed these subsets"
         )
-    aside = max(1, round(settings.held_out * len(keys)))
+    count = max(1, round(settings.held_out * len(keys)))
     order = np.random.default_rng(settings.seed).permutation(len(keys))
-    chosen = set(order[:aside].tolist()) if len(keys) > 1 else set()
+    chosen = set(order[:count].tolist()) if len(keys) > 1 else set()
     kept = [key for index, key in enumerate(keys) if index not in chosen]
     held = [key for index, key in enumerate(keys) if index in chosen]
     return kept, held or kept
@@ -188,10 +195,7 @@ def constant(work: Work, chosen: Outcome) -> list[str]:
     projection = work.projection(chosen.pca)
     x = (work.sample if projection is None else projection.apply(work.sample)).double()
     x = x - x.mean(dim=0)
-    if chosen.covariance in ("full", "tied"):  # which see what follows from others
-        variances = torch.linalg.eigvalsh(x.T @ x) / len(x)
-    else:
-        variances = x.square().mean(dim=0)
+    variances = covariance_of(chosen.covariance).variances_of(x)
     floor, width = work.settings.regularisation, len(variances)
     still = int((variances < floor).sum())
     if not still:
@@ -208,8 +212,8 @@ def constant(work: Work, chosen: Outcome) -> list[str]:
 def _ordered(prototypes: Prototypes, order: list[int]) -> Prototypes:
     """The same prototypes, numbered anew."""
     covariances = prototypes.covariances
-    if covariances is not None and prototypes.covariance_type != "tied":
-        covariances = covariances[order]
+    if covariances is not None and prototypes.covariance_type is not None:
+        covariances = covariance_of(prototypes.covariance_type).ordered(covariances, order)
     return replace(
         prototypes,
         weights=prototypes.weights[order],

@@ -21,7 +21,7 @@ from pipelines.stages.finetune import FinetuneTask, finetune
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
-from pmam.objectives.mean_teacher import TaughtBatch
+from pmam.objectives.mean_teacher import MeanTeacherBatch
 from pmam.training.errors import TrainingError
 from pmam.training.settings import OptimizerSettings
 from shards.clip import Clip
@@ -84,7 +84,7 @@ def test_of_a_batch_in_parts_the_clips_of_the_bad_part_are_named(
     dataset, start = prepared
     whole = FinetuneTask.prepare
 
-    def broken(self: FinetuneTask, batch: Any, step: int, generator: Any) -> TaughtBatch:
+    def broken(self: FinetuneTask, batch: Any, step: int, generator: Any) -> MeanTeacherBatch:
         taught = whole(self, batch, step, generator)
         if step == 2:
             taught.batch.inputs[1] = math.nan  # the second clip, and so of the second part

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from gmm_cases import clusters, start_near
+from process_groups import groups
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.kmeans import kmeans
-from pmam.mixture.em import FitState, cluster_moments
+from pmam.mixture.em import FitState, initial_state
 from pmam.mixture.gaussian_mixture import GaussianMixture
-from pmam.mixture.m_step import m_step
 from pmam.mixture.settings import COVARIANCE_TYPES
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
@@ -45,29 +45,35 @@ def test_every_number_of_a_fit(covariance_type):
     assert (ours.n_iter_, ours.converged_) == (theirs.n_iter_, theirs.converged_)
 
 
+@pytest.mark.parametrize("world", [1, 2, 3])
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_parts_that_workers_hold_give_the_fit_of_the_whole(covariance_type):
-    x, means = clusters(count=900, spread=1.0)
-    options = start_near(means, covariance_type) | {"tol": 1e-4}
+def test_workers_fit_what_one_process_fits(covariance_type, world):
+    """Without a start of their own: the sample, k-means and EM are those of all frames."""
+    x, _ = clusters(count=900, spread=1.0)
+    options = {"covariance_type": covariance_type, "tol": 1e-4, "seed": 4}
     whole = GaussianMixture(3, **options).fit(x)
-    by_hand = GaussianMixture(3, **options).initialise(x)
-    while not by_hand.converged_:
-        first, second = (by_hand.partial_statistics(part) for part in (x[:250], x[250:]))
-        by_hand.maximise(first + second)
-    assert by_hand.n_iter_ == whole.n_iter_
-    assert by_hand.lower_bound_ == pytest.approx(whole.lower_bound_, rel=1e-12)
-    torch.testing.assert_close(by_hand.covariances_, whole.covariances_, rtol=0, atol=1e-9)
+    parts = np.array_split(x, [250, 251][: world - 1])
+    with groups(world) as each:
+        fits = each(lambda group: GaussianMixture(3, **options).fit(parts[group.rank], group=group))
+    for found in fits:
+        assert found.n_iter_ == whole.n_iter_ > 3
+        assert found.converged_
+        np.testing.assert_allclose(found.log_likelihoods_, whole.log_likelihoods_, rtol=1e-10)
+        torch.testing.assert_close(found.covariances_, whole.covariances_, rtol=0, atol=1e-9)
+        assert torch.equal(found.means_, fits[0].means_)  # to the bit, on every worker
 
 
-def test_the_clusters_that_em_begins_with_add_up():
+def test_em_begins_with_the_clusters_of_k_means():
     x, _ = clusters(count=600)
-    begun = GaussianMixture(3, seed=4).initialise(x)
-    assert begun.n_iter_ == 0
-    assert begun.lower_bound_ == -np.inf
+    begun = initial_state(x, 3, "full", reg_covar=1e-6, seed=4)
+    assert begun.iteration == 0
     centers = kmeans(x, 3, seed=4).centers
-    total = cluster_moments(x[:100], centers, "full") + cluster_moments(x[100:], centers, "full")
-    parameters, _ = m_step(total, "full", 1e-6)
-    torch.testing.assert_close(parameters.covariances, begun.covariances_, rtol=0, atol=1e-10)
+    labels = torch.cdist(torch.from_numpy(x), centers).argmin(dim=1)
+    for k in range(3):
+        own = torch.from_numpy(x)[labels == k]
+        expected = own.T.cov(correction=0) + 1e-6 * torch.eye(5).double()
+        torch.testing.assert_close(begun.parameters.covariances[k], expected, rtol=0, atol=1e-10)
+        assert float(begun.parameters.weights[k]) == pytest.approx(len(own) / 600)
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

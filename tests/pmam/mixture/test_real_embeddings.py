@@ -14,6 +14,7 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.pca import fit_standardiser, moments
 from pmam.encoders.log_mel import LogMel, LogMelSettings
+from pmam.mixture.em import initial_state
 from pmam.mixture.gaussian_mixture import GaussianMixture
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
@@ -60,7 +61,7 @@ def test_float32_ends_where_scikit_learn_ends_in_float64(frames):
     """Per frame within 1e-4 after the same iterations, at a width where components are left out."""
     options = {"tol": 0.0, "max_iter": 4, "reg_covar": 1e-3}
     found = GaussianMixture(8, **options)
-    start = found.initialise(frames).parameters_
+    start = initial_state(frames, 8, "full", reg_covar=1e-3).parameters
     expected = Reference(
         8,
         weights_init=start.weights,

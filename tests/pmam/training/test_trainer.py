@@ -14,9 +14,8 @@ from pmam.augment.settings import AugmentSettings
 from pmam.models.backbone import Backbone
 from pmam.models.settings import ContextSettings
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
-from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, follow
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
-from pmam.objectives.teacher import follow
 from pmam.training.errors import TrainingError
 from pmam.training.schedules import (
     ema_decay,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pipelines.stages.fit import frame_partition as fit_frames
 from pipelines.stages.fit import progress as fit_progress
-from pipelines.stages.fit.frame_partition import Part, Piece, posteriors_at, projected
+from pipelines.stages.fit.frame_partition import FramePartition, Piece, posteriors_at, projected
 from pipelines.stages.fit.progress import PROGRESS, Reported, watching
 from pmam.clustering.pca import fit_projection, moments
 from shards.frames.reader import FrameSet
@@ -31,7 +31,7 @@ class Member:
     """One of several workers, with nobody to talk to."""
 
     rank: int
-    world: int
+    world_size: int
     device: torch.device = CPU
 
 
@@ -61,8 +61,8 @@ class Counts:
         return self.rows[key][first:stop]
 
 
-def parts(frames: Counts, world: int, at_once: int) -> list[Part]:
-    found = [Part(frames, list(frames), Member(rank, world)) for rank in range(world)]  # type: ignore[arg-type]
+def parts(frames: Counts, world: int, at_once: int) -> list[FramePartition]:
+    found = [FramePartition(frames, list(frames), Member(rank, world)) for rank in range(world)]  # type: ignore[arg-type]
     for part in found:
         part.at_once = at_once
     return found

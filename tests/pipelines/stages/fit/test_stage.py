@@ -18,10 +18,10 @@ from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
-from pipelines.stages.fit import em as fit_em
-from pipelines.stages.fit.choice import best_count
+from pipelines.stages.fit import state as fit_state
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.stage import fit, sweep_of
+from pmam.mixture.model_selection import best_count
 from shards.io.store import Store
 
 WIDTH, TRUE_K = 10, 5
@@ -55,7 +55,7 @@ def test_a_kill_changes_no_bit(
     settings = replace(SETTINGS, kind=kind, tolerance=0)
     expected = fit(*stages, str(tmp_path / "undisturbed"), settings)
     written: list[str] = []
-    write = fit_em.Saved.write
+    write = fit_state.Saved.write
 
     def kill(self, make):  # type: ignore[no-untyped-def]
         found = write(self, make)
@@ -64,7 +64,7 @@ def test_a_kill_changes_no_bit(
             raise Killed
         return found
 
-    monkeypatch.setattr(fit_em.Saved, "write", kill)
+    monkeypatch.setattr(fit_state.Saved, "write", kill)
     out = str(tmp_path / "out")
     with pytest.raises(Killed):
         fit(*stages, out, settings)
@@ -86,7 +86,7 @@ def test_a_finished_fit_is_not_done_again_when_its_record_is_lost(
     out = fit(*stages, str(tmp_path / "out"), SETTINGS)
     kept = record_of(out)["result"]
     (tmp_path / "out" / "stage.json").unlink()
-    monkeypatch.setattr(fit_outcome, "maximise", None)
+    monkeypatch.setattr(fit_outcome, "expectation_maximisation", None)
     assert record_of(fit(*stages, out, SETTINGS))["result"] == kept
 
 

@@ -1,10 +1,8 @@
 """Any number of workers fits what one process fits, by real collectives and by a real group."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import fit_cases
@@ -12,24 +10,26 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed
+from process_groups import groups
 
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit import workers as fit_job
-from pipelines.stages.fit.em import Saved, clusters_of_all, statistics_of_all
-from pipelines.stages.fit.frame_partition import Part
+from pipelines.stages.fit.frame_partition import FramePartition
 from pipelines.stages.fit.progress import silent
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import moments_of_all
 from pipelines.stages.fit.stage import fit, sweep_of
+from pipelines.stages.fit.state import Saved
 from pipelines.stages.fit.workers import FitJob, fit_part
-from pmam.clustering.clusters import cluster_statistics
+from pmam.clustering import kmeans
 from pmam.clustering.pca import moments
+from pmam.mixture import em
 from pmam.mixture.e_step import statistics
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.process_group import Alone, Distributed, Group
+from pmam.mixture.process_group import Alone, ProcessGroup, made_by_first
 
 CLIPS, WIDTH = 31, 8
 SETTINGS = FitSettings(k=6, pca=5, iterations=25, tolerance=0)
@@ -43,21 +43,6 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     clips = list(fit_cases.uneven(dataset, WIDTH, 6).items())
     files = [dict(clips[file::2]) for file in (0, 1)]
     return dataset, fit_cases.write_stage(folder / "embed", files)
-
-
-@contextlib.contextmanager
-def groups(world: int) -> Iterator[Callable[[Callable[[Group], object]], list[object]]]:
-    """Runs a function once per worker: threads with gloo between them."""
-    rendezvous = torch.distributed.HashStore()
-    wait = timedelta(seconds=60)
-
-    def worker(rank: int) -> Distributed:
-        gloo = torch.distributed.ProcessGroupGloo(rendezvous, rank, world, wait)
-        return Distributed(torch.device("cpu"), rank, world, gloo)
-
-    with ThreadPoolExecutor(world) as pool:
-        members = list(pool.map(worker, range(world)))
-        yield lambda function: list(pool.map(function, members))
 
 
 def fitted(stages: tuple[str, str], out: Path, world: int, settings: FitSettings = SETTINGS) -> str:
@@ -120,7 +105,7 @@ def test_a_sweep_by_workers_is_that_of_one_process(stages: tuple[str, str], tmp_
 
 def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) -> None:
     frames = open_frames(stages[1])
-    whole = Part(frames, list(frames), Alone(torch.device("cpu")))
+    whole = FramePartition(frames, list(frames), Alone(torch.device("cpu")))
     x = torch.cat(list(whole.blocks())).double()
     means = x[:6].clone()
     parameters = MixtureParameters(
@@ -130,8 +115,8 @@ def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) 
         covariances=torch.eye(WIDTH).double().expand(6, -1, -1).contiguous(),
     )
 
-    def summed(group: Group) -> tuple[object, ...]:
-        part = Part(frames, list(frames), group)
+    def summed(group: ProcessGroup) -> tuple[object, ...]:
+        part = FramePartition(frames, list(frames), group)
         assert 0.5 < part.count * 3 / len(x) < 1.5  # balanced by frames
 
         def own() -> Iterator[torch.Tensor]:
@@ -139,11 +124,11 @@ def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) 
 
         return (
             moments_of_all(group, moments(own)),
-            clusters_of_all(group, cluster_statistics(own, means)),
-            statistics_of_all(group, statistics(own, parameters)),
+            kmeans.summed(group, kmeans.cluster_statistics(own, means)),
+            em.summed(group, statistics(own, parameters)),
         )
 
-    expected = (moments(x), cluster_statistics(x, means), statistics(x, parameters))
+    expected = (moments(x), kmeans.cluster_statistics(x, means), statistics(x, parameters))
     with groups(3) as each:
         for found in each(summed):
             for part, reference in zip(found, expected, strict=True):  # type: ignore[arg-type]
@@ -153,7 +138,7 @@ def test_statistics_of_workers_are_those_of_all_frames(stages: tuple[str, str]) 
 
 @pytest.mark.parametrize("sizes", [(2, 0, 5), (0, 0, 0), (1, 1, 1)])
 def test_rows_of_all_workers_come_in_their_order(sizes: tuple[int, ...]) -> None:
-    def gathered(group: Group) -> torch.Tensor:
+    def gathered(group: ProcessGroup) -> torch.Tensor:
         return group.gathered(torch.full((sizes[group.rank], 2), float(group.rank)))
 
     expected = torch.repeat_interleave(torch.arange(3.0), torch.tensor(sizes))
@@ -166,6 +151,24 @@ def test_rows_of_all_workers_come_in_their_order(sizes: tuple[int, ...]) -> None
 def test_all_know_what_the_first_worker_says(data: bytes) -> None:
     with groups(2) as each:
         assert each(lambda group: group.agreed(data if group.rank == 0 else b"?!")) == [data, data]
+
+
+def test_the_first_worker_alone_makes_a_state_and_all_get_it() -> None:
+    """Or differences between machines would part the workers, bit by bit."""
+
+    made: list[int] = []
+
+    def kept(group: ProcessGroup) -> torch.Tensor:
+        def make() -> dict[str, torch.Tensor]:
+            made.append(group.rank)
+            return {"rank": torch.tensor([group.rank, 0.1], dtype=torch.float64)}
+
+        return made_by_first(group)(make)["rank"]
+
+    with groups(3) as each:
+        for found in each(kept):
+            assert torch.equal(found, torch.tensor([0, 0.1], dtype=torch.float64))
+    assert made == [0]
 
 
 def test_more_workers_than_clips(tmp_path: Path) -> None:
@@ -206,13 +209,13 @@ def test_a_killed_fit_goes_on_with_other_workers(
     monkeypatch.setattr(fit_job, "session", contextlib.nullcontext)
     monkeypatch.setattr(Saved, "write", write)
     began: list[int] = []
-    follow = fit_outcome.maximise
+    real = fit_outcome.expectation_maximisation
 
-    def maximise(group, data, state, *rest, **options):  # type: ignore[no-untyped-def]
+    def counted(data, state, *rest, **options):  # type: ignore[no-untyped-def]
         began.append(state.iteration)
-        return follow(group, data, state, *rest, **options)
+        return real(data, state, *rest, **options)
 
-    monkeypatch.setattr(fit_outcome, "maximise", maximise)
+    monkeypatch.setattr(fit_outcome, "expectation_maximisation", counted)
     same(fit(*stages, out, replace(SETTINGS, workers=2)), alone)
     assert len(began) == 2
     assert 0 < began[0] == began[1] < SETTINGS.iterations

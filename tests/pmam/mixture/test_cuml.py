@@ -17,16 +17,14 @@ import torch
 from gmm_cases import clusters
 
 from pmam.clustering.kmeans import kmeans
-from pmam.clustering.pca import fit_projection, moments
 from pmam.mixture import cuml as cuml_backend
-from pmam.mixture.backends import fit_kmeans, fit_pca
 
-SOURCES = {"KMeans": "cuml/cluster/kmeans.pyx", "PCA": "cuml/decomposition/pca.pyx"}
+SOURCES = {"KMeans": "cuml/cluster/kmeans.pyx"}
 
 
 @pytest.fixture
 def cuml_sources():
-    """The text of the two estimators, out of an installed cuML or the wheel of one."""
+    """The text of the estimator, out of an installed cuML or the wheel of one."""
     spec = importlib.util.find_spec("cuml")
     if spec is not None and spec.origin:
         root = Path(spec.origin).parent.parent
@@ -75,19 +73,6 @@ class KMeans(Recorded):
         return {"cluster_centers_": found.centers.to(x), "n_iter_": found.iterations}
 
 
-class PCA(Recorded):
-    def attributes(self, x):
-        assert x.T.is_contiguous()  # or cuML copies
-        variances, axes = torch.linalg.eigh(x.double().T.cov())
-        kept = self.options["n_components"]
-        components = axes.T.flip(0)[:kept]
-        largest = components.abs().argmax(dim=1, keepdim=True)
-        return {
-            "components_": components * components.gather(1, largest).sign(),
-            "explained_variance_": variances.flip(0)[:kept],
-        }
-
-
 def any_signature():
     kinds = inspect.Parameter
     return inspect.Signature(
@@ -98,9 +83,8 @@ def any_signature():
 @pytest.fixture
 def fake_cuml(monkeypatch):
     """A cuML that runs on the CPU; arrays come by `cupy.from_dlpack`, here torch's own."""
-    modules = {name: ModuleType(name) for name in ("cuml", "cuml.cluster", "cuml.decomposition")}
+    modules = {name: ModuleType(name) for name in ("cuml", "cuml.cluster")}
     modules["cuml.cluster"].KMeans = KMeans
-    modules["cuml.decomposition"].PCA = PCA
     modules["cupy"] = ModuleType("cupy")
     modules["cupy"].from_dlpack = torch.from_dlpack
     for name, module in modules.items():
@@ -113,15 +97,7 @@ def fake_cuml(monkeypatch):
 
 def calls(x):
     """Every call of cuML that we make; what they answer."""
-    found = cuml_backend.cuml_kmeans(
-        x, 3, seed=1, max_iterations=50, tolerance=1e-4, seeding="k-means||"
-    )
-    projections = [
-        cuml_backend.cuml_projection(x, 2, standardise=standardise, whiten=whiten)
-        for standardise in (False, True)
-        for whiten in (False, True)
-    ]
-    return found, projections
+    return cuml_backend.cuml_kmeans(x, 3, seed=1, max_iterations=50, tolerance=1e-4)
 
 
 def test_our_calls_fit_the_signatures_of_the_sources(cuml_sources, fake_cuml):
@@ -129,15 +105,13 @@ def test_our_calls_fit_the_signatures_of_the_sources(cuml_sources, fake_cuml):
         for method in ("__init__", "fit"):
             fake_cuml.signatures[f"{name}.{method}"] = signature_of(source, name, method)
     calls(torch.from_numpy(clusters()[0]))
-    assert [name for name, _ in fake_cuml.given] == ["KMeans", "PCA", "PCA", "PCA", "PCA"]
+    assert [name for name, _ in fake_cuml.given] == ["KMeans"]
     for name, attributes in {
         "KMeans": ("cluster_centers_", "n_iter_"),
-        "PCA": ("components_", "explained_variance_"),
     }.items():
         for attribute in attributes:
             assert f"self.{attribute} = " in cuml_sources[name]
-    for seeding in ("k-means||", "k-means++"):
-        assert f"'{seeding}'" in cuml_sources["KMeans"]
+    assert "'k-means++'" in cuml_sources["KMeans"]
 
 
 def test_a_call_that_does_not_fit_is_noticed(fake_cuml):
@@ -149,44 +123,36 @@ def test_a_call_that_does_not_fit_is_noticed(fake_cuml):
 
 def test_answers_become_ours_and_frames_go_without_a_copy(fake_cuml):
     x = torch.from_numpy(clusters()[0])
-    found, projections = calls(x)
+    found = calls(x)
     ours = kmeans(x, 3, seed=1)
     torch.testing.assert_close(found.centers, ours.centers)
     assert found.inertia == pytest.approx(ours.inertia)
     assert fake_cuml.given[0][1].data_ptr() == x.data_ptr()
-    choices = [(s, w) for s in (False, True) for w in (False, True)]
-    for projection, (standardise, whiten) in zip(projections, choices, strict=True):
-        expected = fit_projection(moments(x), 2, standardise=standardise, whiten=whiten)
-        torch.testing.assert_close(projection.apply(x), expected.apply(x), rtol=0, atol=1e-9)
 
 
 def test_auto_takes_torch_where_no_gpu_is(monkeypatch):
     monkeypatch.setattr(cuml_backend, "cuml_usable", lambda: False)
     x, _ = clusters()
-    assert torch.equal(fit_kmeans(x, 3, seed=2).centers, kmeans(x, 3, seed=2).centers)
-    assert torch.equal(fit_pca(x, 2).components, fit_projection(moments(x), 2).components)
+    assert cuml_backend.on_gpu(x, "auto", None) is None
     with pytest.raises(ValueError, match=r"got cuml on device any; expected cuML .* and a GPU"):
-        fit_kmeans(x, 3, backend="cuml")
+        cuml_backend.on_gpu(x, "cuml", None)
 
 
-def test_auto_takes_cuml_where_it_is_and_the_frames_fit(fake_cuml, monkeypatch):
+def test_auto_takes_cuml_where_it_is_and_the_frames_fit(monkeypatch):
     monkeypatch.setattr(cuml_backend, "cuml_usable", lambda: True)
     monkeypatch.setattr(cuml_backend, "room_for_frames", lambda: 10**6)
     gathered = cuml_backend.gathered
     monkeypatch.setattr(cuml_backend, "gathered", lambda f, room, _: gathered(f, room, "cpu"))
     x, _ = clusters()
     blocks = [x[:200], x[200:]]
-    fit_kmeans(lambda: blocks, 3)
-    fit_pca(lambda: blocks, 2)
-    assert [name for name, _ in fake_cuml.given] == ["KMeans", "PCA"]
-    np.testing.assert_array_equal(fake_cuml.given[0][1], x)
-    fit_kmeans(x, 3, backend="torch")
-    fit_kmeans(x, 3, device="cpu")
+    np.testing.assert_array_equal(cuml_backend.on_gpu(lambda: blocks, "auto", None), x)
+    assert cuml_backend.on_gpu(x, "torch", None) is None
+    assert cuml_backend.on_gpu(x, "auto", "cpu") is None
     monkeypatch.setattr(cuml_backend, "room_for_frames", lambda: x.nbytes)
-    fit_kmeans(x, 3)  # too many for half of that room: torch streams them
-    assert len(fake_cuml.given) == 2
+    # Too many for half of that room: torch streams them.
+    assert cuml_backend.on_gpu(x, "auto", None) is None
     with pytest.raises(ValueError, match="got more frames than cuml holds"):
-        fit_pca(x, 2, backend="cuml")
+        cuml_backend.on_gpu(x, "cuml", None)
 
 
 @pytest.mark.skipif(
@@ -194,10 +160,5 @@ def test_auto_takes_cuml_where_it_is_and_the_frames_fit(fake_cuml, monkeypatch):
 )
 def test_cuml_on_a_gpu_finds_what_torch_finds():
     x = torch.from_numpy(clusters(count=20_000, width=16, components=6)[0]).cuda().float()
-    ours, theirs = (
-        fit_kmeans(x, 6, backend=backend, seeding="k-means||") for backend in ("torch", "cuml")
-    )
-    assert theirs.inertia <= 1.1 * ours.inertia
-    expected = fit_pca(x, 4, backend="torch")
-    found = fit_pca(x, 4, backend="cuml")
-    torch.testing.assert_close(found.apply(x), expected.apply(x), rtol=0, atol=1e-2)
+    theirs = cuml_backend.cuml_kmeans(x, 6, seed=0, max_iterations=100, tolerance=1e-4)
+    assert theirs.inertia <= 1.1 * kmeans(x, 6, seed=0).inertia
