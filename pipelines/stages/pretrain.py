@@ -20,8 +20,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     write_checkpoint,
 )
-from pipelines.training.batches import Batches
-from pipelines.training.examples import Example
+from pipelines.training.examples import TrainingClips
 from pipelines.training.job import TrainSettings, run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.detector import ContextSettings, MaskedAudioModel
@@ -33,6 +32,7 @@ from pmam.objectives.masked_prediction import (
     Pretraining,
 )
 from shards.io.store import Store
+from shards.loading.examples import Example
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -83,26 +83,26 @@ class PretrainTask:
             )
         settings.pretext.mask.check(training.crop_s, hop_s)
         packed = open_dataset(dataset)
-        self.batches = Batches(
+        self.clips = TrainingClips(
             packed,
             backbone.encoder,
             batch=training.batch,
             crop_s=training.crop_s,
             seed=training.seed,
-            cached_inputs=cached_inputs,
+            stored_inputs=cached_inputs,
             cache_gb=training.cache_gb,
             keys=self.posteriors,
         )
-        self.reader = self.batches.reader
+        self.examples = self.clips.examples
 
     def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> MaskedBatch:
         """Tensors of some clips, with what is masked of them."""
-        targets = [self.reader.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
-        inputs = self.reader.inputs(batch)
+        targets = [self.examples.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
+        inputs = self.examples.inputs(batch)
         examples = PretextBatch(
             inputs=inputs,
             posteriors=torch.from_numpy(np.stack(targets)).to(inputs.device),
-            padding=self.reader.padding(batch).to(inputs.device),
+            padding=self.examples.padding(batch).to(inputs.device),
         )
         return self.module.prepare(examples, generator)
 

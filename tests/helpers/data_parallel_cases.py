@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.training.examples import Example
 from pipelines.training.loop import shares_of
 from pipelines.training.settings import TrainSettings
 from pmam.encoders import ENCODERS, EncoderSettings
@@ -26,6 +25,7 @@ from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, Label
 from pmam.training.batch_norm_sync import BatchStatistics
 from pmam.training.parameter_groups import PRETRAIN
 from pmam.training.trainer import OptimizerSettings, Trainer, Workers
+from shards.loading.examples import Example
 
 WORKERS, CLIPS, FRAMES = 2, 8, 50
 HELD = torch.tensor([50, 9, 50, 20, 33, 3, 50, 20])
