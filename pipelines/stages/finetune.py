@@ -30,12 +30,13 @@ from pmam.objectives.mean_teacher import (
     TaughtBatch,
 )
 from pmam.objectives.teacher import follow
+from pmam.training.clip_draws import Random
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store
 from shards.loading.examples import Example
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 CHECKPOINT = "detector"
 log = logging.getLogger("pmam")
@@ -116,9 +117,9 @@ class FinetuneTask:
             if packed.row(index).events is not None
         ]
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> TaughtBatch:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> TaughtBatch:
         """Tensors of some clips, as student and teacher hear them."""
-        return self.module.prepare(self._labelled(batch), step, generator)
+        return self.module.prepare(self._labelled(batch), step, random)
 
     def _labelled(self, batch: Sequence[Example]) -> LabelledBatch:
         inputs = self.examples.inputs(batch)

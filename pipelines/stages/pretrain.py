@@ -31,11 +31,12 @@ from pmam.objectives.masked_prediction import (
     PretextSettings,
     Pretraining,
 )
+from pmam.training.clip_draws import Random
 from shards.io.store import Store
 from shards.loading.examples import Example
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 CHECKPOINT = "pretrained"
 WATCH_EVERY = 50  # steps between two looks for a collapsed network
@@ -95,7 +96,7 @@ class PretrainTask:
         )
         self.examples = self.clips.examples
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> MaskedBatch:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> MaskedBatch:
         """Tensors of some clips, with what is masked of them."""
         targets = [self.examples.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
         inputs = self.examples.inputs(batch)
@@ -104,7 +105,7 @@ class PretrainTask:
             posteriors=torch.from_numpy(np.stack(targets)).to(inputs.device),
             padding=self.examples.padding(batch).to(inputs.device),
         )
-        return self.module.prepare(examples, generator)
+        return self.module.prepare(examples, random)
 
     def after_step(self, step: int) -> None:
         """Nothing follows the model in pretraining."""

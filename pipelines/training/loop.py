@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +15,7 @@ from pipelines.training.examples import TrainingClips, in_background
 from pipelines.training.recorder import Recorder, restore
 from pipelines.training.settings import TrainSettings
 from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.clip_draws import ClipDraws, Random
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.trainer import ALONE, Share, Trainer, TrainingError, Workers
 from shards.io.store import Store
@@ -47,7 +48,7 @@ class Task(Protocol):
     module: Any  # an nn.Module, and a TrainedModule
     clips: TrainingClips
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> Prepared:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> Prepared:
         """Tensors of a worker's clips, augmented, masked; on the device of the module."""
 
     def after_step(self, step: int) -> None:
@@ -149,7 +150,7 @@ def shares_of(
         module = prepare_model(module, parallel_strategy_kwargs=wrapping)
 
     def shares(batch: list[Example], step: int, generator: torch.Generator) -> Iterator[Share]:
-        prepared = task.prepare(batch, step, generator)
+        prepared = task.prepare(batch, step, draws_of(batch, step, settings.seed))
         counts = task.module.totals(prepared)
         added = workers.add_up(torch.stack(list(counts.values())).double())
         totals = dict(zip(counts, added, strict=True))
@@ -162,6 +163,11 @@ def shares_of(
                 yield module(part, totals)
 
     return shares
+
+
+def draws_of(batch: Sequence[Example], step: int, seed: int) -> ClipDraws:
+    """Each clip's own random numbers: the same on any number of workers."""
+    return ClipDraws(seed, step, [f"{example.row.key}:{example.epoch}" for example in batch])
 
 
 def _keys(

@@ -12,6 +12,7 @@ from pmam.augment import AugmentSettings, Examples, InputScale, augment
 from pmam.models.detector import Detection, Detector
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 from pmam.objectives.teacher import make_teacher
+from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over, split
 from pmam.training.parameter_groups import group_of
 from pmam.training.schedules import RAMPS
@@ -133,7 +134,7 @@ def augmented(
     batch: LabelledBatch,
     settings: AugmentSettings,
     scale: InputScale,
-    generator: torch.Generator,
+    generator: Random,
 ) -> tuple[LabelledBatch, Tensor]:
     """The student's batch and the teacher's inputs.
 
@@ -190,14 +191,14 @@ class Finetuning(nn.Module):
         return self
 
     def forward(
-        self, batch: LabelledBatch, step: int, generator: torch.Generator
+        self, batch: LabelledBatch, step: int, generator: Random
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, and means to log."""
         taught = self.prepare(batch, step, generator)
         return self.share(taught, self.totals(taught))
 
     @torch.no_grad()
-    def prepare(self, batch: LabelledBatch, step: int, generator: torch.Generator) -> TaughtBatch:
+    def prepare(self, batch: LabelledBatch, step: int, generator: Random) -> TaughtBatch:
         """Augment a batch, differently for student and teacher."""
         teacher_inputs = batch.inputs
         if self.augmentation != NO_AUGMENTATION:

@@ -36,7 +36,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
 
 @pytest.fixture
 def dataset(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
-    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("shards.io.retry.waits", lambda: iter((0.01, 0.02, 0.05)))
     monkeypatch.setattr(shards.io.range_reader, "PART_BYTES", 6000)  # several parts a request
     yield Dataset.open(Store(*filesystem("s3://bucket/ds")))
     faults.waiting, faults.always, faults.happened = [], None, 0
