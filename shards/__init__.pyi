@@ -13,8 +13,8 @@ from .frames.reader import FrameSpec as FrameSpec
 from .frames.writer import FrameWriter as FrameWriter
 from .index import IndexRow as IndexRow
 from .io.store import Store as Store
+from .loading.examples import Example as Example
 from .loading.loader import Batch as Batch
-from .loading.loader import Example as Example
 from .loading.loader import Loader as Loader
 from .loading.loader import Loading as Loading
 from .loading.loader import evaluation as evaluation

@@ -5,13 +5,19 @@ Each class of the package derives from `ShardsError`; any other exception out of
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "EXPIRED_TOKEN")
-_NO_BUCKET = "NO_SUCH_BUCKET"
+# As servers and clients spell them: ACCESS_DENIED, AccessDenied, "HTTP status 403" ...
+_DENIED = (
+    *("accessdenied", "invalidaccesskeyid", "signaturedoesnotmatch", "expiredtoken"),
+    *("invalidtoken", "tokenrefreshrequired", "requesttimetooskewed", "unrecognizedclient"),
+    *("httpstatus401", "httpstatus403"),
+)
+_NO_BUCKET = ("nosuchbucket", "invalidbucketname")
 
 
 class ShardsError(Exception):
@@ -38,7 +44,12 @@ def needs_a_person(error: OSError) -> bool:
     """Whether trying again cannot help."""
     if isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "final", False):
         return True
-    return any(code in str(error) for code in (*_DENIED, _NO_BUCKET))
+    return _is_of(str(error), (*_DENIED, *_NO_BUCKET))
+
+
+def _is_of(text: str, codes: tuple[str, ...]) -> bool:
+    plain = re.sub("[ _]", "", text).lower()
+    return any(code in plain for code in codes)
 
 
 def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
@@ -53,9 +64,12 @@ def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
         advice = "free some space there, or choose another folder"
     elif error.errno in _FORBIDDEN:
         advice = "check who may write there, or choose another folder"
-    elif any(code in reason for code in _DENIED):
-        advice = "check the credentials (for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-    elif _NO_BUCKET in reason:
+    elif _is_of(reason, _DENIED):
+        advice = (
+            "check the credentials and whether they have expired (for S3: AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN)"
+        )
+    elif _is_of(reason, _NO_BUCKET):
         advice = "create the bucket, or correct its name"
     elif tries > 1:
         reason = f"{reason}, {tries} times"

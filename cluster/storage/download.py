@@ -16,10 +16,10 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from cluster.errors import ClusterError
+from cluster.storage import retry
 from cluster.storage.filesystems import absolute, filesystem
 from cluster.storage.redact import shown_url
 
-WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try that gets no further
 TIMEOUT_S = 30
 BLOCK_BYTES = 1 << 20
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses worth another try
@@ -113,6 +113,7 @@ def _download(url: str, partial: Path, progress: Progress | None, *, checked: bo
     ask = _http if urlsplit(url).scheme in ("http", "https") else _object
     with partial.open("ab", buffering=0) as file:
         furthest, tries, version = file.tell(), 0, None
+        waits = retry.waits()
         while True:
             try:
                 start = file.tell() if checked or version else 0
@@ -130,13 +131,13 @@ def _download(url: str, partial: Path, progress: Progress | None, *, checked: bo
                         f"{reason}; check the address and the rights, {BY_HAND}"
                     ) from None
             if file.tell() > furthest:  # it gets on
-                furthest, tries = file.tell(), 0
-            if tries == len(WAITS_S):
-                raise FetchError(
-                    f"{reason}, {tries + 1} times; check the network and run it again, {BY_HAND}"
-                )
-            time.sleep(WAITS_S[tries])
+                furthest, tries, waits = file.tell(), 0, retry.waits()
             tries += 1
+            if (wait_s := next(waits, None)) is None:
+                raise FetchError(
+                    f"{reason}, {tries} times; check the network and run it again, {BY_HAND}"
+                )
+            time.sleep(wait_s)
 
 
 def _receive(answer: _Answer, file: IO[bytes], progress: Progress | None) -> None:

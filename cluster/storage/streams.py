@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.storage import retry
 from cluster.storage.filesystems import PIPE, StorageError, absolute
 from cluster.storage.redact import shown_url
 
@@ -20,7 +21,6 @@ from cluster.storage.redact import shown_url
 # whose files are better read in one go.
 SCHEMES = ("http", "https", "hf", "htgs", "ais", "sftp", "ftps", "scp")
 BLOCK_BYTES = 1 << 20
-WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try
 # What curl ends with where a connection broke: trying again can help.
 BROKEN = (18, 28, 52, 55, 56, 92)
 
@@ -134,22 +134,24 @@ def stream(url: str) -> Iterator[bytes]:
 def copy_stream(url: str, target: Path) -> None:
     """One file, by a URL that `expand_streams` gave, to the local disk.
 
-    Where the connection broke it is read again from its start, `len(WAITS_S)` times; a command
-    runs once, since nobody knows what else it does.
+    Where the connection broke it is read again from its start, for as long as
+    `cluster.storage.retry` says; a command runs once, since nobody knows what else it does.
 
     Raises:
         StreamError: a program or package is absent, or it failed.
     """
-    for wait_s in (*WAITS_S, None):
+    waits = retry.waits()
+    while True:
         try:
             with _explained(target), target.open("wb") as file:
                 for block in stream(url):
                     file.write(block)
             return
         except StreamError as error:
-            if wait_s is None or not error.passing:
+            wait_s = next(waits, None) if error.passing else None
+            if wait_s is None:
                 raise
-            time.sleep(wait_s)
+        time.sleep(wait_s)
 
 
 @contextlib.contextmanager

@@ -17,8 +17,7 @@ from pipelines.runtime.urls import (
     write_checkpoint,
 )
 from pipelines.stages.settings import FinetuneSettings
-from pipelines.training.batches import Batches
-from pipelines.training.examples import Example, tag_targets
+from pipelines.training.examples import TrainingClips, tag_targets
 from pipelines.training.job import run_training
 from pipelines.training.validation import validated
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
@@ -29,11 +28,13 @@ from pmam.objectives.mean_teacher import (
     MeanTeacherBatch,
     follow,
 )
+from pmam.training.clip_draws import Random
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store
+from shards.loading.examples import Example
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 CHECKPOINT = "detector"
 log = logging.getLogger("pmam")
@@ -56,39 +57,41 @@ class FinetuneTask:
         student = start_detector(model, settings.context, classes, settings.detector, start)
         self.module = Finetuning(student, settings.losses, settings.augment)
         self.classes = student.classes
-        self.batches = Batches(
+        self.clips = TrainingClips(
             packed,
             student.backbone.encoder,
             batch=training.batch,
             crop_s=training.crop_s,
             seed=training.seed,
-            cached_inputs=cached_inputs,
+            stored_inputs=cached_inputs,
             cache_gb=training.cache_gb,
             published_borders=settings.published_borders,
         )
-        self.reader = self.batches.reader
-        if not self.batches.labelled:
+        self.examples = self.clips.examples
+        if not self.clips.labelled:
             raise PipelineError(
                 f"{dataset}: no label on any clip of {', '.join(training.batch)}; "
                 "fine-tuning needs some strong or weak ones"
             )
-        self.validation = [row for row in packed.select(["validation"]) if row.events is not None]
+        self.validation = [
+            index
+            for index in np.flatnonzero(packed.columns.of_subset("validation")).tolist()
+            if packed.row(index).events is not None
+        ]
 
-    def prepare(
-        self, batch: list[Example], step: int, generator: torch.Generator
-    ) -> MeanTeacherBatch:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> MeanTeacherBatch:
         """Tensors of some clips, as student and teacher hear them."""
-        return self.module.prepare(self._labelled(batch), step, generator)
+        return self.module.prepare(self._labelled(batch), step, random)
 
     def _labelled(self, batch: Sequence[Example]) -> LabelledBatch:
-        inputs = self.reader.inputs(batch)
+        inputs = self.examples.inputs(batch)
         strong = [e.row.events is not None for e in batch]
         # A weak label speaks of the whole clip: a crop may not hold what it names.
         tagged = [e.row.weak is not None and e.is_whole for e in batch]
-        events = [self.reader.event_targets(e, self.classes) for e in batch]
+        events = [self.examples.event_targets(e, self.classes) for e in batch]
         return LabelledBatch(
             inputs=inputs,
-            padding=self.reader.padding(batch).to(inputs.device),
+            padding=self.examples.padding(batch).to(inputs.device),
             events=torch.from_numpy(np.stack(events)).to(inputs.device),
             tags=torch.from_numpy(np.stack([tag_targets(e.row, self.classes) for e in batch])).to(
                 inputs.device
@@ -134,7 +137,7 @@ class FinetuneTask:
         return {
             f"{name}_{metric}": value
             for name, model in self._models.items()
-            for metric, value in validated(model, self.reader, self.validation).items()
+            for metric, value in validated(model, self.examples, self.validation).items()
         }
 
 

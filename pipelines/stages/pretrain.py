@@ -26,17 +26,18 @@ from pipelines.runtime.urls import (
     write_checkpoint,
 )
 from pipelines.stages.settings import PretrainSettings
-from pipelines.training.batches import Batches
-from pipelines.training.examples import Example
+from pipelines.training.examples import TrainingClips
 from pipelines.training.job import run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.collapse import collapse, health
 from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, Pretraining
+from pmam.training.clip_draws import Random
 from shards.io.store import Store
+from shards.loading.examples import Example
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 CHECKPOINT = "pretrained"
 WATCH_EVERY = 50  # steps between two looks for a collapsed network
@@ -72,28 +73,28 @@ class PretrainTask:
             )
         settings.pretext.mask.check(training.crop_s, hop_s)
         packed = open_dataset(dataset)
-        self.batches = Batches(
+        self.clips = TrainingClips(
             packed,
             backbone.encoder,
             batch=training.batch,
             crop_s=training.crop_s,
             seed=training.seed,
-            cached_inputs=cached_inputs,
+            stored_inputs=cached_inputs,
             cache_gb=training.cache_gb,
             keys=self.posteriors,
         )
-        self.reader = self.batches.reader
+        self.examples = self.clips.examples
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> MaskedBatch:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> MaskedBatch:
         """Tensors of some clips, with what is masked of them."""
-        targets = [self.reader.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
-        inputs = self.reader.inputs(batch)
+        targets = [self.examples.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
+        inputs = self.examples.inputs(batch)
         examples = PretextBatch(
             inputs=inputs,
             posteriors=torch.from_numpy(np.stack(targets)).to(inputs.device),
-            padding=self.reader.padding(batch).to(inputs.device),
+            padding=self.examples.padding(batch).to(inputs.device),
         )
-        return self.module.prepare(examples, generator)
+        return self.module.prepare(examples, random)
 
     def after_step(self, step: int) -> None:
         """Nothing follows the model in pretraining."""

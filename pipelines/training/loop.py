@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -12,15 +12,17 @@ from torch import Tensor, nn
 
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.training.batches import Batches
-from pipelines.training.examples import Example, prefetched
+from pipelines.training.examples import TrainingClips, in_background
 from pipelines.training.recorder import Recorder, restore
 from pipelines.training.settings import TrainSettings
 from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.clip_draws import ClipDraws, Random
 from pmam.training.errors import TrainingError
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.trainer import ALONE, Share, Trainer, Workers
 from shards.io.store import Store
+from shards.loading.examples import Example
+from shards.loading.loader import Loader
 
 log = logging.getLogger("pmam")
 
@@ -46,9 +48,9 @@ class Task(Protocol):
     """What a stage trains."""
 
     module: Any  # an nn.Module, and a TrainedModule
-    batches: Batches
+    clips: TrainingClips
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> Prepared:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> Prepared:
         """Tensors of a worker's clips, augmented, masked; on the device of the module."""
 
     def after_step(self, step: int) -> None:
@@ -90,20 +92,21 @@ def loop(config: dict[str, Any]) -> None:
         folder,
         stage.name,
         trainer,
-        clips=len(task.batches.rows(0)),
+        clips=len(task.clips.everything.rows(0)),
         in_worker=settings.workers > 0,
     )
     with recorder if is_first else contextlib.nullcontext():
         if trainer.idle and settings.optimizer.groups.set:
             log.warning("%s: a learning rate, but no parameters", ", ".join(trainer.idle))
-        read = prefetched(
-            lambda step: task.batches.read(step, workers.rank, workers.count), trainer.step, steps
-        )
-        for batch in recorder.timed(read):
+        loader = task.clips.loader(workers.rank, workers.count)
+        batches = in_background(loader.batches(steps, first=trainer.step))
+        for batch in recorder.timed(batch.examples for batch in batches):
             try:
                 values = trainer.take_parts(partial(shares, batch))
             except TrainingError as error:
-                keys = ", ".join(_keys(task.batches, trainer.step, error, settings, workers.count))
+                keys = ", ".join(
+                    _keys(task.clips.everything, trainer.step, error, settings, workers.count)
+                )
                 raise TrainingError(f"{error} among those of the batch: {keys}") from error
             statistics.average(workers)
             task.after_step(trainer.step - 1)
@@ -147,7 +150,7 @@ def shares_of(
         module = prepare_model(module, parallel_strategy_kwargs=wrapping)
 
     def shares(batch: list[Example], step: int, generator: torch.Generator) -> Iterator[Share]:
-        prepared = task.prepare(batch, step, generator)
+        prepared = task.prepare(batch, step, draws_of(batch, step, settings.seed))
         counts = task.module.totals(prepared)
         added = workers.add_up(torch.stack(list(counts.values())).double())
         totals = dict(zip(counts, added, strict=True))
@@ -162,13 +165,18 @@ def shares_of(
     return shares
 
 
+def draws_of(batch: Sequence[Example], step: int, seed: int) -> ClipDraws:
+    """Each clip's own random numbers: the same on any number of workers."""
+    return ClipDraws(seed, step, [f"{example.row.key}:{example.epoch}" for example in batch])
+
+
 def _keys(
-    batches: Batches, step: int, error: TrainingError, settings: TrainSettings, world: int
+    loader: Loader, step: int, error: TrainingError, settings: TrainSettings, world_size: int
 ) -> list[str]:
     """The clips of the parts whose loss is no number, or where none stands out, of the batch."""
     bad = {
         row.key
         for rank, part in error.parts
-        for row in batches.rows(step, rank, world)[part :: settings.accumulate]
+        for row in loader.rows(step, rank, world_size)[part :: settings.accumulate]
     }
-    return [row.key for row in batches.rows(step) if not bad or row.key in bad]
+    return [row.key for row in loader.rows(step) if not bad or row.key in bad]

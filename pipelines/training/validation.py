@@ -1,10 +1,11 @@
 """How good a detector is on validation clips while it trains."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 
-from pipelines.training.examples import Example, ExampleReader
+from pipelines.training.examples import Examples, Span
 from pmam.events.event import Event
 from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
@@ -16,10 +17,10 @@ BATCH = 32
 
 
 @torch.inference_mode()
-def validated(model: Detector, reader: ExampleReader, rows: Sequence[IndexRow]) -> dict[str, float]:
+def validated(model: Detector, clips: Examples, indices: Sequence[int]) -> dict[str, float]:
     """Macro frame average precision and PSDS1 of strongly labelled clips, as they are trained on.
 
-    Longer clips than the reader's are cropped, always at the same place; the events with them.
+    Longer clips than an example are cropped, always at the same place; the events with them.
     The model is left in evaluation mode. Nothing is drawn, so that training goes on undisturbed.
 
     Returns:
@@ -27,31 +28,36 @@ def validated(model: Detector, reader: ExampleReader, rows: Sequence[IndexRow]) 
     """
     model.eval()
     scores, truth = {}, {}
-    for start in range(0, len(rows), BATCH):
-        examples = [reader.read(row, 0) for row in rows[start : start + BATCH]]
-        inputs = reader.inputs(examples)
-        said = model(inputs, reader.padding(examples).to(inputs.device)).frames.cpu().numpy()
-        for example, frames in zip(examples, said, strict=True):
-            scores[example.row.key] = frames[: example.frames]
-            truth[example.row.key] = events_of(example, reader.encoder.hop_s)
+    hop_s = clips.encoder.hop_s
+    read = clips.read(indices)
+    while examples := list(islice(read, BATCH)):
+        inputs = clips.inputs(examples)
+        padding = clips.padding(examples).to(inputs.device)
+        predicted = model(inputs, padding).frames.cpu().numpy()
+        for example, frames in zip(examples, predicted, strict=True):
+            span = clips.span(example)
+            scores[example.row.key] = frames[: span.frames]
+            truth[example.row.key] = events_of(example.row, span, hop_s)
     if not any(truth.values()):
         return {}
-    hop_s = reader.encoder.hop_s
-    clips = EvaluationSet(
+    evaluated = EvaluationSet(
         scores=scores,
         hop_s=hop_s,
         ground_truth=truth,
         durations_s={key: len(frames) * hop_s for key, frames in scores.items()},
         classes=model.classes,
     )
-    return {"frame_ap": float(macro_frame_ap(clips).value), "psds1": psds(clips, PSDS1).value}
+    return {
+        "frame_ap": float(macro_frame_ap(evaluated).value),
+        "psds1": psds(evaluated, PSDS1).value,
+    }
 
 
-def events_of(example: Example, hop_s: float) -> list[Event]:
+def events_of(row: IndexRow, span: Span, hop_s: float) -> list[Event]:
     """The events of a crop, in seconds from where it begins."""
-    begin_s, length_s = example.first_frame * hop_s, example.frames * hop_s
+    begin_s, length_s = span.first * hop_s, span.frames * hop_s
     found = []
-    for event in example.row.events or ():
+    for event in row.events or ():
         onset_s = max(event.onset_s - begin_s, 0.0)
         offset_s = min(event.offset_s - begin_s, length_s)
         if onset_s < offset_s:

@@ -12,6 +12,7 @@ from pmam.augment.noise import NoiseDraws, add_noise, draw_noise
 from pmam.augment.settings import AugmentSettings
 from pmam.augment.time_shift import draw_shifts, draw_spans, frame_shift, pooled_shifts, time_mask
 from pmam.errors import InputError
+from pmam.training.clip_draws import Random, shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class ColourDraws:
 
 
 def move(
-    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: torch.Generator
+    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: Random
 ) -> Examples:
     """Frame shift, mixup and time mask; the targets follow."""
     clips, unit = len(batch.inputs), scale.inputs_per_frame
@@ -84,15 +85,14 @@ def move(
     return batch
 
 
-def draw_colour(
-    shape: torch.Size, settings: AugmentSettings, generator: torch.Generator
-) -> ColourDraws:
+def draw_colour(shape: torch.Size, settings: AugmentSettings, generator: Random) -> ColourDraws:
     """Fresh random numbers for inputs of a shape `(B, T, channels)`."""
     clips, _, channels = shape
     distortion = masked_mels = None
     if settings.distortion > 0:
         alike = settings.distortion_per == "batch"
-        distortion = draw_distortion(1 if alike else clips, settings.distortion, generator)
+        drawn_by = shared(generator) if alike else generator
+        distortion = draw_distortion(1 if alike else clips, settings.distortion, drawn_by)
     drawn_filter = draw_filter(clips, channels, settings, generator) if settings.filters else None
     if settings.frequency_mask_mels > 0:
         masked_mels = draw_spans(clips, channels, settings.frequency_mask_mels, generator)
@@ -128,7 +128,7 @@ def colour(
 
 
 def augment_once(
-    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: torch.Generator
+    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: Random
 ) -> Examples:
     """One version of a batch, for a training without a teacher."""
     batch = move(batch, settings, scale, generator)
@@ -137,7 +137,7 @@ def augment_once(
 
 
 def augment(
-    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: torch.Generator
+    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: Random
 ) -> tuple[Examples, Examples]:
     """The student's and the teacher's version of a batch: the same labels, other colours."""
     batch = move(batch, settings, scale, generator)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pmam.augment.settings import AugmentSettings
 from pmam.errors import InputError
+from pmam.training.clip_draws import Random, rand, shared
 
 # Added to a gain before its logarithm in PMAM's code.
 PUBLISHED_FLOOR = 1e-5
@@ -22,12 +23,10 @@ class FilterDraws:
     levels: Tensor  # (B, bands) for steps, (B, bands + 1) for lines, uniform in [0, 1)
 
 
-def draw_filter(
-    clips: int, mels: int, settings: AugmentSettings, generator: torch.Generator
-) -> FilterDraws:
+def draw_filter(clips: int, mels: int, settings: AugmentSettings, generator: Random) -> FilterDraws:
     """Fresh random numbers for `clips` clips of `mels` channels."""
     few, many = settings.filter_bands
-    bands = int(torch.randint(few, many + 1, (), generator=generator))
+    bands = int(torch.randint(few, many + 1, (), generator=shared(generator)))
     free = mels - bands * settings.filter_least_mels
     if free < 0:
         raise InputError(
@@ -36,8 +35,8 @@ def draw_filter(
         )
     points = bands + (settings.filter_shape == "linear")
     return FilterDraws(
-        starts=torch.randint(free + 1, (bands - 1,), generator=generator),
-        levels=torch.rand(clips, points, generator=generator),
+        starts=torch.randint(free + 1, (bands - 1,), generator=shared(generator)),
+        levels=rand(clips, points, random=generator),
     )
 
 

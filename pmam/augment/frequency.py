@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pmam.augment.time_shift import inside
+from pmam.training.clip_draws import Random, rand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +18,11 @@ class DistortionDraws:
     phase: Tensor  # (B,) or (1,), uniform in [0, 1)
 
 
-def draw_distortion(clips: int, most: float, generator: torch.Generator) -> DistortionDraws:
+def draw_distortion(clips: int, most: float, generator: Random) -> DistortionDraws:
     """Displacements between 0 and `most`, and phases; one clip's draws serve a whole batch too."""
     return DistortionDraws(
-        displacement=torch.rand(clips, generator=generator, dtype=torch.double) * most,
-        phase=torch.rand(clips, generator=generator, dtype=torch.double),
+        displacement=rand(clips, random=generator, dtype=torch.double) * most,
+        phase=rand(clips, random=generator, dtype=torch.double),
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pmam.training.clip_draws import Random, shared
+
 # The shares that PMAM's code allows: never one clip alone.
 LEAST, MOST = 0.05, 0.95
 
@@ -19,7 +21,7 @@ class MixDraws:
 
 
 def draw_mix(
-    kind: Tensor, beta: tuple[float, float], probability: float, generator: torch.Generator
+    kind: Tensor, beta: tuple[float, float], probability: float, generator: Random
 ) -> MixDraws:
     """One share and one permutation for each kind of clip; clips of a negative kind stay alone.
 
@@ -29,13 +31,14 @@ def draw_mix(
         probability: that anything is mixed at all.
         generator: of the numbers.
     """
+    drawn_by = shared(generator)
     share, partner = torch.ones(len(kind)), torch.arange(len(kind))
-    if float(torch.rand((), generator=generator)) >= probability:
+    if float(torch.rand((), generator=drawn_by)) >= probability:
         return MixDraws(share=share, partner=partner)
     for value in sorted({number for number in kind.tolist() if number >= 0}):
         members = (kind == value).nonzero().squeeze(1).cpu()
-        partner[members] = members[torch.randperm(len(members), generator=generator)]
-        seed = int(torch.randint(2**31, (), generator=generator))
+        partner[members] = members[torch.randperm(len(members), generator=drawn_by)]
+        seed = int(torch.randint(2**31, (), generator=drawn_by))
         drawn = random.Random(seed).betavariate(*beta)
         share[members] = min(max(drawn, LEAST), MOST)
     return MixDraws(share=share, partner=partner)

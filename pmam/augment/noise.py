@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pmam.training.clip_draws import Random, rand, randn
+
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseDraws:
@@ -14,14 +16,12 @@ class NoiseDraws:
     noise: Tensor  # (B, T, channels), standard normal
 
 
-def draw_noise(
-    shape: torch.Size, snr_db: tuple[float, float], generator: torch.Generator
-) -> NoiseDraws:
+def draw_noise(shape: torch.Size, snr_db: tuple[float, float], generator: Random) -> NoiseDraws:
     """Fresh random numbers for inputs of a shape `(B, T, channels)`."""
     low, high = snr_db
     return NoiseDraws(
-        snr_db=low + (high - low) * torch.rand(shape[0], generator=generator),
-        noise=torch.randn(shape, generator=generator),
+        snr_db=low + (high - low) * rand(shape[0], random=generator),
+        noise=randn(*shape, random=generator),
     )
 
 

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
+from pmam.training.clip_draws import Random, rand, randint, randn
 
-def draw_shifts(clips: int, deviation: float, unit: int, generator: torch.Generator) -> Tensor:
+
+def draw_shifts(clips: int, deviation: float, unit: int, generator: Random) -> Tensor:
     """Shifts `(clips,)` of normal length in input frames, multiples of `unit`."""
-    return (torch.randn(clips, generator=generator) * deviation / unit).trunc().long() * unit
+    return (randn(clips, random=generator) * deviation / unit).trunc().long() * unit
 
 
 def pooled_shifts(shifts: Tensor, unit: int) -> Tensor:
@@ -28,15 +30,15 @@ def frame_shift(x: Tensor, shifts: Tensor, held: Tensor | None = None) -> Tensor
     return x.gather(1, source[..., None].expand(batch, frames, channels))
 
 
-def draw_spans(clips: int, size: int, most: int, generator: torch.Generator) -> Tensor:
+def draw_spans(clips: int, size: int, most: int, generator: Random) -> Tensor:
     """First and end `(clips, 2)` of spans of 0 to `most` of `size` places (arXiv 1904.08779).
 
     `torchaudio.functional.mask_along_axis_iid` masks alike, but draws inside from the global
     generator: its spans can be neither repeated after a restart nor given to the targets too, and
     the longest of them is `most - 1`.
     """
-    width = torch.randint(min(most, size) + 1, (clips,), generator=generator)
-    first = (torch.rand(clips, generator=generator) * (size - width + 1)).long()
+    width = randint(min(most, size) + 1, clips, random=generator)
+    first = (rand(clips, random=generator) * (size - width + 1)).long()
     return torch.stack([first, first + width], dim=1)
 
 

@@ -16,6 +16,7 @@ from pmam.objectives.losses.prototype_bce import prototype_logits
 from pmam.objectives.losses.registry import PRETEXTS
 from pmam.objectives.masking import MaskDraws, apply_mask, block_mask, draw
 from pmam.objectives.settings import PretextSettings
+from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over, split
 
 
@@ -37,16 +38,20 @@ class MaskedBatch:
     block_frames: int
 
     def split(self, parts: int) -> "list[MaskedBatch]":
-        """In parts of some clips each; a random frame then comes from the same part."""
+        """In parts of some clips each; a random frame then comes from the same part.
+
+        One that comes from the clip itself stays that one, so that parts change no loss.
+        """
+        made = []
         both = zip(split(self.examples, parts), split(self.draws, parts), strict=True)
-        return [
-            MaskedBatch(
-                examples=examples,
-                draws=replace(draws, source=draws.source % draws.source.numel()),
-                block_frames=self.block_frames,
-            )
-            for examples, draws in both
-        ]
+        for number, (examples, draws) in enumerate(both):
+            clips, frames = draws.source.shape
+            now = torch.arange(clips, device=draws.source.device)[:, None]
+            before = number + now * parts
+            source = (draws.source + (now - before) * frames) % draws.source.numel()
+            part = replace(draws, source=source)
+            made.append(replace(self, examples=examples, draws=part))
+        return made
 
 
 class Pretraining(nn.Module):
@@ -63,9 +68,7 @@ class Pretraining(nn.Module):
         if settings.lora.rank:
             model.backbone.encoder.adapt(settings.lora)
 
-    def forward(
-        self, batch: PretextBatch, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: PretextBatch, generator: Random) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss of the masked frames, and means to log."""
         masked = self.prepare(batch, generator)
         return self.partial_loss(masked, self.totals(masked))
@@ -78,7 +81,7 @@ class Pretraining(nn.Module):
         return self.partial_loss(masked, self.totals(masked))
 
     @torch.no_grad()
-    def prepare(self, batch: PretextBatch, generator: torch.Generator) -> MaskedBatch:
+    def prepare(self, batch: PretextBatch, generator: Random) -> MaskedBatch:
         """Augment a batch, and draw what is masked of it."""
         if self.settings.augment != AugmentSettings():
             batch = self._augmented(batch, generator)
@@ -137,7 +140,7 @@ class Pretraining(nn.Module):
         counted = mask if self.settings.mask.rate > 0 else torch.ones_like(mask)
         return counted & ~masked.examples.padding
 
-    def _augmented(self, batch: PretextBatch, generator: torch.Generator) -> PretextBatch:
+    def _augmented(self, batch: PretextBatch, generator: Random) -> PretextBatch:
         examples = Examples(
             inputs=batch.inputs,
             padding=batch.padding,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.objectives.settings import MaskSettings, masked_blocks
+from pmam.training.clip_draws import Random, rand, randint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +26,24 @@ def draw(
     batch: int,
     frames: int,
     block_frames: int,
-    generator: torch.Generator,
+    generator: Random,
     *,
     whole_blocks: bool = False,
 ) -> MaskDraws:
     """Fresh random numbers for `batch` clips of `frames` frames, perhaps for whole blocks alone."""
     blocks = frames // block_frames if whole_blocks else -(-frames // block_frames)
     return MaskDraws(
-        block_noise=torch.rand(batch, blocks, generator=generator),
-        style=torch.rand(batch, frames, generator=generator),
-        source=torch.randint(batch * frames, (batch, frames), generator=generator),
+        block_noise=rand(batch, blocks, random=generator),
+        style=rand(batch, frames, random=generator),
+        source=_sources(batch, frames, generator),
     )
+
+
+def _sources(batch: int, frames: int, random: Random) -> Tensor:
+    """Where random frames come from: the batch, or, with numbers of each clip's own, the clip."""
+    if isinstance(random, torch.Generator):
+        return randint(batch * frames, batch, frames, random=random)
+    return randint(frames, batch, frames, random=random) + frames * torch.arange(batch)[:, None]
 
 
 def block_mask(
@@ -57,8 +65,8 @@ def apply_mask(
 ) -> Tensor:
     """Replace masked frames of `x (B, T, width)`; others stay as they are.
 
-    Of the masked frames, `token_share` become `token (width,)`, `random_share` any frame of the
-    batch, the rest stay, as in BERT.
+    Of the masked frames, `token_share` become `token (width,)`, `random_share` the frame
+    that `draws.source` names, the rest stay, as in BERT.
     """
     becomes_token = mask & (draws.style < settings.token_share)
     becomes_random = (

@@ -12,6 +12,7 @@ from pmam.augment.settings import AugmentSettings
 from pmam.models.detector import Detection, Detector
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 from pmam.objectives.settings import FinetuneLossSettings
+from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over, split
 from pmam.training.parameter_groups import groups_of
 from pmam.training.schedules import RAMPS
@@ -122,7 +123,7 @@ def augmented(
     batch: LabelledBatch,
     settings: AugmentSettings,
     scale: InputScale,
-    generator: torch.Generator,
+    generator: Random,
 ) -> tuple[LabelledBatch, Tensor]:
     """The student's batch and the teacher's inputs.
 
@@ -180,16 +181,14 @@ class Finetuning(nn.Module):
         return self
 
     def forward(
-        self, batch: LabelledBatch, step: int, generator: torch.Generator
+        self, batch: LabelledBatch, step: int, generator: Random
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, and means to log."""
         prepared = self.prepare(batch, step, generator)
         return self.partial_loss(prepared, self.totals(prepared))
 
     @torch.no_grad()
-    def prepare(
-        self, batch: LabelledBatch, step: int, generator: torch.Generator
-    ) -> MeanTeacherBatch:
+    def prepare(self, batch: LabelledBatch, step: int, generator: Random) -> MeanTeacherBatch:
         """Augment a batch, differently for student and teacher."""
         teacher_inputs = batch.inputs
         if self.augmentation != NO_AUGMENTATION:

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from shards.errors import SettingsError, StoreError, explained, naming, needs_a_person
+from shards.io import retry
 from shards.io.range_file import RangeFile
 from shards.io.range_reader import RangeReader
 
 TEMPORARY = ".part-"  # the start of every name that is still being written
 COPY_BYTES = 1 << 20
-WAITS_S = (0.2, 0.8, 3.2)  # before the second, third and fourth try at an object store
 DELETERS = 16  # requests at a time
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Store:
     no rename, and pyarrow has no abort: it publishes what it has when a stream is dropped. So
     all bytes are there before a stream opens, and are handed over in one call: an object is
     whole, or the upload failed and there is none. Requests to an object store are tried
-    `1 + len(WAITS_S)` times.
+    again for as long as `shards.io.retry` says, unless waiting cannot help.
 
     It cannot be pickled, since its filesystem may hold credentials: send the URL instead, and
     build the store where it is used.
@@ -182,7 +182,8 @@ class Store:
 
     def attempt(self, path: str, action: Callable[[], T]) -> T:
         """Do it; again after a wait where an object store failed for what may pass."""
-        for attempt in itertools.count():
+        waits = retry.waits()
+        for tries in itertools.count(1):
             try:
                 return action()
             except StoreError:
@@ -192,9 +193,10 @@ class Store:
                 raise StoreError(f"{path!r}: no path of a file ({reason}); correct it") from error
             except OSError as error:
                 final = self.is_local or needs_a_person(error)
-                if final or attempt == len(WAITS_S):
-                    raise explained(path, error, attempt + 1) from error
-            time.sleep(WAITS_S[attempt])
+                wait_s = None if final else next(waits, None)
+                if wait_s is None:
+                    raise explained(path, error, tries) from error
+            time.sleep(wait_s)
         raise AssertionError  # not reached: the last attempt returns or raises
 
 

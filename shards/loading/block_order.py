@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from shards.errors import SettingsError
-from shards.loading.sampling import BatchOrder, Group, Indices, permute, scramble
+from shards.loading.sampling import Group, Indices, permute, scramble
+
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +73,23 @@ def _shuffled(size: int, key: int) -> Indices:
     return np.argsort(scramble(first + steps), kind="stable")
 
 
-class BlockOrder(BatchOrder):
-    """`BatchOrder` with epochs in the order of `epoch_order`.
+class BlockOrder:
+    """Which clips are in the global batch of each step, and which of them a rank takes.
 
-    The parts of the ranks are equal and disjoint; each takes neighbouring blocks of a batch, so
-    that a block is read by few ranks.
+    Each group walks through its own epochs, in the order of `epoch_order`: every clip exactly
+    once, then again in another order. What is left below a batch opens the next epoch, so no clip
+    is dropped. Small groups cycle while the largest one sets the epoch. The parts of the ranks are
+    equal and disjoint; each takes neighbouring blocks of a batch, so that a block is read by few
+    ranks.
 
     Args:
-        groups: by name; those without clips or without a share of the batch are left out.
+        groups: by name; those without a share of the batch are left out.
         seed: of all epochs' orders.
         blocks: how far clips are mixed.
         seen: clips of each group that were trained on before step 0.
+
+    Raises:
+        SettingsError: a group is empty, none has a share of the batch, or the seed is none.
     """
 
     def __init__(
@@ -91,27 +99,39 @@ class BlockOrder(BatchOrder):
         blocks: Blocks | None = None,
         seen: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__(groups, seed)
+        if not 0 <= seed <= MAX_SEED:
+            raise SettingsError(f"seed {seed}: expected 0 to {MAX_SEED}")
+        if negative := [name for name, group in groups.items() if group.per_batch < 0]:
+            raise SettingsError(
+                f"{groups[negative[0]].per_batch} {negative[0]} clips a batch: expected 0 or more"
+            )
+        self.groups = {name: group for name, group in groups.items() if group.per_batch > 0}
+        if not self.groups:
+            raise SettingsError(f"a batch of no clips: {dict(groups)}; give some subset a share")
+        if empty := [name for name, group in self.groups.items() if group.size == 0]:
+            raise SettingsError(f"no clips to train on in {', '.join(map(repr, empty))}")
+        self.seed = seed
         self.blocks = blocks or Blocks()
         self.start = {name: (seen or {}).get(name, 0) for name in self.groups}
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in which the group with the most batches is seen once."""
+        return max(group.size / group.per_batch for group in self.groups.values())
 
     def seen(self, step: int) -> dict[str, int]:
         """Clips of each group in all batches before a step, and before step 0."""
         return {n: self.start[n] + step * group.per_batch for n, group in self.groups.items()}
 
-    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Indices]:
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> dict[str, Indices]:
         """Indices into each group for one step; ranks take equal, disjoint parts."""
-        return {name: picks.indices for name, picks in self.picks(step, rank, world).items()}
+        return {name: picks.indices for name, picks in self.picks(step, rank, world_size).items()}
 
-    def picks(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Picks]:
+    def picks(self, step: int, rank: int = 0, world_size: int = 1) -> dict[str, Picks]:
         """What `batch` gives, with the epoch of each clip."""
         chosen = {}
         for number, (name, group) in enumerate(sorted(self.groups.items())):
-            if group.per_batch % world:
-                raise SettingsError(
-                    f"{group.per_batch} {name} clips a batch on {world} workers: "
-                    "expected a multiple of the number of workers"
-                )
+            check_share(group.per_batch, f"{name} clips", rank, world_size)
             positions = self.seen(step)[name] + np.arange(group.per_batch)
             epochs, within = np.divmod(positions, group.size)
             indices, block = np.empty_like(positions), np.empty_like(positions)
@@ -120,11 +140,25 @@ class BlockOrder(BatchOrder):
                 key = int(scramble(np.array([key ^ int(epoch)], np.uint64))[0])
                 here = epochs == epoch
                 indices[here], block[here] = epoch_order(within[here], group.size, key, self.blocks)
-            share = group.per_batch // world
+            share = group.per_batch // world_size
             mine = np.lexsort((block, epochs))[rank * share : (rank + 1) * share]
             mine.sort()
             chosen[name] = Picks(indices[mine], epochs[mine])
         return chosen
+
+
+def check_share(per_batch: int, of: str, rank: int, world_size: int) -> None:
+    """Refuse a rank that is none, and a batch that ranks cannot share equally."""
+    if world_size < 1 or not 0 <= rank < world_size:
+        raise SettingsError(
+            f"rank {rank} of {world_size} workers: expected 1 worker or more, and a rank from 0 to "
+            f"{max(world_size, 1) - 1}"
+        )
+    if per_batch % world_size:
+        raise SettingsError(
+            f"{per_batch} {of} a batch on {world_size} workers: expected a multiple of the number "
+            "of workers"
+        )
 
 
 def same_block_share(indices: Indices, size: int, clips: int) -> float:

@@ -10,28 +10,33 @@ for 100 million clips), whatever the epoch.
 """
 
 import contextlib
-import hashlib
-import logging
 import math
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from shards import audio
-from shards.audio.decoding import AudioError, Samples
-from shards.dataset import Dataset, ReadError
+from shards.columns import Chosen
+from shards.dataset import Dataset
 from shards.errors import SettingsError, ShardsError
 from shards.index import IndexRow
 from shards.io.disk_cache import ClipCache
-from shards.loading.block_order import BlockOrder, Blocks
-from shards.loading.prefetch import ClipReader, Data, Reading
+from shards.loading.block_order import BlockOrder, Blocks, check_share
+from shards.loading.examples import (
+    AudioReader,
+    ClipReader,
+    Crops,
+    Example,
+    OnError,
+    cut_or_silence,
+    no_clips,
+)
+from shards.loading.prefetch import Reading
 from shards.loading.sampling import Group
 
 State = dict[str, Any]
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,7 @@ class Loading:
             batches sets the epoch, the others cycle.
         crop_s: length of every example: longer clips are cropped at random, shorter ones
             padded with zeros at the end. None = whole clips.
+        crop_hop_s: crops begin and end at multiples of it. None = anywhere.
         sample_rate_hz: clips are resampled to it. None = they stay as they are.
         seed: of the order and the crops.
         blocks: how far clips are mixed.
@@ -54,22 +60,17 @@ class Loading:
 
     per_batch: Mapping[str, int]
     crop_s: float | None = None
+    crop_hop_s: float | None = None
     sample_rate_hz: int | None = None
     seed: int = 0
     blocks: Blocks = field(default_factory=Blocks)
     reading: Reading = field(default_factory=Reading)
-    on_error: Literal["fail", "silence"] = "fail"
+    on_error: OnError = "fail"
 
-
-@dataclass(frozen=True)
-class Example:
-    """A clip, or a crop of it."""
-
-    row: IndexRow
-    samples: Samples  # (samples,), zeros past the end of the clip
-    start: int  # sample of the clip at which the crop begins
-    held: int  # samples that are the clip's; the rest is padding
-    weight: float = 1.0  # 0 for what fills an evaluation batch, and for a clip that failed
+    @property
+    def crops(self) -> Crops:
+        """Which part of a clip an example is."""
+        return Crops(crop_s=self.crop_s, hop_s=self.crop_hop_s, seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Batch:
 
     groups: Mapping[str, list[Example]]
     state: State
+
+    @property
+    def examples(self) -> list[Example]:
+        """Those of all groups, one group after the other."""
+        return [example for group in self.groups.values() for example in group]
 
 
 class StateError(ShardsError, ValueError):
@@ -90,10 +96,16 @@ class Loader:
     Args:
         dataset: where the clips are.
         settings: what batches are made of.
-        rank: of this process, below `world`; each gets the same number of clips of each group.
-        world: number of processes.
+        rank: of this process, below `world_size`; each gets the same number of clips of each group.
+        world_size: number of processes.
         state: of the last batch that was trained on; the iterator goes on behind it.
         cache: a local cache of clips.
+        clips: reads something else than audio, such as stored inputs of an encoder.
+        keys: of the clips to train on, where those are not all of the subsets.
+
+    Raises:
+        SettingsError: a subset without clips, a rank that is none, a batch that ranks cannot
+            share, a negative seed, or a crop of no length.
     """
 
     def __init__(
@@ -102,21 +114,37 @@ class Loader:
         settings: Loading,
         *,
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
         state: State | None = None,
         cache: ClipCache | None = None,
+        clips: ClipReader | None = None,
+        keys: Iterable[str] | None = None,
     ) -> None:
-        self.dataset, self.settings, self.rank, self.world = dataset, settings, rank, world
+        self.dataset, self.settings = dataset, settings
+        self.rank, self.world_size = rank, world_size
         self.failed: list[str] = []  # one line for each clip given as silence
-        self._reader = ClipReader(dataset, settings.reading, cache)
-        self._clips = {name: dataset.columns.chosen(name) for name in settings.per_batch}
+        self._reader = clips or AudioReader(
+            dataset, settings.sample_rate_hz, settings.reading, cache
+        )
+        self._crops = settings.crops
+        among = None if keys is None else dataset.columns.among(keys)
+        self._clips = {
+            name: dataset.columns.chosen(name)
+            if among is None
+            else Chosen(dataset.columns.of_subset(name) & among)
+            for name in settings.per_batch
+        }
         groups = {
             name: Group(size=len(self._clips[name]), per_batch=count)
             for name, count in settings.per_batch.items()
         }
+        for name, group in groups.items():
+            check_share(group.per_batch, f"{name} clips", rank, world_size)
+            if group.per_batch > 0 and not group.size:
+                raise SettingsError(no_clips(dataset, name, chosen=among is not None))
         seen = None if state is None else self._seen(state, groups)
         self.order = BlockOrder(groups, settings.seed, settings.blocks, seen)
-        self._share = sum(g.per_batch for g in self.order.groups.values()) // world
+        self._share = sum(g.per_batch for g in self.order.groups.values()) // world_size
 
     @property
     def steps_per_epoch(self) -> int:
@@ -134,6 +162,11 @@ class Loader:
             "seen": dict(sorted(self.order.seen(step).items())),
         }
 
+    def rows(self, step: int, rank: int = 0, world_size: int = 1) -> list[IndexRow]:
+        """The clips that a rank takes at a step; by default, those of all ranks."""
+        picks = self._picks(step, rank, world_size)
+        return self.dataset.rows_at(np.array([index for _, index, _ in picks], np.int64))
+
     def __iter__(self) -> Iterator[Batch]:
         return self.batches()
 
@@ -146,46 +179,29 @@ class Loader:
 
         def indices() -> Iterator[int]:
             for step in steps:
-                ahead.append(list(self._picks(step)))
+                ahead.append(list(self._picks(step, self.rank, self.world_size)))
                 yield from (index for _, index, _ in ahead[-1])
 
         with contextlib.closing(self._reader.read(indices())) as clips:
             for step in steps:
                 groups: dict[str, list[Example]] = {}
                 for position in range(self._share):
-                    index, data = next(clips)
+                    row, samples = next(clips)
                     name, _, epoch = ahead[0][position]
-                    groups.setdefault(name, []).append(self._example(index, epoch, data))
+                    example = cut_or_silence(
+                        *(self._reader, self._crops, row, samples, epoch),
+                        *(self.settings.on_error, self.failed),
+                    )
+                    groups.setdefault(name, []).append(example)
                 ahead.popleft()
                 yield Batch(groups, self.state(step + 1))
 
-    def _picks(self, step: int) -> Iterator[tuple[str, int, int]]:
-        """`(group, row of the index, epoch)` of each clip of this rank in a batch."""
-        for name, picks in self.order.picks(step, self.rank, self.world).items():
+    def _picks(self, step: int, rank: int, world_size: int) -> Iterator[tuple[str, int, int]]:
+        """`(group, row of the index, epoch)` of each clip of a rank in a batch."""
+        for name, picks in self.order.picks(step, rank, world_size).items():
             rows = self._clips[name][picks.indices]
             for index, epoch in zip(rows.tolist(), picks.epochs.tolist(), strict=True):
                 yield name, index, epoch
-
-    def _example(self, index: int, epoch: int, data: Data | ReadError) -> Example:
-        row = self.dataset.row(index)
-        settings = self.settings
-        rate = settings.sample_rate_hz or row.sample_rate_hz
-        size = None if settings.crop_s is None else round(settings.crop_s * rate)
-        try:
-            samples = _decoded(
-                self.dataset, row, data, settings.sample_rate_hz, settings.reading.verify
-            )
-        except (ReadError, AudioError) as error:
-            if settings.on_error == "fail":
-                raise
-            _log.warning("given as silence: %s", error)
-            self.failed.append(str(error))
-            length = round(row.num_samples * rate / row.sample_rate_hz) if size is None else size
-            return Example(row, np.zeros(length, np.float32), 0, 0, weight=0.0)
-        if size is None:
-            return Example(row, samples, 0, len(samples))
-        start = crop_start(settings.seed, epoch, row.key, len(samples) - size)
-        return _cut(row, samples, start, size)
 
     def _seen(self, state: State, groups: Mapping[str, Group]) -> dict[str, int]:
         expected = {
@@ -203,14 +219,6 @@ class Loader:
         return {name: int(count) for name, count in state["seen"].items()}
 
 
-def crop_start(seed: int, epoch: int, key: str, last: int) -> int:
-    """Where a clip's crop begins, in 0..last: a pure function of seed, epoch and key."""
-    if last <= 0:
-        return 0
-    digest = hashlib.blake2b(f"{seed}:{epoch}:{key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") * (last + 1) >> 64
-
-
 def evaluation(
     dataset: Dataset,
     subset: str,
@@ -218,54 +226,69 @@ def evaluation(
     *,
     sample_rate_hz: int | None = None,
     rank: int = 0,
-    world: int = 1,
+    world_size: int = 1,
     reading: Reading | None = None,
-) -> Iterator[list[Example]]:
-    """Whole clips of a subset, each once, in batches of `per_batch // world` on every rank.
+    on_error: OnError = "silence",
+) -> "Evaluation":
+    """Whole clips of a subset, each once, in batches of `per_batch // world_size` on every rank.
 
     All ranks get the same number of batches, all full: what is missing at the end is the last
     clip again, with weight 0.
+
+    Args:
+        dataset: where the clips are.
+        subset: which of them.
+        per_batch: clips of a batch of all ranks together.
+        sample_rate_hz: that they are resampled to; None: they stay as they are.
+        rank: of this process, below `world_size`.
+        world_size: number of processes.
+        reading: limits of the reader.
+        on_error: `silence` gives a clip that cannot be read or decoded as silence of weight 0,
+            warns, and lists it in `failed`; `fail` raises.
+
+    Raises:
+        SettingsError: no such subset, or a rank or batch that is none.
     """
-    if per_batch % world:
-        raise SettingsError(
-            f"{per_batch} clips a batch on {world} workers: expected a multiple of the number "
-            "of workers"
-        )
+    if per_batch < 1:
+        raise SettingsError(f"{per_batch} clips a batch: expected 1 or more")
+    check_share(per_batch, "clips", rank, world_size)
     chosen = dataset.columns.chosen(subset)
-    share = per_batch // world
-    batches = -(-len(chosen) // per_batch)
-    positions = np.arange(rank * batches * share, (rank + 1) * batches * share)
-    rows = chosen[np.minimum(positions, len(chosen) - 1)] if len(chosen) else positions
-    examples = []
-    reading = reading or Reading()
-    with contextlib.closing(ClipReader(dataset, reading).read(rows.tolist())) as clips:
-        for position, (index, data) in zip(positions.tolist(), clips, strict=True):
-            row = dataset.row(index)
-            samples = _decoded(dataset, row, data, sample_rate_hz, reading.verify)
-            weight = float(position < len(chosen))
-            examples.append(Example(row, samples, 0, len(samples), weight=weight))
-            if len(examples) == share:
-                yield examples
-                examples = []
+    if not len(chosen):
+        raise SettingsError(no_clips(dataset, subset))
+    size = -(-len(chosen) // per_batch) * (per_batch // world_size)
+    positions = np.arange(rank * size, (rank + 1) * size)
+    return Evaluation(
+        clips=AudioReader(dataset, sample_rate_hz, reading),
+        indices=chosen[np.minimum(positions, len(chosen) - 1)].tolist(),
+        fills=(positions >= len(chosen)).tolist(),
+        share=per_batch // world_size,
+        on_error=on_error,
+    )
 
 
-def _decoded(
-    dataset: Dataset,
-    row: IndexRow,
-    data: Data | ReadError,
-    sample_rate_hz: int | None,
-    verified: bool,
-) -> Samples:
-    if isinstance(data, ReadError):
-        raise data
-    if row.codec == "flac" and not verified:  # dr_flac says nothing of damage
-        name = f"{dataset.where(row)} ({row.codec})"
-        return audio.decode(bytes(data), name, sample_rate_hz=sample_rate_hz)
-    return dataset.decoded(row, data, sample_rate_hz)
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Batches of one rank; see `evaluation`."""
 
+    clips: ClipReader
+    indices: list[int]
+    fills: list[bool]  # whether a clip is there only to fill the last batch
+    share: int  # clips of a batch
+    on_error: OnError
+    failed: list[str] = field(default_factory=list)  # one line for each clip given as silence
 
-def _cut(row: IndexRow, samples: Samples, start: int, size: int) -> Example:
-    crop = samples[start : start + size]
-    if len(crop) < size:
-        return Example(row, np.pad(crop, (0, size - len(crop))), start, len(crop))
-    return Example(row, crop.copy(), start, size)  # the whole clip need not be held
+    def __len__(self) -> int:
+        return len(self.indices) // self.share
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        self.failed.clear()
+        examples: list[Example] = []
+        with contextlib.closing(self.clips.read(self.indices)) as clips:
+            for is_fill, (row, samples) in zip(self.fills, clips, strict=True):
+                # What fills was told of already, where it cannot be read.
+                on_error, failed = ("silence", []) if is_fill else (self.on_error, self.failed)
+                made = cut_or_silence(self.clips, Crops(), row, samples, 0, on_error, failed)
+                examples.append(replace(made, weight=0.0) if is_fill else made)
+                if len(examples) == self.share:
+                    yield examples
+                    examples = []

@@ -36,7 +36,7 @@ class Reading:
             raise SettingsError(f"got {self}; expected a budget, threads and requests above 0")
 
 
-class ClipReader:
+class FileReader:
     """Reads clips of a dataset ahead of their use.
 
     Args:

@@ -32,8 +32,8 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             threads, which no process inherits. It must be picklable, such as a
             `functools.partial` of a function and a URL.
         settings: what batches are made of.
-        rank: of this process, below `world`.
-        world: number of processes.
+        rank: of this process, below `world_size`.
+        world_size: number of processes.
         state: the `state` of the last batch that was trained on.
         stop: number of batches of a pass; None = no end.
         cache: makes a local cache of clips in each worker, which all of them may share.
@@ -45,13 +45,13 @@ class TorchStream(IterableDataset[dict[str, Any]]):
         settings: Loading,
         *,
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
         state: State | None = None,
         stop: int | None = None,
         cache: Callable[[], ClipCache] | None = None,
     ) -> None:
         self.open_dataset, self.settings = open_dataset, settings
-        self.rank, self.world, self.state, self.stop = rank, world, state, stop
+        self.rank, self.world_size, self.state, self.stop = rank, world_size, state, stop
         self.cache = cache
         self._passes = _Passes()
 
@@ -61,7 +61,7 @@ class TorchStream(IterableDataset[dict[str, Any]]):
             self.open_dataset(),
             self.settings,
             rank=self.rank,
-            world=self.world,
+            world_size=self.world_size,
             state=self.state,
             cache=None if self.cache is None else self.cache(),
         )

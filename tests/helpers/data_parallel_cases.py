@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.training.examples import Example
 from pipelines.training.loop import shares_of
 from pipelines.training.settings import TrainSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
@@ -21,15 +20,16 @@ from pmam.objectives.masked_prediction import PretextBatch, Pretraining
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.clip_draws import ClipDraws, Random
 from pmam.training.settings import PRETRAIN, OptimizerSettings
 from pmam.training.trainer import Trainer, Workers
+from shards.loading.examples import Example
 
 WORKERS, CLIPS, FRAMES = 2, 8, 50
 HELD = torch.tensor([50, 9, 50, 20, 33, 3, 50, 20])
 SMALL = PaSSTSettings(width=24, depth=3, heads=2, columns=4)
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.0)
-# Nothing that workers draw for themselves.
-MASK = MaskSettings(rate=1.0, token_share=1.0, random_share=0.0)
+MASK = MaskSettings(rate=0.5, token_share=0.6, random_share=0.3)
 
 
 OPTIMIZER = OptimizerSettings(steps=9, warm_up_steps=0, clip_norm=1e9)
@@ -91,15 +91,17 @@ class Task:
             with torch.no_grad():
                 self.module.teacher.classifier.bias += 1.0
         self.kind, self.batch = case.kind, batch
+        self.names = [str(clip) for clip in range(CLIPS)][rank::world]
         # Batch statistics are of a worker's clips: with those of the whole, all would be equal.
         self.module.train()
         for part in self.module.modules():
             if isinstance(part, nn.BatchNorm2d | nn.Dropout):
                 part.eval()
 
-    def prepare(self, batch: list[Example], step: int, generator: torch.Generator) -> Any:
+    def prepare(self, batch: list[Example], step: int, random: Random) -> Any:
         more = () if self.kind == "pretext" else (step,)
-        return self.module.prepare(self.batch, *more, generator)
+        own = ClipDraws(0, step, self.names)  # the clips are there already
+        return self.module.prepare(self.batch, *more, own)
 
 
 def mine(tensors: dict[str, torch.Tensor], rank: int, world: int) -> dict[str, torch.Tensor]:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from s3_server import s3_server
 
-import cluster.storage.download
 from cluster.storage.download import FetchError, cache_folder, fetch
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(cluster.storage.download, "WAITS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("cluster.storage.retry.waits", lambda: iter((0.0, 0.0, 0.0)))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     running = Server()
     thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)

@@ -7,7 +7,6 @@ import pyarrow.fs as pafs
 import pytest
 from http_server import HttpFiles, http_files
 
-import shards.io.store
 from cluster.storage.filesystems import filesystem
 from cluster.storage.http import NoRangesError, remote_file
 from shards.errors import StoreError
@@ -19,7 +18,7 @@ DATA = bytes(range(256)) * 4000
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpFiles]:
-    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("shards.io.retry.waits", lambda: iter((0.0, 0.0, 0.0)))
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.tar").write_bytes(DATA)
     with http_files(tmp_path) as running:

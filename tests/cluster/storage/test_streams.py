@@ -28,7 +28,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs the 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpFiles]:
-    monkeypatch.setattr(cluster.storage.streams, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr("cluster.storage.retry.waits", lambda: iter((0.0, 0.0)))
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "x.tar").write_bytes(DATA)
     with http_files(tmp_path / "served") as running:
@@ -104,7 +104,7 @@ def test_the_environment_makes_no_command_of_a_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOPEN_REWRITE", f"http://h/=pipe:touch {tmp_path}/made #")
-    monkeypatch.setattr(cluster.storage.streams, "WAITS_S", ())
+    monkeypatch.setattr("cluster.storage.retry.waits", lambda: iter(()))
     [url] = expand_streams("http://127.0.0.1:9/a.tar")
     with pytest.raises(StreamError):
         copy_stream(url, tmp_path / "copy")

@@ -9,7 +9,7 @@ import pytest
 from pipelines.inference.calibrate import check_rates
 from pipelines.inference.sample_rate_check import low_rates, warn_of_low_rates
 from pipelines.runtime.urls import open_dataset
-from pipelines.training.batches import Batches
+from pipelines.training.examples import TrainingClips
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
 from shards.clip import Clip
@@ -45,13 +45,13 @@ def test_training_and_scoring_with_a_model_from_elsewhere_tell(
 ) -> None:
     encoder = build_encoder(EncoderSettings(name="mn04"))
     with caplog.at_level(logging.WARNING, "pmam"):
-        Batches(
+        TrainingClips(
             dataset,
             encoder,
             batch={"unlabeled": 2},
             crop_s=0.5,
             seed=0,
-            cached_inputs=None,
+            stored_inputs=None,
         )
         (line,) = caplog.messages
         assert line.startswith("2 of 4 clips, such as ")

@@ -1,6 +1,8 @@
 """Training examples: which crop of a clip, and that its targets are those of the same frames."""
 
+import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +14,28 @@ import torch
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneTask
 from pipelines.stages.settings import FinetuneSettings
-from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
+from pipelines.training.examples import (
+    Examples,
+    Span,
+    TrainingClips,
+    in_background,
+    tag_targets,
+)
 from pipelines.training.settings import TrainSettings
+from pipelines.training.stored_inputs import StoredInputs
 from pmam.encoders.base import FrameEncoder
 from pmam.events.event import Event as ModelEvent
 from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
 from shards.dataset import Dataset
+from shards.errors import SettingsError
 from shards.frames.reader import FrameSet, FrameSpec
 from shards.frames.writer import FrameWriter
 from shards.index import IndexRow
 from shards.io.store import Store
+from shards.loading.examples import AudioReader, Example
+from shards.loading.loader import Loader, Loading
 
 RATE = 16000
 HOP = 640  # samples of a frame
@@ -55,63 +67,75 @@ def encoder() -> FrameEncoder:
 
 
 @pytest.fixture
-def reader(dataset: Dataset, encoder: FrameEncoder) -> ExampleReader:
-    return ExampleReader(dataset, encoder, CROP_S, None, seed=5)
+def reader(dataset: Dataset, encoder: FrameEncoder) -> Examples:
+    return Examples(encoder, CROP_S, AudioReader(dataset, RATE), seed=5)
+
+
+def read(reader: Examples, row: IndexRow, epoch: int) -> Example:
+    """The crop of a clip in an epoch."""
+    dataset = reader.clips.dataset  # type: ignore[attr-defined]
+    [(_, samples)] = reader.clips.read([dataset.rows.index(row)])
+    assert not isinstance(samples, Exception)
+    return reader.crops.cut(row, samples, reader.clips.rate_hz(row), epoch)
+
+
+def first_frame(reader: Examples, row: IndexRow, epoch: int) -> int:
+    return reader.span(read(reader, row, epoch)).first
 
 
 def row_of(dataset: Dataset, source_id: str) -> IndexRow:
     return next(row for row in dataset.rows if row.source_id == source_id)
 
 
-def test_a_crop_is_a_pure_function_of_seed_step_and_clip(
-    dataset: Dataset, encoder: FrameEncoder, reader: ExampleReader
+def test_a_crop_is_a_pure_function_of_seed_epoch_and_clip(
+    dataset: Dataset, encoder: FrameEncoder, reader: Examples
 ) -> None:
     row = row_of(dataset, "long-s")
-    firsts = [reader.read(row, step).first_frame for step in range(60)]
-    again = ExampleReader(dataset, encoder, CROP_S, None, seed=5)
-    assert [again.read(row, step).first_frame for step in reversed(range(60))] == firsts[::-1]
+    firsts = [first_frame(reader, row, step) for step in range(60)]
+    again = Examples(encoder, CROP_S, AudioReader(dataset, RATE), seed=5)
+    assert [first_frame(again, row, step) for step in reversed(range(60))] == firsts[::-1]
     assert 0 <= min(firsts) < 4
     assert 24 < max(firsts) <= 28  # so that 10 of 38 frames are left
     assert len(set(firsts)) > 15
-    other_seed = ExampleReader(dataset, encoder, CROP_S, None, seed=6)
-    assert [other_seed.read(row, step).first_frame for step in range(60)] != firsts
+    other_seed = Examples(encoder, CROP_S, AudioReader(dataset, RATE), seed=6)
+    assert [first_frame(other_seed, row, step) for step in range(60)] != firsts
     other_clip = row_of(dataset, "long-w")
-    assert [reader.read(other_clip, step).first_frame for step in range(60)] != firsts
+    assert [first_frame(reader, other_clip, step) for step in range(60)] != firsts
 
 
-def test_a_crop_is_a_part_of_the_clip(dataset: Dataset, reader: ExampleReader) -> None:
+def test_a_crop_is_a_part_of_the_clip(dataset: Dataset, reader: Examples) -> None:
     row = row_of(dataset, "long-s")
     samples = dataset.audio(row, RATE)
     for step in range(30):
-        example = reader.read(row, step)
-        assert example.units.shape == (10 * HOP,)
-        part = samples[example.first_frame * HOP :][: 10 * HOP]
-        assert np.array_equal(example.units[: len(part)], part)
-        assert not example.units[len(part) :].any()
-        assert example.frames == 10
+        example = read(reader, row, step)
+        assert example.samples.shape == (10 * HOP,)
+        part = samples[reader.span(example).first * HOP :][: 10 * HOP]
+        assert np.array_equal(example.samples[: len(part)], part)
+        assert not example.samples[len(part) :].any()
+        assert reader.span(example).frames == 10
         assert not example.is_whole
 
 
-def test_a_short_clip_is_padded(dataset: Dataset, reader: ExampleReader) -> None:
+def test_a_short_clip_is_padded(dataset: Dataset, reader: Examples) -> None:
     row = row_of(dataset, "short-s")
-    example = reader.read(row, 3)
+    example = read(reader, row, 3)
     samples = dataset.audio(row, RATE)
-    assert np.array_equal(example.units[: len(samples)], samples)
-    assert not example.units[len(samples) :].any()
-    assert (example.first_frame, example.frames, example.is_whole) == (0, 6, True)
-    both = [example, reader.read(row_of(dataset, "long-s"), 3)]
+    assert np.array_equal(example.samples[: len(samples)], samples)
+    assert not example.samples[len(samples) :].any()
+    assert (reader.span(example), example.is_whole) == (Span(first=0, frames=6), True)
+    both = [example, read(reader, row_of(dataset, "long-s"), 3)]
     assert reader.padding(both).tolist() == [[False] * 6 + [True] * 4, [False] * 10]
     assert reader.inputs(both).shape == (2, 40, 64)
 
 
-def test_targets_are_those_of_the_same_frames(dataset: Dataset, reader: ExampleReader) -> None:
+def test_targets_are_those_of_the_same_frames(dataset: Dataset, reader: Examples) -> None:
     row = row_of(dataset, "long-s")
     events = [ModelEvent(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in EVENTS]
     whole = encode(events, CLASSES, 38, 0.04)
     frames = np.random.default_rng(0).random((38, 3)).astype(np.float32)
     for step in range(30):
-        example = reader.read(row, step)
-        there = slice(example.first_frame, example.first_frame + 10)
+        example = read(reader, row, step)
+        there = slice(reader.span(example).first, reader.span(example).first + 10)
         assert np.array_equal(reader.event_targets(example, CLASSES), whole[there])
         assert np.array_equal(reader.frame_targets(example, frames), frames[there])
     # Against the seconds themselves: a frame is active where the event covers its middle.
@@ -121,8 +145,8 @@ def test_targets_are_those_of_the_same_frames(dataset: Dataset, reader: ExampleR
     assert np.array_equal(whole[~edges, 1], dog[~edges])
 
 
-def test_targets_of_a_short_clip_are_padded(dataset: Dataset, reader: ExampleReader) -> None:
-    example = reader.read(row_of(dataset, "short-s"), 0)
+def test_targets_of_a_short_clip_are_padded(dataset: Dataset, reader: Examples) -> None:
+    example = read(reader, row_of(dataset, "short-s"), 0)
     frames = np.ones((6, 3), np.float32)
     assert reader.frame_targets(example, frames).sum(axis=1).tolist() == [3.0] * 6 + [0.0] * 4
     assert reader.event_targets(example, CLASSES).shape == (10, 2)
@@ -136,7 +160,7 @@ def test_weak_labels_speak_of_whole_clips_alone(dataset: Dataset, tmp_path: Path
     start = str(tmp_path / "encoder")
     task = FinetuneTask(dataset.store.root, start, None, settings)
     names = ("long-w", "short-w", "long-s", "short-s")
-    examples = [task.reader.read(row_of(dataset, name), 0) for name in names]
+    examples = [read(task.examples, row_of(dataset, name), 0) for name in names]
     batch = task._labelled(examples)
     assert batch.has_tags.tolist() == [False, True, False, False]
     assert batch.has_events.tolist() == [False, False, True, True]
@@ -155,16 +179,16 @@ def cached(folder: Path, dataset: Dataset, encoder: FrameEncoder, hop_s: float) 
 
 
 def test_cached_inputs_give_the_same_crops(
-    dataset: Dataset, encoder: FrameEncoder, reader: ExampleReader, tmp_path: Path
+    dataset: Dataset, encoder: FrameEncoder, reader: Examples, tmp_path: Path
 ) -> None:
     frames = cached(tmp_path, dataset, encoder, encoder.input_hop_s)
-    from_cache = ExampleReader(dataset, encoder, CROP_S, frames, seed=5)
+    from_cache = Examples(encoder, CROP_S, StoredInputs(dataset, encoder, frames), seed=5)
     row = row_of(dataset, "long-s")
     for step in range(20):
-        one, two = reader.read(row, step), from_cache.read(row, step)
-        assert (one.first_frame, one.frames) == (two.first_frame, two.frames)
+        one, two = read(reader, row, step), read(from_cache, row, step)
+        assert reader.span(one) == from_cache.span(two)
         inner = slice(4, 36)  # at a crop's ends, spectrogram windows reach beyond it
-        if two.first_frame < 28:
+        if from_cache.span(two).first < 28:
             a, b = reader.inputs([one])[0, inner], from_cache.inputs([two])[0, inner]
             assert torch.allclose(a, b, atol=1e-3)
 
@@ -174,42 +198,111 @@ def test_cached_inputs_of_another_encoder_are_refused(
 ) -> None:
     frames = cached(tmp_path, dataset, encoder, 0.02)
     with pytest.raises(ValueError, match=r"64 channels every 0\.02 s, the encoder takes 64"):
-        ExampleReader(dataset, encoder, CROP_S, frames, seed=0)
+        StoredInputs(dataset, encoder, frames)
 
 
 def test_batches_come_in_order_from_another_thread() -> None:
     threads = set()
 
-    def make(step: int) -> int:
-        threads.add(threading.get_ident())
-        return step * step
+    def made() -> Iterator[int]:
+        for step in range(3, 9):
+            threads.add(threading.get_ident())
+            yield step * step
 
-    assert list(prefetched(make, 3, 9)) == [9, 16, 25, 36, 49, 64]
-    assert list(prefetched(make, 5, 5)) == []
+    assert list(in_background(made())) == [9, 16, 25, 36, 49, 64]
+    assert list(in_background(iter([]))) == []
     assert threading.get_ident() not in threads
 
 
 def test_an_error_comes_at_its_step() -> None:
-    def make(step: int) -> int:
-        if step == 4:
-            raise ValueError("clip 4 is broken")
-        return step
+    def made() -> Iterator[int]:
+        for step in range(9):
+            if step == 4:
+                raise ValueError("clip 4 is broken")
+            yield step
 
-    batches = prefetched(make, 0, 9)
+    batches = in_background(made())
     assert [next(batches) for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="clip 4 is broken"):
         next(batches)
 
 
-def test_no_more_than_asked_is_read_ahead() -> None:
-    made: list[int] = []
-    batches = prefetched(lambda step: made.append(step) or step, 0, 100, ahead=2)
+def test_no_more_than_asked_is_read_ahead_and_the_source_is_closed() -> None:
+    seen: list[int] = []
+    ended = []
+
+    def made() -> Iterator[int]:
+        try:
+            for step in range(100):
+                seen.append(step)
+                yield step
+        finally:
+            ended.append(True)
+
+    batches = in_background(made(), ahead=2)
     assert next(batches) == 0
     batches.close()  # type: ignore[attr-defined]
-    assert max(made) <= 2
+    assert max(seen) <= 2
+    assert ended == [True]
 
 
-def test_an_example_is_plain_data(dataset: Dataset, reader: ExampleReader) -> None:
-    example = reader.read(row_of(dataset, "short-w"), 0)
-    assert isinstance(example, Example)
-    assert example.units.dtype == np.float32
+def clips(dataset: Dataset, encoder: FrameEncoder, **batch: int) -> TrainingClips:
+    return TrainingClips(dataset, encoder, batch=batch, crop_s=CROP_S, seed=5, stored_inputs=None)
+
+
+def test_training_reads_what_the_loader_gives(dataset: Dataset, encoder: FrameEncoder) -> None:
+    """One loader: rows, crops and ranks are those of `shards.loading`, at any first step."""
+    of_training = clips(dataset, encoder, strong=2, weak=2)
+    settings = Loading(
+        per_batch={"strong": 2, "weak": 2},
+        crop_s=CROP_S,
+        crop_hop_s=encoder.hop_s,
+        sample_rate_hz=RATE,
+        seed=5,
+    )
+    expected = list(Loader(dataset, settings).batches(6))
+    for first in (0, 4):
+        for batch, other in zip(
+            of_training.loader().batches(6, first=first), expected[first:], strict=True
+        ):
+            for one, two in zip(batch.examples, other.examples, strict=True):
+                assert (one.row, one.start, one.epoch) == (two.row, two.start, two.epoch)
+                assert np.array_equal(one.samples, two.samples)
+    ranks = [list(of_training.loader(rank, 2).batches(6)) for rank in range(2)]
+    for step, batch in enumerate(expected):
+        shares = [example.row.key for rank in ranks for example in rank[step].examples]
+        assert sorted(shares) == sorted(example.row.key for example in batch.examples)
+        assert [r.key for r in of_training.everything.rows(step)] == [
+            example.row.key for example in batch.examples
+        ]
+
+
+def test_usual_subsets_may_be_absent_and_others_not(
+    dataset: Dataset, encoder: FrameEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert clips(dataset, encoder, strong=2, unlabeled=4).batch == {"strong": 2}
+    assert "no clips of unlabeled: a batch is 2 strong" in caplog.text
+    with pytest.raises(SettingsError, match=r"'week'; the dataset has strong \(2\), weak \(2\)"):
+        clips(dataset, encoder, strong=2, week=4)
+    with pytest.raises(SettingsError, match="'unlabeled'; the dataset has"):
+        clips(dataset, encoder, unlabeled=4)
+
+
+def test_a_local_cache_serves_a_dataset_that_went_away(
+    dataset: Dataset, encoder: FrameEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PMAM_CACHE", str(tmp_path / "cache"))
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset.store.root, copy)
+
+    def samples() -> list[list[float]]:
+        here = Dataset.open(Store.local(copy))
+        options = {"batch": {"strong": 2}, "crop_s": CROP_S, "seed": 5, "stored_inputs": None}
+        cached = TrainingClips(here, encoder, cache_gb=0.01, **options)  # type: ignore[arg-type]
+        batches = cached.loader().batches(3)
+        return [example.samples.tolist() for batch in batches for example in batch.examples]
+
+    first = samples()
+    for shard in copy.rglob("*.tar"):
+        shard.unlink()
+    assert samples() == first

@@ -6,24 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_rows import index_row
 
-from pipelines.training.examples import Example
+from pipelines.training.examples import Span
 from pipelines.training.validation import events_of
+from pmam.events.event import Event as ModelEvent
 from shards.clip import Event
 
 HOP_S = 0.1
 
 
-def crop(events: tuple[Event, ...] | None, first_frame: int, frames: int) -> Example:
-    row = index_row("a", events=events)
-    units = np.zeros(frames, np.float32)
-    return Example(row=row, units=units, first_frame=first_frame, frames=frames, is_whole=False)
+def crop(events: tuple[Event, ...] | None, first: int, frames: int) -> list[ModelEvent]:
+    return events_of(index_row("a", events=events), Span(first=first, frames=frames), HOP_S)
 
 
-def times(example: Example) -> list[tuple[float, float, str]]:
-    return [
-        (pytest.approx(e.onset_s), pytest.approx(e.offset_s), e.label)
-        for e in events_of(example, HOP_S)
-    ]
+def times(events: list[ModelEvent]) -> list[tuple[float, float, str]]:
+    return [(pytest.approx(e.onset_s), pytest.approx(e.offset_s), e.label) for e in events]
 
 
 def test_events_of_a_crop_begin_where_it_does_and_end_within() -> None:
@@ -58,7 +54,6 @@ def test_frames_of_an_event_are_those_of_the_clip(
     whole[onset : onset + length] = True
     expected = whole[first : first + frames]
     found = np.zeros(frames, bool)
-    example = crop((Event(onset * HOP_S, (onset + length) * HOP_S, "a"),), first, frames)
-    for event in events_of(example, HOP_S):
+    for event in crop((Event(onset * HOP_S, (onset + length) * HOP_S, "a"),), first, frames):
         found[round(event.onset_s / HOP_S) : round(event.offset_s / HOP_S)] = True
     assert found.tolist() == expected.tolist()

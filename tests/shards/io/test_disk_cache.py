@@ -12,7 +12,7 @@ from packing import noise_clips, pack
 
 from shards.io.disk_cache import TOTAL, ClipCache
 from shards.io.store import TEMPORARY
-from shards.loading.prefetch import ClipReader
+from shards.loading.prefetch import FileReader
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -109,9 +109,9 @@ def test_a_cache_that_cannot_be_written_is_said_once(
 def test_the_reader_fills_it_and_reads_from_it(tmp_path: Path) -> None:
     dataset, _ = pack(tmp_path / "in", noise_clips(tmp_path / "in", 9), tmp_path / "out")
     cache = ClipCache(tmp_path / "cache", 10**6)
-    first = [bytes(data) for _, data in ClipReader(dataset, cache=cache).read(range(9))]
+    first = [bytes(data) for _, data in FileReader(dataset, cache=cache).read(range(9))]
     for shard in dataset.manifest.shards:
         Path(dataset.store.path(shard.name)).unlink()
     fresh = type(dataset)(dataset.store, dataset.manifest, dataset.table)
-    again = [bytes(data) for _, data in ClipReader(fresh, cache=cache).read(range(9))]
+    again = [bytes(data) for _, data in FileReader(fresh, cache=cache).read(range(9))]
     assert again == first == [cache.get(row.checksum) for row in dataset.rows]

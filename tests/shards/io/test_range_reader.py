@@ -66,7 +66,7 @@ class Remote:
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards.io.range_reader, "PART_BYTES", 100)
-    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("shards.io.retry.waits", lambda: iter((0.0, 0.0, 0.0)))
 
 
 def test_a_broken_read_starts_again_at_the_first_missing_byte() -> None:

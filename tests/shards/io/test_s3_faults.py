@@ -16,7 +16,7 @@ from cluster.storage.filesystems import filesystem
 from shards.dataset import Dataset, ReadError
 from shards.io.store import Store
 from shards.loading.loader import Loader, Loading
-from shards.loading.prefetch import ClipReader, Reading
+from shards.loading.prefetch import FileReader, Reading
 
 FAULTS: list[Fault] = ["reset", "stall", "truncate", "503", "wrong range"]
 
@@ -36,7 +36,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
 
 @pytest.fixture
 def dataset(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset]:
-    monkeypatch.setattr(shards.io.store, "WAITS_S", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("shards.io.retry.waits", lambda: iter((0.01, 0.02, 0.05)))
     monkeypatch.setattr(shards.io.range_reader, "PART_BYTES", 6000)  # several parts a request
     yield Dataset.open(Store(*filesystem("s3://bucket/ds")))
     faults.waiting, faults.always, faults.happened = [], None, 0
@@ -44,7 +44,7 @@ def dataset(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataset
 
 def contents(dataset: Dataset) -> Counter[tuple[str, str]]:
     """Keys and checksums of all that the reader gives for the whole index."""
-    reader = ClipReader(dataset, Reading(budget_bytes=40_000, threads=2))
+    reader = FileReader(dataset, Reading(budget_bytes=40_000, threads=2))
     found: Counter[tuple[str, str]] = Counter()
     for index, data in reader.read(range(dataset.table.num_rows)):
         if isinstance(data, ReadError):

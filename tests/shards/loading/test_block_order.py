@@ -101,7 +101,7 @@ def test_a_hundred_million_clips_need_no_list() -> None:
     size = 10**8
     tracemalloc.start()
     order = BlockOrder({"weak": Group(size=size, per_batch=256)}, 3)
-    picked = order.picks(123_456, rank=1, world=4)["weak"].indices
+    picked = order.picks(123_456, rank=1, world_size=4)["weak"].indices
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(set(picked.tolist())) == 64

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +13,11 @@ from packing import pack, write_noise
 
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
+from shards.errors import SettingsError
 from shards.loading.block_order import Blocks
-from shards.loading.loader import Batch, Loader, Loading, StateError, crop_start, evaluation
-from shards.loading.prefetch import ClipReader, Reading
+from shards.loading.examples import crop_start
+from shards.loading.loader import Batch, Loader, Loading, StateError, evaluation
+from shards.loading.prefetch import FileReader, Reading
 
 SUBSETS = {"strong": 10, "synthetic": 7, "weak": 23, "unlabeled": 61}
 PER_BATCH = {"strong": 4, "synthetic": 2, "weak": 6, "unlabeled": 6}
@@ -57,7 +60,7 @@ def test_every_clip_of_the_largest_group_once_an_epoch_and_small_ones_cycle(
 
 def test_two_ranks_read_what_one_reads(dataset: Dataset) -> None:
     alone = keys(Loader(dataset, SETTINGS).batches(11))
-    ranks = [keys(Loader(dataset, SETTINGS, rank=r, world=2).batches(11)) for r in range(2)]
+    ranks = [keys(Loader(dataset, SETTINGS, rank=r, world_size=2).batches(11)) for r in range(2)]
     for step, batch in enumerate(alone):
         assert len(ranks[0][step]) == len(ranks[1][step])
         assert sorted(ranks[0][step] + ranks[1][step]) == sorted(batch)
@@ -65,7 +68,7 @@ def test_two_ranks_read_what_one_reads(dataset: Dataset) -> None:
 
 def test_a_state_goes_on_with_the_next_unseen_clip_on_other_ranks(dataset: Dataset) -> None:
     whole = list(Loader(dataset, SETTINGS).batches(12))
-    first = list(Loader(dataset, SETTINGS, rank=1, world=2).batches(5))
+    first = list(Loader(dataset, SETTINGS, rank=1, world_size=2).batches(5))
     state = json.loads(json.dumps(first[-1].state))
     assert len(json.dumps(state)) < 300
     rest = list(Loader(dataset, SETTINGS, state=state).batches(7))
@@ -124,7 +127,7 @@ def test_crop_starts_are_uniform_and_depend_on_seed_epoch_and_key_alone() -> Non
 def test_evaluation_sees_each_clip_once_and_fills_with_weight_0(
     dataset: Dataset, world: int
 ) -> None:
-    ranks = [list(evaluation(dataset, "weak", 6, rank=r, world=world)) for r in range(world)]
+    ranks = [list(evaluation(dataset, "weak", 6, rank=r, world_size=world)) for r in range(world)]
     assert {len(batches) for batches in ranks} == {4}
     assert {len(batch) for batches in ranks for batch in batches} == {6 // world}
     examples = [example for batches in ranks for batch in batches for example in batch]
@@ -132,7 +135,8 @@ def test_evaluation_sees_each_clip_once_and_fills_with_weight_0(
     assert sorted(e.row.key for e in real) == sorted(r.key for r in dataset.select(["weak"]))
     assert [e.weight for e in examples if e.weight != 1] == [0.0]
     assert all(np.array_equal(e.samples, dataset.audio(e.row)) for e in real)
-    assert list(evaluation(dataset, "none", 6)) == []
+    with pytest.raises(SettingsError, match="the dataset has strong"):
+        evaluation(dataset, "none", 6)
 
 
 def broken(dataset: Dataset, key: str) -> Dataset:
@@ -181,10 +185,93 @@ def test_ending_a_reader_waits_for_no_thread(
         raise AssertionError("a thread was waited for")
 
     for clips in (
-        ClipReader(dataset, Reading(threads=8)).read(range(60)),
+        FileReader(dataset, Reading(threads=8)).read(range(60)),
         Loader(dataset, SETTINGS).batches(),
     ):
         next(clips)
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "join", join)
             clips.close()
+
+
+def test_evaluation_gives_a_clip_that_cannot_be_read_as_silence_and_lists_it(
+    dataset: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = dataset.select(["weak"])
+    for row in (rows[3], rows[-1]):  # the last one fills the last batch, too
+        bad = broken(dataset, row.key)
+        batches = evaluation(bad, "weak", 6)
+        for _ in range(2):  # counted anew in each pass
+            examples = [example for batch in batches for example in batch]
+            assert len(examples) == 24
+            assert len(batches.failed) == 1
+            assert row.key in batches.failed[0]
+        silent = [e for e in examples if e.row.key == row.key]
+        assert {e.weight for e in silent} == {0.0}
+        assert all(len(e.samples) == row.num_samples and not e.samples.any() for e in silent)
+        real = {e.row.key for e in examples if e.weight}
+        assert real == {other.key for other in rows} - {row.key}
+        assert row.key in caplog.text
+        with pytest.raises(ReadError, match=row.key):
+            list(evaluation(bad, "weak", 6, on_error="fail"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"per_batch": {"unlabeled": 4, "week": 2}}, r"'week'.*strong \(10\).*weak \(23\)"),
+        ({"per_batch": {"unlabeled": 4}, "seed": -1}, "seed -1"),
+        ({"per_batch": {"unlabeled": 4}, "crop_s": 0.0}, "crop_s 0"),
+        ({"per_batch": {"unlabeled": 4}, "crop_s": float("nan")}, "crop_s nan"),
+        ({"per_batch": {"unlabeled": 4}, "crop_s": 1.0, "crop_hop_s": -0.1}, "hop_s -0.1"),
+        ({"per_batch": {"unlabeled": -4}}, "-4 unlabeled clips a batch"),
+        ({"per_batch": {"unlabeled": 0}}, "a batch of no clips"),
+        ({"per_batch": {}}, "a batch of no clips"),
+    ],
+)
+def test_settings_that_give_no_batches_are_one_line(
+    dataset: Dataset, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        Loader(dataset, Loading(**options))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("rank", "world_size"), [(2, 2), (-1, 2), (0, 0), (0, -1), (5, 3)])
+def test_a_rank_outside_the_world_is_refused(dataset: Dataset, rank: int, world_size: int) -> None:
+    with pytest.raises(SettingsError, match=rf"rank {rank} of {world_size} workers"):
+        Loader(dataset, SETTINGS, rank=rank, world_size=world_size)
+    with pytest.raises(SettingsError, match=rf"rank {rank} of {world_size} workers"):
+        evaluation(dataset, "weak", 6, rank=rank, world_size=world_size)
+
+
+def test_a_share_of_nothing_of_a_subset_that_is_not_there_is_fine(dataset: Dataset) -> None:
+    settings = Loading(per_batch={"unlabeled": 4, "week": 0})
+    assert list(next(Loader(dataset, settings).batches(1)).groups) == ["unlabeled"]
+
+
+def test_crops_on_a_grid_begin_and_end_at_its_steps(dataset: Dataset) -> None:
+    settings = Loading(per_batch={"unlabeled": 6}, crop_s=0.26, crop_hop_s=0.04, seed=5)
+    starts = set()
+    for batch in Loader(dataset, settings).batches(40):
+        for example in batch.examples:
+            clip = dataset.audio(example.row)
+            assert len(example.samples) == 6 * 320  # 0.26 s is 6.5 steps of 0.04 s
+            assert example.start % 320 == 0
+            part = clip[example.start :][: 6 * 320]
+            assert np.array_equal(example.samples[: example.held], part)
+            assert example.held == len(part)
+            assert not example.samples[example.held :].any()
+            assert example.is_whole == (len(clip) <= 6 * 320)
+            starts.add(example.start // 320)
+    assert starts == {0, 1, 2, 3, 4}  # the longest have 2400 + 800 samples: 10 steps
+
+
+def test_only_some_keys_and_the_rows_of_a_step(dataset: Dataset) -> None:
+    keys_of = {row.key for row in dataset.select(["weak"])[::2]}
+    loader = Loader(dataset, Loading(per_batch={"weak": 4}), keys=keys_of)
+    seen = {key for batch in keys(loader.batches(3)) for key in batch}
+    assert seen == keys_of
+    assert [row.key for row in loader.rows(2)] == keys(loader.batches(3))[2]
+    with pytest.raises(SettingsError, match="among the chosen ones"):
+        Loader(dataset, Loading(per_batch={"weak": 4}), keys=["nobody"])

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.loading.sampling import BatchOrder, Group, permute
+from shards.errors import SettingsError
+from shards.loading.block_order import BlockOrder
+from shards.loading.sampling import Group, permute
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**63))
@@ -31,38 +33,43 @@ def test_a_hundred_million_clips_need_no_list() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 5), st.sampled_from([1, 2, 4]), st.integers(0, 2**31))
 def test_every_clip_once_per_epoch_on_any_number_of_ranks(
-    size: int, quarter: int, world: int, seed: int
+    size: int, quarter: int, world_size: int, seed: int
 ) -> None:
     per_batch = 4 * quarter
-    order = BatchOrder({"strong": Group(size=size, per_batch=per_batch)}, seed)
-    steps = -(-3 * size // per_batch)
-    seen = np.concatenate(
-        [order.batch(s, r, world)["strong"] for s in range(steps) for r in range(world)]
-    )
-    for epoch in range(3):
-        assert sorted(seen[epoch * size : (epoch + 1) * size]) == list(range(size))
-    alone = np.concatenate([order.batch(s)["strong"] for s in range(steps)])
-    assert np.array_equal(seen, alone)
+    order = BlockOrder({"strong": Group(size=size, per_batch=per_batch)}, seed)
+    ranks = range(world_size)
+    steps = [
+        np.concatenate([order.batch(step, rank, world_size)["strong"] for rank in ranks])
+        for step in range(-(-3 * size // per_batch))
+    ]
+    counts = np.bincount(np.concatenate(steps), minlength=size)
+    assert counts.min() >= 3
+    for step, clips in enumerate(steps):
+        assert sorted(clips) == sorted(order.batch(step)["strong"])
 
 
 def test_epochs_and_seeds_differ_and_small_groups_cycle() -> None:
     groups = {
         "weak": Group(size=64, per_batch=8),
         "strong": Group(size=8, per_batch=8),
-        "unlabeled": Group(size=0, per_batch=8),
+        "unlabeled": Group(size=0, per_batch=0),
     }
-    order = BatchOrder(groups, 1)
+    order = BlockOrder(groups, 1)
     assert order.steps_per_epoch == 8
     first, second = order.batch(0), order.batch(1)
     assert set(first) == {"strong", "weak"}
     assert sorted(first["strong"]) == sorted(second["strong"]) == list(range(8))
     assert list(first["strong"]) != list(second["strong"])
-    other = BatchOrder(groups, 2).batch(0)
+    other = BlockOrder(groups, 2).batch(0)
     assert list(other["weak"]) != list(first["weak"])
 
 
 def test_impossible_orders_say_why() -> None:
-    with pytest.raises(ValueError, match="no clips to train on"):
-        BatchOrder({"strong": Group(size=0, per_batch=4)}, 0)
-    with pytest.raises(ValueError, match="multiple of the number of workers"):
-        BatchOrder({"strong": Group(size=9, per_batch=3)}, 0).batch(0, 0, 2)
+    with pytest.raises(SettingsError, match="no clips to train on"):
+        BlockOrder({"strong": Group(size=0, per_batch=4)}, 0)
+    with pytest.raises(SettingsError, match="multiple of the number of workers"):
+        BlockOrder({"strong": Group(size=9, per_batch=3)}, 0).batch(0, 0, 2)
+    with pytest.raises(SettingsError, match="seed -1"):
+        BlockOrder({"strong": Group(size=9, per_batch=3)}, -1)
+    with pytest.raises(SettingsError, match="rank 2 of 2"):
+        BlockOrder({"strong": Group(size=9, per_batch=4)}, 0).batch(0, 2, 2)
