@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ParamSpec, get_args, get_type_hints
 
 from cluster.storage.filesystems import absolute
-from pipelines.runtime.stage import Stage, fingerprint_of, listing_fingerprint, run_stage
+from pipelines.runtime.stage import (
+    Stage,
+    Summary,
+    brief,
+    fingerprint_of,
+    listing_fingerprint,
+    run_stage,
+)
 from pipelines.runtime.urls import (
     checkpoint_fingerprint,
     dataset_fingerprint,
@@ -50,6 +57,7 @@ class Work:
     do: Callable[[Stage], Mapping[str, Any]]
     settings: Any  # a dataclass: those that change the output
     inputs: Mapping[str, str] = field(default_factory=dict)  # fingerprints by name
+    summary: Summary = brief  # of what is recorded, in a few words: what was done
     reopen: bool = False  # go on where it is finished: some of it can be made better now
 
 
@@ -113,6 +121,7 @@ def stage_function(version: int) -> Callable[[Callable[P, Work]], Callable[P, st
                 settings=work.settings,
                 inputs={**inputs, **work.inputs},
                 version=version,
+                summary=work.summary,
                 fresh=given["fresh"],
                 reopen=work.reopen,
             )

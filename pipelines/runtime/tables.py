@@ -9,14 +9,8 @@ from rich.table import Table
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.stage import DONE, record_of
 from pipelines.runtime.urls import join
+from pipelines.runtime.words import TITLES
 
-TITLES = {
-    "psds1": "PSDS1",
-    "psds2": "PSDS2",
-    "event_f1": "event F1",
-    "frame_ap": "frame AP",
-    "clip_ap": "clip AP",
-}
 SHOWN = 10  # of long lists, on the terminal
 Numbers = Mapping[str, Mapping[str, Any]]  # by metric: value and values per class
 

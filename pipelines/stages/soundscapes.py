@@ -10,6 +10,7 @@ from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import SoundscapesSettings
 from shards.clip import Clip, Event
 from shards.io.store import Store
@@ -152,7 +153,7 @@ def soundscapes(
             stage.store.write(name, data)
         return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
 
-    return Work(do=work, settings=settings, inputs=identified)
+    return Work(do=work, settings=settings, inputs=identified, summary=_summary)
 
 
 def _recordings(
@@ -205,3 +206,9 @@ def _trimmed(
         split: [trim(settings.scene, recording, read) for recording in members]
         for split, members in parts.items()
     }
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    clips, classes = counted(result["clips"], "soundscape"), len(result["classes"])
+    recordings = counted(result["recordings"], "recording")
+    return f"mixed {clips} of {counted(classes, 'class', 'classes')} from {recordings}"

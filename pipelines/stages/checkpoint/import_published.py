@@ -14,6 +14,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store, write_prototypes
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import ImportSettings
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
@@ -55,7 +56,8 @@ def import_prototypes(
         write_prototypes(stage.store, prototypes)
         return {"k": len(prototypes.means), "width": prototypes.width}
 
-    return Work(do=work, settings=NoSettings(), inputs={"means": weights_fingerprint(file)})
+    means = {"means": weights_fingerprint(file)}
+    return Work(do=work, settings=NoSettings(), inputs=means, summary=_means)
 
 
 @stage_function(ALGORITHM_VERSION)
@@ -121,7 +123,7 @@ def import_posteriors(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    return Work(do=work, settings=settings)
+    return Work(do=work, settings=settings, summary=_summary)
 
 
 def join_name(folder: str, name: str) -> str:
@@ -189,3 +191,11 @@ class TableWorker:
                     frames += len(labels.posteriors)
             name = self.out.publish(plan["output"], path)
         return {"outputs": [name], "frames": frames}
+
+
+def _means(result: Mapping[str, Any]) -> str:
+    return f"imported {counted(result['k'], 'prototype')} of {result['width']} dimensions"
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    return f"imported posteriors of {counted(result['clips'], 'clip')}"

@@ -1,6 +1,7 @@
 """inspect: the levels of every clip of a dataset, damaged ones included."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +14,7 @@ from pipelines.runtime.errors import USER_ERRORS
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import DONE, Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
+from pipelines.runtime.words import counted, thousands
 from shards.audio.levels import BLOCK_S, SCHEMA, measure
 from shards.index import IndexRow
 from shards.io.store import Store
@@ -87,7 +89,7 @@ def measure_levels(
 
     # Levels are facts of the audio: nothing can be chosen.
     damaged = store(out).size(DONE) is not None and record_of(out)["result"]["damaged"] > 0
-    return Work(do=work, settings=NoSettings(), reopen=damaged)
+    return Work(do=work, settings=NoSettings(), reopen=damaged, summary=_summary)
 
 
 def levels_of(url: str) -> pa.Table:
@@ -98,3 +100,8 @@ def levels_of(url: str) -> pa.Table:
 
 def _read(folder: Store, name: str) -> pa.Table:
     return pq.read_table(pa.BufferReader(folder.read(name)), schema=SCHEMA)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    damaged = f" ({thousands(result['damaged'])} damaged)" if result["damaged"] else ""
+    return f"measured {counted(result['clips'], 'clip')}{damaged}"

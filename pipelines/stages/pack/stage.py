@@ -1,6 +1,7 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import join, store
+from pipelines.runtime.words import counted, hours
 from pipelines.stages.pack.streams import (
     COPIES,
     copy_streams,
@@ -137,4 +139,9 @@ def pack(
             "notes": list(listing.notes),
         }
 
-    return Work(do=work, settings=settings, inputs=identified)
+    return Work(do=work, settings=settings, inputs=identified, summary=_summary)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    clips, shards = counted(result["clips"], "clip"), counted(result["shards"], "shard")
+    return f"packed {clips} ({hours(result['hours'])}) into {shards}"

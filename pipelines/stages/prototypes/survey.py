@@ -1,7 +1,7 @@
 """prototypes: what each prototype is used for, from the posteriors of a dataset's frames."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     store,
 )
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import SegmentSettings
 from pmam.events.decoding import Event, encode_at, uniform_edges_s
 from pmam.metrics.clustering import LabelOverlap, Labels
@@ -230,7 +231,8 @@ def survey(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    return Work(do=work, settings=settings, inputs={"frames": fingerprint_of(frames_url)})
+    frames = {"frames": fingerprint_of(frames_url)}
+    return Work(do=work, settings=settings, inputs=frames, summary=_summary)
 
 
 def survey_of(url: str, settings: SegmentSettings) -> Survey:
@@ -262,3 +264,7 @@ def _check_embeddings(fit_url: str, embeddings: str) -> None:
             f"{embeddings}: not of the encoder that {fit_url} was fitted with; give the "
             "embeddings of the fit, or of other clips by the same encoder"
         )
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    return f"looked through {counted(result['clips'], 'clip')}"

@@ -1,9 +1,10 @@
 """What is common to datasets whose audio lies elsewhere: how they are named and written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.runtime import words
 from pipelines.runtime.stage import DONE, Stage, record_of
 from pipelines.runtime.tables import SHOWN, output, print_result
 from pipelines.runtime.urls import join
@@ -75,3 +76,8 @@ def print_derived(url: str) -> None:
         if len(entries) > SHOWN:
             console.print(f"  ... all of them are in {join(url, DONE)}", markup=False)
     print_result(url)
+
+
+def in_words(result: Mapping[str, Any]) -> str:
+    """What a new dataset holds."""
+    return f"indexed {words.counted(result['clips'], 'clip')}"

@@ -8,7 +8,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
-from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import NewDataset
 from shards.editing.filter import compile_filter
 from shards.editing.merge import Part, merge
@@ -213,7 +213,9 @@ def reindex_merge(
 
     rule = _MergeRule(prefixes=tuple(prefixes), licence=licence)
     inputs = {f"dataset {n} {url}": dataset_fingerprint(url) for n, url in enumerate(urls)}
-    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
+    return Work(
+        do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
+    )
 
 
 def _derive(
@@ -244,7 +246,9 @@ def _derive(
         return {**result, **notes, "notes": [left] if len(rows) < len(dataset.rows) else []}
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
-    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
+    return Work(
+        do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
+    )
 
 
 def _table(url: str, columns: Sequence[str]) -> list[Row]:

@@ -15,7 +15,7 @@ from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.parallel_map import Part, Plan, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import ForeignDataset, NewDataset
 from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
 from shards.editing.relabel import class_list
@@ -132,7 +132,9 @@ def reindex_foreign(
         return {**result, "skipped": [list(entry) for entry in skipped]}
 
     inputs = {url: _size_and_time(url) for url in urls}
-    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
+    return Work(
+        do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
+    )
 
 
 def shard_list(shards: Sequence[str]) -> list[str]:
