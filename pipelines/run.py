@@ -14,6 +14,7 @@ from typing import Any
 
 from cluster.session import session
 from cluster.storage.filesystems import absolute
+from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
 from pipelines.runtime.declared import is_told_only, told_only
@@ -72,7 +73,7 @@ def run(
         folders = _folders(settings)
         again = from_stage(list(folders), redo)
         begin_redo(out, again[0], {stage: folders[stage] for stage in again})
-    with session(address):
+    with session(address), noting_once():
         result = story(settings, out)
     end_redo(out)
     return result

@@ -10,7 +10,7 @@ from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
-from pipelines.stages.reindex.derived import print_derived
+from pipelines.runtime.tables import print_dataset
 from pipelines.stages.reindex.edit import reindex_filter, reindex_labels, reindex_merge
 from pipelines.stages.reindex.foreign import reindex_foreign, shard_list
 from pipelines.stages.settings import ForeignDataset, NewDataset
@@ -68,7 +68,7 @@ def foreign(
         raise PipelineError("expected shards and the folder of the new dataset: SHARD... OUT")
     *shards, out = paths
     with joined(address, reads=shard_list(shards), writes=(out,)):
-        print_derived(reindex_foreign(shards, out, rule, settings, fresh=fresh))
+        print_dataset(reindex_foreign(shards, out, rule, settings, fresh=fresh))
 
 
 def labels(
@@ -100,7 +100,7 @@ def labels(
     url = reindex_labels(
         dataset, out, rule, settings, tables=table, mapping=mapping, subsets=subsets, fresh=fresh
     )
-    print_derived(url)
+    print_dataset(url)
 
 
 def merge(
@@ -124,7 +124,7 @@ def merge(
     *datasets, out = paths
     check_job_outputs((out,))
     url = reindex_merge(datasets, out, settings, prefixes=prefixes, licence=licence, fresh=fresh)
-    print_derived(url)
+    print_dataset(url)
 
 
 def filter_(
@@ -152,7 +152,7 @@ def filter_(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
-    print_derived(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))
+    print_dataset(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))
 
 
 KINDS: dict[str, Callable[..., Any]] = {

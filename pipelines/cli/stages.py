@@ -10,7 +10,7 @@ from cluster.preflight import check_job_outputs
 from cluster.session import session
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.reach import joined
-from pipelines.runtime.tables import print_numbers, print_packed, print_result
+from pipelines.runtime.tables import print_dataset, print_numbers, print_result
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import write_detections
 from pipelines.stages.fit.settings import FitSettings
@@ -85,7 +85,7 @@ def pack(
     from pipelines.stages.pack.stage import pack as stage
 
     with joined(address, reads=(source_folder,), writes=(out,)):
-        print_packed(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))
+        print_dataset(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))
 
 
 def embed(

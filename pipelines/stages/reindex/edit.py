@@ -83,7 +83,7 @@ def reindex_labels(
     def change(rows: Rows, notes: dict[str, Any]) -> Rows:
         if tables:
             table = [row for url in tables for row in _table(url, ("filename",))]
-            listed, notes["missing"] = by_clip(rows, table)
+            listed, notes["not_in_dataset"] = by_clip(rows, table)
             notes["labelled"] = len(listed)
             rows = with_labels(rows, listed, rule)
         if mapping:
@@ -139,7 +139,7 @@ def reindex_filter(
         if test is not None:
             kept = [row for row in rows if test(row)]
         else:
-            found, notes["missing"] = by_clip(rows, _id_rows(str(listed)))
+            found, notes["not_in_dataset"] = by_clip(rows, _id_rows(str(listed)))
             kept = [row for row in rows if row.source_id in found]
         if not kept:
             raise RelabelError(f"filter {where!r}: no clip of {len(rows)} is left; loosen it")

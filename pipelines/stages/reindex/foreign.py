@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
 from pipelines.runtime.declared import Work, stage_function
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
@@ -37,8 +37,8 @@ class _Indexer:
     def __init__(self, out: str, rule: ForeignSettings, unpack: bool) -> None:
         self.out, self.rule, self.unpack = store(out), rule, unpack
 
-    def __call__(self, plan: Plan) -> Part:
-        url, name = plan["url"], plan["name"]
+    def __call__(self, task: ShardTask) -> ShardResult:
+        url, name = task["url"], task["name"]
         parent, _, base = url.rpartition("/")
         folder = store(parent or "/")
         with folder.open(base) as file:
@@ -54,7 +54,7 @@ class _Indexer:
                 )
             return self._unpacked(cast(BinaryIO, file), url, name)
 
-    def _unpacked(self, file: BinaryIO, url: str, name: str) -> Part:
+    def _unpacked(self, file: BinaryIO, url: str, name: str) -> ShardResult:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard.tar"
             try:
@@ -98,16 +98,16 @@ def reindex_foreign(
 
     def work(stage: Stage) -> dict[str, Any]:
         names = shard_names(urls)
-        plans = {
+        tasks = {
             PurePosixPath(name).stem: {"url": url, "name": name}
             for url, name in zip(urls, names, strict=True)
         }
         parts = run_parts(
             stage,
-            plans,
+            tasks,
             _Indexer,
             {"out": out, "rule": rule, "unpack": settings.unpack},
-            weights=dict.fromkeys(plans, 1),
+            weights=dict.fromkeys(tasks, 1),
             unit="shards",
         )
         found = [(WrittenShard.from_json(part["written"]), part["url"]) for part in parts]
