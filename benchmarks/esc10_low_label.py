@@ -58,7 +58,7 @@ from low_label.training import Finetune, finetune, fit_prototypes, new_backbone,
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
-from pmam.models.detector import Backbone
+from pmam.models.backbone import Backbone
 from pmam.prototypes.artifact import Prototypes
 from shards.soundscapes.scene import SoundscapeSettings
 

@@ -47,8 +47,9 @@ from mixture.frames import cut, real_frames
 from mixture.iterations import FIRST, REG_COVAR, K, active, ours, reference, states, theirs
 from mixture.memory import MIB, peak_in_child
 
-from pmam.mixture.e_step import MixtureParameters, m_step
 from pmam.mixture.e_step import statistics as e_step
+from pmam.mixture.m_step import m_step
+from pmam.mixture.parameters import MixtureParameters
 
 AGREEING = 10  # iterations
 

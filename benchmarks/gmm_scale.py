@@ -41,7 +41,8 @@ from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.stage import fit
 from pmam.clustering.pca import moments
-from pmam.encoders import EncoderSettings, build_encoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 from shards.frames.reader import FrameSpec
 from shards.frames.writer import FrameWriter

@@ -15,8 +15,9 @@ from passt_cases import LORA, pretraining_of
 from pmam.encoders.log_mel import LogMel, LogMelSettings
 from pmam.models.importers.transformer4sed import our_name
 from pmam.objectives.losses.prototype_bce import prototype_logits
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings
-from pmam.objectives.masking import MaskDraws, MaskSettings, block_mask
+from pmam.objectives.masked_prediction import PretextBatch
+from pmam.objectives.masking import MaskDraws, block_mask
+from pmam.objectives.settings import MaskSettings, PretextSettings
 
 # As the published code has it.
 MASK = MaskSettings(rate=0.8, one_more_block=True)

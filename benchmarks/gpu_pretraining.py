@@ -32,16 +32,18 @@ from device_clock import forget_peak, matrix_rate, name, peak_gb, seconds, set_t
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.models.detector import Backbone, ContextSettings, MaskedAudioModel, ModelSettings
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskSettings
-from pmam.training.parameter_groups import PRETRAIN
-from pmam.training.precision import Precision, Shares, compile_blocks
-from pmam.training.trainer import OptimizerSettings, Share, Trainer
+from pmam.encoders.registry import ENCODERS
+from pmam.encoders.settings import EncoderSettings, LoraSettings
+from pmam.models.backbone import Backbone
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.settings import MaskSettings, PretextSettings
+from pmam.training.precision import Shares, compile_blocks
+from pmam.training.settings import PRETRAIN, OptimizerSettings, Precision
+from pmam.training.trainer import Share, Trainer
 
 CONTEXT = ContextSettings(width=384, layers=3, heads=12, hidden=384, dropout=0.0)
 PRETEXT = PretextSettings(

@@ -32,9 +32,10 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.passt.transformer import Attention
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.attention_pooling import AttentionPooling
 
 MATRIX = 4096

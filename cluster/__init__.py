@@ -1,1 +1,8 @@
-"""Where jobs run: Ray sessions, and the filesystems behind URLs."""
+"""Where jobs run: Ray sessions, checks before a job begins, and the filesystems behind URLs.
+
+What others may use stands in `__init__.pyi`, here and in `storage`; it is imported when asked for.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

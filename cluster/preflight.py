@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.errors import ClusterError
 from cluster.probe import Probe, each, head, patiently, probing, read_back, remove, write
 from cluster.storage.filesystems import absolute
 
@@ -29,7 +30,7 @@ log = logging.getLogger("pmam")
 Problems = Mapping[tuple[str, str], Sequence[str]]
 
 
-class PreflightError(OSError):
+class PreflightError(ClusterError, OSError):
     """What a machine cannot read or write; the message is one line and names both."""
 
 
@@ -61,7 +62,7 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
 
     Raises:
         PreflightError: a node does not, or does not answer; or an output is relative.
-        OSError: this process cannot read or write one of them.
+            Or this process cannot read or write one of them.
     """
     nodes = _nodes()
     machines = len(nodes) + _is_outside()
@@ -73,7 +74,7 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
             f"{INSTEAD.format(_last(url), 'all of them')} ({absolute(url)}, if they do)"
         )
     log.info("%-14s what %d nodes can read and write", "checking", len(nodes))
-    expected = dict(zip(reads, each(head, reads), strict=True))
+    expected = dict(zip(reads, each(_here, reads), strict=True))
     with contextlib.ExitStack() as stack:
         probes = []
         for url in dict.fromkeys(map(absolute, writes)):
@@ -88,6 +89,17 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
         problems = _asked(nodes, expected, probes)
     if problems:
         raise PreflightError(_told(problems, machines))
+
+
+def _here(url: str) -> str:
+    """What tells an object from others, as this process reads it."""
+    try:
+        return head(url)
+    except OSError as error:
+        raise PreflightError(
+            f"input {url}: cannot be read here ({_reason(error)}); check the path, and who may "
+            "read it"
+        ) from error
 
 
 def _asked(
@@ -132,8 +144,8 @@ def _on(node: str, function: Any, *arguments: Any) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     where = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=where)(function)
-    return task.remote(*arguments)
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": where}
+    return ray.remote(function).options(**options).remote(*arguments)
 
 
 def _look(

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from cluster.errors import ClusterError
+
 OBJECT_STORE_BYTES = 512 << 20
 CONNECT_S = 5.0
 # Ray gives itself 30 s, which nothing changes; a second start finds its files in memory.
@@ -16,7 +18,7 @@ STARTS, TOO_SLOW = 3, "timed out during startup"
 TRIES = {"RAY_gcs_server_port_wait_time_s": "1"}
 
 
-class SessionError(OSError):
+class SessionError(ClusterError, OSError):
     """No session with the cluster that was asked for; the message is one line."""
 
 

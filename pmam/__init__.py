@@ -1,1 +1,8 @@
-"""The science of PMAM: tensors in, tensors out."""
+"""The science of PMAM: tensors in, tensors out.
+
+What others may use stands in `__init__.pyi`, here and in each room; it is imported when asked for.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

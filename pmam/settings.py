@@ -6,10 +6,12 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from pmam.errors import InputError
+
 SettingsT = TypeVar("SettingsT")
 
 
-class SettingsError(ValueError):
+class SettingsError(InputError):
     """A key that nothing reads, a value of the wrong kind, or a key that is missing."""
 
 

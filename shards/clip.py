@@ -8,14 +8,17 @@ from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from shards.errors import ShardsError
+
 MAX_KEY_LENGTH = 80  # with an extension it stays inside the 100 bytes of a tar header
 HASH_DIGITS = 32  # 128 bits: no two of 10^15 ids meet
+MAX_FOLD = 2**31 - 1  # the index holds 32 bits
 LATE_OFFSET_S = 0.5  # DESED's validation labels end up to 0.12 s after their clips
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class ClipError(ValueError):
+class ClipError(ShardsError, ValueError):
     """A clip whose labels or id cannot be used; the message is one line and names the id."""
 
 
@@ -110,6 +113,8 @@ def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = N
         ) from error
     if not clip.subset:
         raise ClipError(f"{clip.source_id}: got no subset; expected a name such as 'weak'")
+    if clip.fold is not None and not -MAX_FOLD <= clip.fold <= MAX_FOLD:
+        raise ClipError(f"{clip.source_id}: got the fold {clip.fold}; expected a small number")
     for label in labels:
         if not label or (classes is not None and label not in classes):
             raise ClipError(

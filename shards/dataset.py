@@ -11,22 +11,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import isal_zlib
 
-from shards.audio import decoding as audio
-from shards.audio import fast_decode as decode_fast
+from shards import audio
+from shards.audio import fast_decode
 from shards.audio.decoding import Samples
 from shards.columns import Columns
+from shards.errors import ShardsError
 from shards.index import IndexRow, Listed, table_to_listed, table_to_rows
-from shards.io import range_file as byte_range
+from shards.io import range_file
 from shards.io.range_reader import RangeReader
 from shards.io.store import Store
+from shards.locations import Places, Resolver, local_only
 from shards.manifest import Manifest, read_index, read_manifest
-from shards.shard_locations import Places, Resolver, local_only
 
 ATTEMPTS = 2  # a wrong checksum may be of the way, not of the disk
 
 
-class ReadError(OSError):
+class ReadError(ShardsError, OSError):
     """A clip that could not be read; the message is one line with shard, key and offset."""
+
+
+class UnknownClipError(ShardsError, KeyError):
+    """A clip that the index does not have; the message is one line."""
+
+    __str__ = Exception.__str__  # not its `repr`, as of other KeyErrors
 
 
 class Dataset:
@@ -68,12 +75,12 @@ class Dataset:
         """Some of `rows` by key, in the order of the keys, without building the others.
 
         Raises:
-            KeyError: the index has no such clip.
+            UnknownClipError: the index has no such clip.
         """
         places = pc.index_in(pa.array(keys, pa.string()), value_set=self.table["key"])
         if places.null_count:
             missing = keys[places.is_null().to_pylist().index(True)]
-            raise KeyError(f"{self.store.root}: no clip {missing!r} in its index")
+            raise UnknownClipError(f"{self.store.root}: no clip {missing!r} in its index")
         return table_to_rows(self.table.take(places))
 
     def rows_at(self, indices: npt.NDArray[np.int64]) -> list[IndexRow]:
@@ -141,7 +148,7 @@ class Dataset:
         self, row: IndexRow, data: bytes | memoryview, sample_rate_hz: int | None = None
     ) -> Samples:
         """What `audio` returns, of bytes that were read and compared with the checksum before."""
-        return decode_fast.decode(data, row, _Name(self, row), sample_rate_hz)
+        return fast_decode.decode(data, row, _Name(self, row), sample_rate_hz)
 
     def audio_blocks(
         self, row: IndexRow, sample_rate_hz: int, block_s: float
@@ -152,18 +159,18 @@ class Dataset:
             yield from audio.blocks(file, name, sample_rate_hz=sample_rate_hz, block_s=block_s)
 
     @contextlib.contextmanager
-    def open_audio(self, row: IndexRow) -> Iterator[byte_range.Opened]:
+    def open_audio(self, row: IndexRow) -> Iterator[range_file.Opened]:
         """What `read` returns as a file; of a long clip at most `WHOLE_BYTES` are in memory.
 
         All bytes of a long clip are compared with the checksum first, then read again.
         """
-        if row.size <= byte_range.WHOLE_BYTES:
+        if row.size <= range_file.WHOLE_BYTES:
             yield io.BytesIO(self.read(row))
             return
         for _ in range(ATTEMPTS):
             with self._part(row) as file:
                 crc32 = 0
-                while data := file.read(byte_range.WHOLE_BYTES):
+                while data := file.read(range_file.WHOLE_BYTES):
                     crc32 = isal_zlib.crc32(data, crc32)
             if crc32 == row.crc32:
                 break
@@ -176,10 +183,10 @@ class Dataset:
             yield file
 
     @contextlib.contextmanager
-    def _part(self, row: IndexRow) -> Iterator[byte_range.Opened]:
+    def _part(self, row: IndexRow) -> Iterator[range_file.Opened]:
         try:
             store, name = self.place(row.shard)
-            with byte_range.opened(store, name, row.offset, row.size) as file:
+            with range_file.opened(store, name, row.offset, row.size) as file:
                 yield file
         except OSError as error:
             reason = " ".join(str(error).split())

@@ -36,7 +36,7 @@ class MissingFileError(StoreError, FileNotFoundError):
 
 def needs_a_person(error: OSError) -> bool:
     """Whether trying again cannot help."""
-    if isinstance(error, FileNotFoundError | PermissionError):
+    if isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "final", False):
         return True
     return any(code in str(error) for code in (*_DENIED, _NO_BUCKET))
 
@@ -45,9 +45,10 @@ def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
     """An error of a file system as one line that names the file and says what to do."""
     if isinstance(error, StoreError):
         return error
+    path = _shown(str(path))
     if isinstance(error, FileNotFoundError):
         return MissingFileError(f"{path}: no such file; check the path")
-    reason = " ".join((error.strerror or str(error)).split())
+    reason = " ".join((error.strerror or str(error)).split()).removeprefix(f"{path}: ")
     if error.errno in _FULL:
         advice = "free some space there, or choose another folder"
     elif error.errno in _FORBIDDEN:
@@ -62,6 +63,12 @@ def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
     else:
         advice = "check the path and the disk"
     return StoreError(f"{path}: {reason}; {advice}")
+
+
+def _shown(path: str) -> str:
+    """A path as messages may show it: of a URL without user, password and query."""
+    scheme, mark, rest = path.partition("://")
+    return f"{scheme}{mark}{rest.split('?')[0].rpartition('@')[2]}" if mark else path
 
 
 @contextlib.contextmanager

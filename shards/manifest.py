@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shards.columns import read_table
+from shards.errors import ShardsError, naming
 from shards.index import SCHEMA, IndexRow, rows_to_table
 from shards.io.store import Store
 
@@ -23,7 +24,7 @@ SHARD_FOLDER = "shards"
 HASHED_BYTES = 1 << 20  # at a time
 
 
-class DatasetError(ValueError):
+class DatasetError(ShardsError, ValueError):
     """A dataset that is not whole, or not of this format; the message is one line."""
 
 
@@ -166,10 +167,10 @@ def read_manifest(store: Store) -> Manifest:
 def read_index(store: Store, entry: IndexEntry) -> pa.Table:
     """The index file's table, its bytes checked against the manifest."""
     # A local file is read column by column; a remote one comes in one request.
+    path = store.path(entry.name)
     with (
-        store.open(entry.name)
-        if store.is_local
-        else pa.BufferReader(store.read(entry.name)) as file
+        naming(path),
+        pa.OSFile(path) if store.is_local else pa.BufferReader(store.read(entry.name)) as file,
     ):
         digest = hashlib.sha256()
         while block := file.read(HASHED_BYTES):

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from pmam.clustering.pca import moments
-from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
-from pmam.events.decoding import Event, encode
+from pmam.encoders.base import FrameEncoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
+from pmam.events.event import Event
+from pmam.events.targets import encode
 from pmam.models.checkpoint import load_published, read_published
 from shards.io.store import Store
 from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground

@@ -5,11 +5,9 @@ from typing import Any
 
 from low_label.training import Finetune, Pretrain
 
-from pmam.models.detector import ContextSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training.trainer import OptimizerSettings
+from pmam.models.settings import ContextSettings
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.training.settings import OptimizerSettings
 
 CONTEXT = ContextSettings(width=96, layers=3, heads=4, hidden=192, dropout=0.0)
 

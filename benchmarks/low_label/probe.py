@@ -9,7 +9,7 @@ from low_label.data import Data
 from torch import Tensor
 
 from pmam.metrics.average_precision import macro_average_precision
-from pmam.models.detector import Backbone
+from pmam.models.backbone import Backbone
 
 PENALTIES = (1e1, 1e2, 1e3, 1e4)
 LAYERS = ("context1", "context2", "context")

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from pmam.events.decoding import decode_at
 from pmam.events.median_filter import median_filter
-from pmam.metrics import METRICS, EvaluationSet
 from pmam.metrics.average_precision import frame_table
 from pmam.metrics.bootstrap import Interval, Statistic, paired_bootstrap
+from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import EventCounts, event_counts
 from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
+from pmam.metrics.registry import METRICS
 from pmam.models.detector import Detector
 
 MEDIAN_WIDTHS_S = (0.08, 0.24, 0.4, 0.72, 1.04, 1.68)

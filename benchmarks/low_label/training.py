@@ -12,19 +12,18 @@ from torch import Tensor
 from pmam.clustering.kmeans import kmeans
 from pmam.clustering.pca import fit_projection, moments
 from pmam.mixture.gaussian_mixture import GaussianMixture
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    MaskedAudioModel,
-    ModelSettings,
-)
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
 from pmam.objectives.teacher import follow
 from pmam.prototypes.artifact import Prototypes
 from pmam.training.schedules import ema_decay
-from pmam.training.trainer import OptimizerSettings, Trainer
+from pmam.training.settings import OptimizerSettings
+from pmam.training.trainer import Trainer
 from shards.loading.sampling import BatchOrder, Group
 
 

@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
-from pmam.metrics import METRICS
-from pmam.models.detector import Backbone, Detector
+from pmam.metrics.registry import METRICS
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
 from pmam.prototypes.artifact import Prototypes
 
 DRAWS = 100

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from pmam.clustering.pca import fit_standardiser, moments
-from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.base import pool_frames
 from pmam.encoders.efficientat import FRAME_MEL_HOPS, EfficientATEncoder
 from pmam.encoders.log_mel import LogMelSettings
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import load_published, read_published
 from shards.io.store import Store
 from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground

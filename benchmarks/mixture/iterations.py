@@ -12,8 +12,11 @@ from safetensors.torch import load_file, save_file
 from sklearn.mixture import GaussianMixture as Reference
 from threadpoolctl import threadpool_limits
 
-from pmam.mixture.e_step import MixtureParameters, m_step, responsibilities, statistics
-from pmam.mixture.gaussian_mixture import FitState, GaussianMixture
+from pmam.mixture.e_step import responsibilities, statistics
+from pmam.mixture.em import FitState
+from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.m_step import m_step
+from pmam.mixture.parameters import MixtureParameters
 
 K = 30
 # scikit-learn's float32 covariances of real frames are not positive definite with its default.

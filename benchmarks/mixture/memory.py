@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pmam.mixture.e_step import MixtureParameters, statistics
+from pmam.mixture.e_step import statistics
+from pmam.mixture.parameters import MixtureParameters
 
 BLOCK = 16384
 MIB = 2**20

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from cluster.errors import ClusterError
 from cluster.storage.filesystems import absolute, filesystem
 from cluster.storage.redact import shown_url
 
@@ -27,7 +28,7 @@ BY_HAND = "or download it by hand and give the file's path"
 Progress = Callable[[int, int | None], None]
 
 
-class FetchError(OSError):
+class FetchError(ClusterError, OSError):
     """A file that could not be fetched; the message is one line and holds no credential."""
 
 
@@ -63,7 +64,10 @@ def fetch(
         local = Path(url)
         if not local.is_file():
             raise FetchError(f"{shown}: no such file; check the path")
-        _check(local, sha256, shown, "check that it is the right file")
+        try:
+            _check(local, sha256, shown, "check that it is the right file")
+        except PermissionError as error:
+            raise FetchError(f"{shown}: {error.strerror}; check who may read it") from error
         return local
     folder = cache_folder() if folder is None else folder
     identity = sha256 or hashlib.sha256(url.encode()).hexdigest()

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cluster.errors import ClusterError
+
 # S3-compatible servers other than AWS refuse the checksums that newer clients add by default.
 # This must be set before an S3 filesystem is made, in workers too: they import this module.
 os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
@@ -17,7 +19,7 @@ from cluster.storage.s3 import S3Server
 PIPE = "pipe:"  # WebDataset's URLs of commands
 
 
-class StorageError(ValueError):
+class StorageError(ClusterError, ValueError):
     """A URL that no filesystem answers to; the message is one line and holds no credential."""
 
 
@@ -32,8 +34,13 @@ def absolute(url: str) -> str:
             f"{PIPE} runs a command of the shell, and is refused here: only `pmam pack --source "
             "webdataset` takes it, typed on its command line with --allow-pipe"
         )
+    if "\0" in url:
+        raise StorageError(f"{url!r}: no path, for the zero byte in it; correct it")
     if "://" not in url:
-        return str(Path(url).expanduser().absolute())
+        try:
+            return str(Path(url).expanduser().absolute())
+        except RuntimeError as error:  # `~name` of a user that is not there
+            raise StorageError(f"{url}: {error}; give the whole path") from error
     parts = urlsplit(url)
     bucket = parts.scheme in ("s3", "gs", "gcs")
     # A secret may hold a slash: then what comes before looks like host and port.
@@ -76,12 +83,13 @@ def filesystem(url: str) -> tuple[pafs.FileSystem, str]:
     if scheme in ("http", "https"):
         return http_filesystem(), url
     try:
-        return pafs.FileSystem.from_uri(url)
+        source, inside = pafs.FileSystem.from_uri(url)
     except (ValueError, OSError) as error:
         raise StorageError(
             f"{url}: {' '.join(str(error).split())}; expected a local path, s3://, gs://, "
             "https:// ..."
         ) from error
+    return source, inside
 
 
 def _s3() -> pafs.S3FileSystem:

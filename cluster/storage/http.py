@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from cluster.errors import ClusterError
 from cluster.storage.redact import shown_url
 
 TIMEOUT_S = 60
@@ -23,7 +24,25 @@ HEADERS = {"User-Agent": "pmam", "Accept-Encoding": "identity"}
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
-class NoRangesError(ValueError):
+class RemoteError(ClusterError, OSError):
+    """A file behind a URL that cannot be read; the message is one line and names it."""
+
+
+class MissingRemoteError(RemoteError, FileNotFoundError):
+    """A file that the server does not have."""
+
+
+class ForbiddenRemoteError(RemoteError, PermissionError):
+    """A file that the server does not give."""
+
+
+class ChangedRemoteError(RemoteError):
+    """A file that is another one than when it was opened."""
+
+    final = True  # what was read before and what comes now do not belong together
+
+
+class NoRangesError(ClusterError, ValueError):
     """A server without byte ranges; the message is one line."""
 
 
@@ -44,9 +63,9 @@ def remote_file(url: str) -> RemoteFile:
     """Size and version of a file, by a request of its first byte.
 
     Raises:
-        FileNotFoundError, PermissionError: the server says so.
+        MissingRemoteError, ForbiddenRemoteError: the server says so.
         NoRangesError: it answers no byte ranges.
-        OSError: it could not be reached.
+        RemoteError: it could not be reached.
     """
     try:
         _, found = _get(url, 0, 1)
@@ -57,6 +76,7 @@ def remote_file(url: str) -> RemoteFile:
 
 def _get(url: str, offset: int, size: int) -> tuple[bytes, RemoteFile]:
     """The bytes `[offset, offset + size)` of a file, which has them, and what it is."""
+    shown = shown_url(url)
     headers = {**HEADERS, "Range": f"bytes={offset}-{offset + size - 1}"}
     try:
         with urllib.request.urlopen(  # noqa: S310
@@ -66,24 +86,31 @@ def _get(url: str, offset: int, size: int) -> tuple[bytes, RemoteFile]:
             sent = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if response.status != http.HTTPStatus.PARTIAL_CONTENT or sent is None:
                 raise NoRangesError(
-                    f"{shown_url(url)}: the server answers no byte ranges (status "
+                    f"{shown}: the server answers no byte ranges (status "
                     f"{response.status} to a request with Range), and an index needs them: copy "
                     "the tars, or pack them by `pmam pack --source webdataset`"
                 )
             first, last, total = map(int, sent.groups())
             if (first, last) != (offset, min(offset + size, total) - 1):
-                raise OSError(f"got bytes {first} to {last}, asked for {size} from {offset} on")
+                raise RemoteError(
+                    f"{shown}: got bytes {first} to {last}, asked for {size} from {offset} on"
+                )
             data = response.read()
             if len(data) != last + 1 - first:
-                raise OSError(f"got {len(data)} of {last + 1 - first} bytes at {offset}")
+                whole = last + 1 - first
+                raise RemoteError(f"{shown}: got {len(data)} of {whole} bytes at {offset}")
             return data, _file(response, total)
     except urllib.error.HTTPError as error:
         error.close()
         raise _status(url, error) from None
     except urllib.error.URLError as error:
-        raise OSError(str(error.reason)) from None
+        raise RemoteError(f"{shown}: {error.reason}") from None
     except http.client.HTTPException as error:
-        raise OSError(f"{type(error).__name__}: {error}") from None
+        raise RemoteError(f"{shown}: {type(error).__name__}: {error}") from None
+    except TimeoutError:
+        raise RemoteError(f"{shown}: no answer within {TIMEOUT_S} s") from None
+    except ConnectionError as error:
+        raise RemoteError(f"{shown}: {error.strerror or error}") from None
 
 
 def _file(response: http.client.HTTPResponse, size: int) -> RemoteFile:
@@ -95,18 +122,19 @@ def _file(response: http.client.HTTPResponse, size: int) -> RemoteFile:
     return RemoteFile(size, response.headers.get("ETag") or told, changed_s)
 
 
-class _EmptyError(OSError):
+class _EmptyError(RemoteError):
     """A file that has no byte at the offset."""
 
 
-def _status(url: str, error: urllib.error.HTTPError) -> OSError:
+def _status(url: str, error: urllib.error.HTTPError) -> RemoteError:
+    shown = shown_url(url)
     if error.code in (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE):
-        return FileNotFoundError(f"{shown_url(url)}: no such file")
+        return MissingRemoteError(f"{shown}: no such file")
     if error.code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        return PermissionError(f"HTTP status {error.code} ({error.reason})")
+        return ForbiddenRemoteError(f"{shown}: HTTP status {error.code} ({error.reason})")
     if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return _EmptyError(f"{shown_url(url)}: no byte there")
-    return OSError(f"HTTP status {error.code} ({error.reason})")
+        return _EmptyError(f"{shown}: no byte there")
+    return RemoteError(f"{shown}: HTTP status {error.code} ({error.reason})")
 
 
 class _RemoteReader(io.RawIOBase):
@@ -136,13 +164,15 @@ class _RemoteReader(io.RawIOBase):
             return 0
         data, now = _get(self._url, self._at, wanted)
         if (now.size, now.version) != (self._found.size, self._found.version):
-            raise OSError("the file changed while it was read")
+            raise ChangedRemoteError(
+                f"{shown_url(self._url)}: the file changed while it was read; read it anew"
+            )
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
 
-class _Handler(pafs.FileSystemHandler):
+class _Handler(pafs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
     """What `pyarrow` asks of a filesystem; nothing here changes a server."""
 
     def __eq__(self, other: object) -> bool:
@@ -182,8 +212,8 @@ class _Handler(pafs.FileSystemHandler):
             "name the files, such as https://host/train-{000..120}.tar"
         )
 
-    def _refuse(self, *_: object) -> NoReturn:
-        raise PermissionError("http(s) URLs are read only")
+    def _refuse(self, path: object = "", *_: object) -> NoReturn:
+        raise ForbiddenRemoteError(f"{shown_url(str(path))}: http(s) URLs are read only")
 
     create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = _refuse
     delete_file = move = copy_file = open_output_stream = open_append_stream = _refuse

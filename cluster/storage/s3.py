@@ -21,7 +21,7 @@ TIMEOUT_S = 30
 NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
-class S3Server(pafs.S3FileSystem):
+class S3Server(pafs.S3FileSystem):  # type: ignore[misc]  # pyarrow has no types
     """The filesystem of the server; credentials come from the environment.
 
     Args:

@@ -6,11 +6,13 @@ caller's word. Its rewriting of URLs by the environment (GOPEN_REWRITE) is left 
 make a command of any URL.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cluster.errors import ClusterError
 from cluster.storage.filesystems import PIPE, StorageError, absolute
 from cluster.storage.redact import shown_url
 
@@ -23,7 +25,7 @@ WAITS_S = (0.5, 2.0, 8.0)  # before the second, third and fourth try
 BROKEN = (18, 28, 52, 55, 56, 92)
 
 
-class StreamError(OSError):
+class StreamError(ClusterError, OSError):
     """A stream that cannot be read to its end; the message is one line and holds no credential."""
 
     passing = False  # whether trying again may help
@@ -128,7 +130,7 @@ def copy_stream(url: str, target: Path) -> None:
     """
     for wait_s in (*WAITS_S, None):
         try:
-            with target.open("wb") as file:
+            with _explained(target), target.open("wb") as file:
                 for block in stream(url):
                     file.write(block)
             return
@@ -136,6 +138,19 @@ def copy_stream(url: str, target: Path) -> None:
             if wait_s is None or not error.passing:
                 raise
             time.sleep(wait_s)
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Errors of the disk say which file they are about."""
+    try:
+        yield
+    except StreamError:
+        raise
+    except OSError as error:
+        raise StreamError(
+            f"{target}: {error.strerror or error}; free some space there, or check who may write"
+        ) from error
 
 
 def _read(opened: Any) -> bytes:

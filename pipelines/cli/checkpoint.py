@@ -13,12 +13,13 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import WEIGHTS, checked
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import store, write_checkpoint
-from pmam.models.detector import DetectorSettings
+from pmam.models.settings import DetectorSettings
 
 if TYPE_CHECKING:
-    from pmam.encoders import FrameEncoder
+    from pmam.encoders.base import FrameEncoder
     from pmam.models.checkpoint import Checkpoint
-    from pmam.models.detector import Detector, MaskedAudioModel
+    from pmam.models.detector import Detector
+    from pmam.models.masked_audio_model import MaskedAudioModel
 
 OURS = ".safetensors"
 File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
@@ -87,7 +88,8 @@ def convert(
 
 def _packed(model: "FrameEncoder | MaskedAudioModel | Detector") -> "Checkpoint":
     from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked
-    from pmam.models.detector import Detector, MaskedAudioModel
+    from pmam.models.detector import Detector
+    from pmam.models.masked_audio_model import MaskedAudioModel
 
     if isinstance(model, Detector):
         return pack_detector(model)

@@ -53,7 +53,8 @@ def _inspect(
     reads = checked((DATASET, dataset_url))
     from pipelines.stages.inspect.measure import levels_of, measure_levels
     from pipelines.stages.inspect.page import page
-    from pmam.encoders import EncoderSettings, build_encoder
+    from pmam.encoders.registry import build_encoder
+    from pmam.encoders.settings import EncoderSettings
     from shards.quality.finding import Needs
     from shards.quality.report import inspect
 

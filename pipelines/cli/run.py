@@ -15,7 +15,8 @@ from tyro.conf import FlagCreatePairsOff
 from cluster.storage.filesystems import absolute
 from pipelines.cli.run_help import print_help
 from pipelines.cli.types import REGISTRY
-from pipelines.presets import PRESETS, ablated
+from pipelines.presets import PRESETS
+from pipelines.presets.ablations import ablated
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import digest, parted
 from pipelines.runtime.inputs import DATASET, FOLDER, PROTOTYPES, STAGE, WEIGHTS, checked
@@ -159,7 +160,6 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
     if settings.data is not None and not shard_streams(settings.data, settings.pack.source):
         checked((FOLDER, settings.data))
     from pipelines.inference.weights import with_published_weights
-    from pipelines.presets.recordings import esc10_settings
 
     settings = replace(
         settings,
@@ -172,6 +172,8 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
     if preset.startswith("esc10") and settings.soundscapes is not None:
         if settings.data is None:
             raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")
+        from pipelines.presets.recordings import esc10_settings
+
         scenes = esc10_settings(settings.data, settings.soundscapes)
         settings = replace(settings, soundscapes=scenes)
     return settings
@@ -224,12 +226,12 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
 
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
+    settings = resolved(preset, settings)
     from pipelines.presets.validate import check_run
     from pipelines.run import run as run_stages
     from pipelines.run import stages
     from pipelines.runtime.redo import from_stage
 
-    settings = resolved(preset, settings)
     check_run(settings)
     data: dict[str, Any] = {"preset": preset, "settings": to_json(settings)}
     text = json.dumps(data, indent=1)

@@ -3,8 +3,8 @@
 `--help-all` lists every option there is.
 """
 
-import inspect
 from dataclasses import field, fields, make_dataclass
+from functools import partial
 from typing import Annotated, Any, get_type_hints
 
 import tyro
@@ -27,7 +27,13 @@ COMMON = (
     "finetune.training.workers",
     "baseline",
 )
-EPILOGUE = "`pmam run --help-all` lists every setting of every stage, with the preset's defaults."
+# A paragraph each, of one line at 80 columns.
+ABOUT = (
+    "Run everything: pack, embed, fit, label, pretrain, finetune, score, evaluate.",
+    "Settings come from a preset or a file, and single ones from options.",
+    "Killed, the same command goes on; what is done already is kept.",
+    "These are the options that most people set; `--help-all` lists all of them.",
+)
 
 
 def print_help(arguments: Any) -> None:
@@ -52,7 +58,7 @@ def print_help(arguments: Any) -> None:
                         metavar=_metavar(get_type_hints(cls)[name]),
                     ),
                 ],
-                field(default_factory=lambda of=of, name=name: getattr(of, name)),
+                field(default_factory=partial(getattr, of, name)),
             )
             for shown_as, cls, name, of in own + nested
         ],
@@ -61,7 +67,7 @@ def print_help(arguments: Any) -> None:
     tyro.cli(
         shown,
         prog="pmam run",
-        description=f"{inspect.cleandoc(owner.__doc__ or '')}\n\n{EPILOGUE}",
+        description="\n\n".join(ABOUT),
         args=["--help"],
         config=(tyro.conf.AvoidSubcommands,),
         registry=REGISTRY,

@@ -30,7 +30,7 @@ from pipelines.stages.settings import (
     ScoreSettings,
     SoundscapesSettings,
 )
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
 
 # The fields of a settings object become options without a prefix.
 Flat = tyro.conf.arg(name="")

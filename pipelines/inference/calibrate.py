@@ -16,7 +16,9 @@ from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
 from pmam.clustering.pca import Moments, moments
-from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.encoders.base import FrameEncoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError
 from shards.index import Listed
 
@@ -33,7 +35,7 @@ def load_encoder(settings: EncoderSettings) -> FrameEncoder:
     if settings.weights is None:
         raise CheckpointError(
             f"encoder {settings.name}: got no weights; give --encoder.weights: a file, a "
-            f"URL, or the name {OF_ENCODERS[settings.name]}, which is downloaded once"
+            f"URL, or the name {OF_ENCODERS[settings.name].name}, which is downloaded once"
         )
     load_weights(encoder, settings.weights)
     return encoder.eval()

@@ -20,7 +20,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
 from shards.frames.reader import FrameSet, FrameSpec
 from shards.frames.writer import FrameWriter

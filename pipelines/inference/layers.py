@@ -6,7 +6,7 @@ import torch
 
 from pipelines.inference.frame_job import FrameFunction
 from pipelines.runtime.urls import read_checkpoint
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.models.detector import Detector
 from shards.frames.reader import FrameSpec

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from shards.index import Listed
 
 log = logging.getLogger("pmam")

@@ -10,16 +10,18 @@ from types import MappingProxyType
 
 from cluster.storage.download import fetch
 from cluster.storage.filesystems import absolute
-from cluster.storage.published import PUBLISHED
 from pipelines.runtime.urls import file_fingerprint, read_checkpoint
-from pmam.encoders import EncoderSettings, FrameEncoder
+from pmam.encoders.base import FrameEncoder
+from pmam.encoders.published import PublishedFile
+from pmam.encoders.registry import published_weights
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError, load_published, read_published, unpack
 
 log = logging.getLogger("pmam")
-# What an encoder starts from where nothing is named.
-OF_ENCODERS: Mapping[str, str] = MappingProxyType(
-    {"mn04": "mn04", "mn10": "mn10", "passt": "passt-s", "passt_cnn": "passt-s"}
-)
+# What an encoder starts from where nothing is named, by the encoder's name,
+OF_ENCODERS: Mapping[str, PublishedFile] = MappingProxyType(published_weights())
+# and by its own.
+PUBLISHED = MappingProxyType({file.name: file for file in OF_ENCODERS.values()})
 SHA256_OF = {file.url: file.sha256 for file in PUBLISHED.values()}
 PIN = re.compile(r"(?P<url>.+)#sha256=(?P<sha256>[0-9a-f]{64})")
 OURS = ".safetensors"
@@ -34,7 +36,9 @@ def weights_url(place: str) -> str:
 
 def with_published_weights(encoder: EncoderSettings) -> EncoderSettings:
     """The settings with the URL of the weights that they name, or leave to us."""
-    place = encoder.weights or OF_ENCODERS.get(encoder.name)
+    place = encoder.weights
+    if place is None and encoder.name in OF_ENCODERS:
+        place = OF_ENCODERS[encoder.name].name
     return encoder if place is None else replace(encoder, weights=weights_url(place))
 
 

@@ -12,12 +12,10 @@ from pipelines.stages.settings import (
     SoundscapesSettings,
 )
 from pipelines.training.settings import TrainSettings
-from pmam.encoders import EncoderSettings
-from pmam.models.detector import ContextSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training.trainer import OptimizerSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.settings import ContextSettings
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.training.settings import OptimizerSettings
 from shards.soundscapes.demo_sounds import TEXTURES
 from shards.soundscapes.scene import SoundscapeSettings
 

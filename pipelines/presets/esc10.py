@@ -13,13 +13,11 @@ from pipelines.stages.settings import (
     SoundscapesSettings,
 )
 from pipelines.training.settings import TrainSettings
-from pmam.encoders import EncoderSettings
-from pmam.events.postprocessing import SmoothingSettings
-from pmam.models.detector import ContextSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training.trainer import OptimizerSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.events.settings import SmoothingSettings
+from pmam.models.settings import ContextSettings
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.training.settings import OptimizerSettings
 
 # Every clip's inputs are kept, so that no later stage runs the encoder again.
 ALL_SUBSETS = ("strong", "synthetic", "weak", "unlabeled", "validation", "test")

@@ -13,17 +13,12 @@ from pipelines.stages.settings import (
     PretrainSettings,
 )
 from pipelines.training.settings import TrainSettings
-from pmam.augment import AugmentSettings
-from pmam.encoders import EncoderSettings
-from pmam.encoders.lora import LoraSettings
-from pmam.encoders.sliding_windows import SlidingSettings
-from pmam.events.postprocessing import SmoothingSettings
-from pmam.models.detector import ContextSettings, DetectorSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
-from pmam.training.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN
-from pmam.training.trainer import OptimizerSettings
+from pmam.augment.settings import AugmentSettings
+from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
+from pmam.events.settings import SmoothingSettings
+from pmam.models.settings import ContextSettings, DetectorSettings
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.training.settings import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN, OptimizerSettings
 
 REAL = ("strong", "weak", "unlabeled")
 # Its code ends an epoch with its smallest group: 1578 weak clips, 6 in a batch.

@@ -15,7 +15,7 @@ from pipelines.stages.settings import (
     ScoreSettings,
     SoundscapesSettings,
 )
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,12 @@
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.errors import PipelineError
 from pipelines.stages.settings import FinetuneSettings
-from pmam.augment import AugmentSettings
-from pmam.encoders import FrameEncoder
-from pmam.models.detector import Backbone, ModelSettings
-from pmam.training.parameter_groups import Group, group_of
-from pmam.training.trainer import OptimizerSettings
+from pmam.augment.settings import AugmentSettings
+from pmam.encoders.base import FrameEncoder
+from pmam.models.backbone import Backbone
+from pmam.models.settings import ModelSettings
+from pmam.training.parameter_groups import Group, groups_of
+from pmam.training.settings import OptimizerSettings
 
 
 def check_run(settings: RunSettings) -> None:
@@ -83,7 +84,7 @@ def _check_learning_rates(
     rates = optimizer.groups
     trained: set[Group] = {"head"}
     if not heads_alone:
-        trained |= {group_of(f"backbone.{n}") for n, _ in backbone.named_parameters()}
+        trained |= set(groups_of(backbone, "backbone.").values())
     if rates.set and not any(rates.rate(group) for group in trained):
         raise PipelineError(
             f"{name}.training.optimizer.groups {rates}: of what is trained nothing has a learning "

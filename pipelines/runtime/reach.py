@@ -11,8 +11,8 @@ from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.urls import join, store
 from shards.io.store import TEMPORARY
+from shards.locations import url_of
 from shards.manifest import MANIFEST, DatasetError, read_manifest
-from shards.shard_locations import url_of
 
 CHECKPOINT = ".safetensors"
 log = logging.getLogger("pmam")

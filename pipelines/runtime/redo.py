@@ -67,8 +67,8 @@ def go_on(out: str) -> str | None:
 
 def end_redo(out: str) -> None:
     """The run is through."""
+    sweep(store(out), INTENT)  # first: a kill after the next line is none that we hear of
     store(out).delete(INTENT)
-    sweep(store(out), INTENT)
 
 
 def _attempt(out: str, name: str) -> str | None:

@@ -13,7 +13,7 @@ from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import join, write_checkpoint
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import EmbedSettings
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
 
 # Raised by whoever changes what the stage computes.

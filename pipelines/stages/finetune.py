@@ -24,11 +24,7 @@ from pipelines.training.job import run_training
 from pipelines.training.validation import validated
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import Detector
-from pmam.objectives.mean_teacher import (
-    Finetuning,
-    LabelledBatch,
-    TaughtBatch,
-)
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, TaughtBatch
 from pmam.objectives.teacher import follow
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store

@@ -32,13 +32,9 @@ from pipelines.training.batches import Batches
 from pipelines.training.examples import Example
 from pipelines.training.job import run_training
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
-from pmam.models.detector import MaskedAudioModel
+from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.collapse import collapse, health
-from pmam.objectives.masked_prediction import (
-    MaskedBatch,
-    PretextBatch,
-    Pretraining,
-)
+from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, Pretraining
 from shards.io.store import Store
 
 # Raised by whoever changes what the stage computes.

@@ -7,11 +7,10 @@ from pipelines.inference.settings import TRAINING_SUBSETS, CalibrationSettings, 
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.training.settings import TrainSettings
-from pmam.augment import AugmentSettings
-from pmam.events.postprocessing import SmoothingSettings
-from pmam.models.detector import ContextSettings, DetectorSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
+from pmam.augment.settings import AugmentSettings
+from pmam.events.settings import SmoothingSettings
+from pmam.models.settings import ContextSettings, DetectorSettings
+from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
 from shards.soundscapes.scene import SoundscapeSettings
 
 

@@ -9,7 +9,7 @@ from pipelines.runtime.tables import SHOWN, output
 from pipelines.runtime.urls import store
 from shards.io.store import Store
 from shards.manifest import read_manifest
-from shards.repair.repairs import repair
+from shards.repair.restore import repair
 from shards.repair.verification import verify
 
 

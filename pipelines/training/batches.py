@@ -9,7 +9,7 @@ from pipelines.inference.frame_job import open_frames
 from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.training.clip_stream import ClipStream
 from pipelines.training.examples import Example, ExampleReader
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from shards.columns import Chosen, Ints
 from shards.dataset import Dataset
 from shards.index import IndexRow

@@ -10,8 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pmam.encoders import FrameEncoder
-from pmam.events.decoding import Event, encode, encode_published
+from pipelines.runtime.errors import PipelineError
+from pmam.encoders.base import FrameEncoder
+from pmam.events.event import Event
+from pmam.events.targets import encode, encode_published
 from shards.dataset import Dataset
 from shards.frames.reader import FrameSet
 from shards.index import IndexRow
@@ -58,7 +60,7 @@ class ExampleReader:
             cached.spec.hop_s != encoder.input_hop_s
             or cached.spec.width != encoder.calibration.width
         ):
-            raise ValueError(
+            raise PipelineError(
                 f"cached inputs have {cached.spec.width} channels every {cached.spec.hop_s} s, the "
                 f"encoder takes {encoder.calibration.width} every {encoder.input_hop_s} s; "
                 "train from audio, or embed the layer `input` of this encoder"

@@ -17,8 +17,9 @@ from pipelines.training.examples import Example, prefetched
 from pipelines.training.recorder import Recorder, restore
 from pipelines.training.settings import TrainSettings
 from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.errors import TrainingError
 from pmam.training.precision import Shares, compile_blocks
-from pmam.training.trainer import ALONE, Share, Trainer, TrainingError, Workers
+from pmam.training.trainer import ALONE, Share, Trainer, Workers
 from shards.io.store import Store
 
 log = logging.getLogger("pmam")

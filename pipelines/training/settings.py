@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
-from pmam.training.precision import Precision
-from pmam.training.trainer import OptimizerSettings
+from pmam.training.settings import OptimizerSettings, Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +35,17 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if self.accumulate < 1 or self.checkpoint_every < 1 or self.workers < 0:
-            raise ValueError(
+            raise PipelineError(
                 f"accumulate {self.accumulate}, checkpoint_every {self.checkpoint_every}, workers "
                 f"{self.workers}: expected at least 1, 1 and 0"
             )
         if not 0 < self.crop_s < math.inf or self.cache_gb < 0:
-            raise ValueError(
+            raise PipelineError(
                 f"crop_s {self.crop_s}, cache_gb {self.cache_gb}: expected a positive length, and "
                 "0 or more"
             )
         if min(self.batch.values(), default=0) < 0 or not any(self.batch.values()):
-            raise ValueError(
+            raise PipelineError(
                 f"batch {self.batch}: expected 0 or more clips of each subset, and some in all"
             )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from pipelines.training.examples import Example, ExampleReader
-from pmam.events.decoding import Event
+from pmam.events.event import Event
 from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDS1, psds

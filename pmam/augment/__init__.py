@@ -1,6 +1,8 @@
-"""Augmentations of training examples: pure functions of random numbers that are drawn apart."""
+"""Augmentations of training examples: pure functions of random numbers that are drawn apart.
 
-from pmam.augment.chain import Examples, InputScale, augment, augment_once
-from pmam.augment.settings import AugmentSettings
+`chain` applies what `settings` asks for, in one order, to student and teacher.
+"""
 
-__all__ = ["AugmentSettings", "Examples", "InputScale", "augment", "augment_once"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,6 +11,7 @@ from pmam.augment.mixup import blend, draw_mix, hard_labels, soft_labels
 from pmam.augment.noise import NoiseDraws, add_noise, draw_noise
 from pmam.augment.settings import AugmentSettings
 from pmam.augment.time_shift import draw_shifts, draw_spans, frame_shift, pooled_shifts, time_mask
+from pmam.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ def colour(
     """Distortion, filter, frequency mask and noise of `inputs (B, T, channels)`."""
     if settings.needs_mel:
         if scale.nepers is None:
-            raise ValueError(
+            raise InputError(
                 "filter_db, distortion and frequency_mask_mels need log-mel inputs, which this "
                 "encoder does not take: set them to 0"
             )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pmam.augment.settings import AugmentSettings
+from pmam.errors import InputError
 
 # Added to a gain before its logarithm in PMAM's code.
 PUBLISHED_FLOOR = 1e-5
@@ -29,7 +30,7 @@ def draw_filter(
     bands = int(torch.randint(few, many + 1, (), generator=generator))
     free = mels - bands * settings.filter_least_mels
     if free < 0:
-        raise ValueError(
+        raise InputError(
             f"{bands} filter bands of at least {settings.filter_least_mels} mels: expected at most "
             f"the {mels} mels of the encoder; lower filter_bands or filter_least_mels"
         )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pmam.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentSettings:
@@ -44,21 +46,21 @@ class AugmentSettings:
     def __post_init__(self) -> None:
         lengths = (self.frame_shift_s, self.time_mask_s, self.frequency_mask_mels)
         if min(lengths) < 0:
-            raise ValueError(f"shift and mask lengths {lengths}: expected 0 or more")
+            raise InputError(f"shift and mask lengths {lengths}: expected 0 or more")
         if not 0 <= self.mixup_share <= 1 or min(self.mixup_beta) <= 0:
-            raise ValueError(
+            raise InputError(
                 f"mixup of a share {self.mixup_share} with beta {self.mixup_beta}: "
                 "expected a share between 0 and 1 and positive numbers"
             )
         few, many = self.filter_bands
         if not 1 <= few <= many or self.filter_least_mels < 1:
-            raise ValueError(
+            raise InputError(
                 f"filter of {few} to {many} bands of at least {self.filter_least_mels} mels: "
                 "expected 1 <= fewest <= most, and bands of 1 mel or more"
             )
         # Beyond 1 / (2 pi) the distorted axis would run backwards somewhere.
         if not 0 <= self.distortion < 0.159:
-            raise ValueError(f"distortion {self.distortion}: expected a share in [0, 0.159)")
+            raise InputError(f"distortion {self.distortion}: expected a share in [0, 0.159)")
 
     @property
     def filters(self) -> bool:

@@ -7,24 +7,11 @@ import torch
 
 from pmam.clustering.clusters import (
     ClusterStatistics,
-    assign,
     cluster_statistics,
-    squared_distances,
 )
 from pmam.clustering.kmeans_init import Seeding, check_count, seed_centers, seed_parallel
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, shuffled_batches
-
-__all__ = [
-    "ClusterStatistics",
-    "KMeansResult",
-    "assign",
-    "cluster_statistics",
-    "kmeans",
-    "minibatch_kmeans",
-    "moved_centers",
-    "seed_centers",
-    "squared_distances",
-]
 
 SEEDING_FRAMES = 50_000  # k-means++ looks at a uniform sample of this many frames
 
@@ -62,7 +49,7 @@ def kmeans(
     times more. Stops when the squared movement of all centres is at most `tolerance` times the mean
     variance of a dimension, as scikit-learn does. Deterministic given the seed. `on_iteration(i,
     inertia)` is called after each iteration with the inertia of the centres that it began with.
-    Raises `ValueError` for fewer frames than centres and for frames that are not finite.
+    Raises `InputError` for fewer frames than centres and for frames that are not finite.
     """
     centers, variance = _begin(frames, components, seed, seeding, centers_init, device)
     reseeded, iteration, converged = 0, 0, False
@@ -102,7 +89,7 @@ def minibatch_kmeans(
     most `tolerance` times the mean variance of a dimension. A centre that no frame came to in a
     pass goes to a frame of the last batch that is far from all. `on_pass(i, inertia)` is called
     with the sum of squared distances that the frames had when they came by. The result's
-    `iterations` are passes. Raises `ValueError` as `kmeans` does.
+    `iterations` are passes. Raises `InputError` as `kmeans` does.
     """
     centers, variance = _begin(frames, components, seed, seeding, centers_init, device)
     counts = torch.zeros_like(centers[:, 0])
@@ -153,7 +140,7 @@ def _begin(
     if centers_init is not None:
         centers = torch.as_tensor(centers_init, dtype=torch.float64, device=sample.device)
         if centers.shape != (components, sample.shape[1]):
-            raise ValueError(
+            raise InputError(
                 f"centers_init: got {tuple(centers.shape)}; "
                 f"expected ({components}, {sample.shape[1]})"
             )

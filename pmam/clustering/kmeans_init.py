@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from pmam.clustering.clusters import cluster_statistics, squared_distances
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Frames, steps_of
 
 Seeding = Literal["k-means++", "k-means||"]
@@ -113,9 +114,9 @@ def seed_parallel(frames: Frames, first: torch.Tensor, components: int, seed: in
 
 
 def check_count(frames: int, components: int) -> None:
-    """`ValueError` for fewer frames than components."""
+    """`InputError` for fewer frames than components."""
     if frames < components:
-        raise ValueError(
+        raise InputError(
             f"frames: got {frames} for {components} components; "
             "expected at least as many frames: embed more clips or ask for fewer components"
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Device, Frames, steps_of
 
 
@@ -30,7 +31,7 @@ class Moments:
 
 
 def moments(frames: Frames, device: Device = None) -> Moments:
-    """The moments of frames `(N, D)` in one pass; `ValueError` for no frames or bad ones."""
+    """The moments of frames `(N, D)` in one pass; `InputError` for no frames or bad ones."""
     total: Moments | None = None
     for x in steps_of(frames, device):
         mean = x.double().mean(dim=0) if len(x) else x.new_zeros(x.shape[1], dtype=torch.float64)
@@ -38,7 +39,7 @@ def moments(frames: Frames, device: Device = None) -> Moments:
         part = Moments(count=len(x), mean=mean, scatter=centred.T @ centred)
         total = part if total is None else total + part
     if total is None or total.count == 0:
-        raise ValueError("frames: got none; expected at least one block of (n, D)")
+        raise InputError("frames: got none; expected at least one block of (n, D)")
     return total
 
 
@@ -75,7 +76,7 @@ class Projection:
         kept, width = self.components.shape
         shapes = (self.mean.shape, self.scale.shape, self.deviations.shape)
         if shapes != ((width,), (width,), (kept,)):
-            raise ValueError(
+            raise InputError(
                 f"projection: got mean, scale, deviations of {[tuple(s) for s in shapes]}; "
                 f"expected ({width},), ({width},), ({kept},) for components ({kept}, {width})"
             )
@@ -102,12 +103,12 @@ def fit_projection(
     """The first principal components, of standardised frames by default.
 
     In each component the entry of largest magnitude is positive, as in scikit-learn, so that the
-    same moments give the same signs. Raises `ValueError` where `dimensions` is not in 1..D, or is
+    same moments give the same signs. Raises `InputError` where `dimensions` is not in 1..D, or is
     more than whitening has variance for.
     """
     width = len(total.mean)
     if not 1 <= dimensions <= width:
-        raise ValueError(f"PCA: got {dimensions} dimensions of D = {width}; expected 1..{width}")
+        raise InputError(f"PCA: got {dimensions} dimensions of D = {width}; expected 1..{width}")
     scale = _scale(total) if standardise else torch.ones_like(total.mean)
     covariance = total.scatter / torch.outer(scale, scale) / max(total.count - 1, 1)
     variances, axes = torch.linalg.eigh(covariance)  # ascending
@@ -132,10 +133,10 @@ def scale_of(mean: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
 
 
 def check_rank(variances: torch.Tensor, width: int) -> None:
-    """`ValueError` where the last of `variances (d,)` is none to whiten by; `width` is D."""
+    """`InputError` where the last of `variances (d,)` is none to whiten by; `width` is D."""
     floor = variances[0] * width * torch.finfo(torch.float64).eps
     if bool((variances <= floor).any()):
-        raise ValueError(
+        raise InputError(
             f"PCA: got {len(variances)} dimensions to whiten; expected at most "
             f"{int((variances > floor).sum())}, the rank of the frames"
         )

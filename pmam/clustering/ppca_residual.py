@@ -13,6 +13,7 @@ import math
 import torch
 
 from pmam.clustering.pca import Moments, Projection
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Frames, steps_of
 
 
@@ -62,7 +63,7 @@ def residual_log_likelihood(
     if kept == width:
         return -volume
     if variance <= 0:
-        raise ValueError(
+        raise InputError(
             f"residual: got variance {variance} in {width - kept} dropped dimensions; expected a "
             "positive one: add the regularisation of the mixture"
         )

@@ -2,6 +2,8 @@
 
 import torch
 
+from pmam.errors import InputError
+
 ROWS = 1024  # of distances at a time
 
 
@@ -12,11 +14,11 @@ def silhouette(x: torch.Tensor, labels: torch.Tensor) -> float:
     and b the least mean distance to the frames of another one; 0 for a frame that is alone in its
     cluster (Rousseeuw 1987). Takes n^2 distances: give it a sample.
 
-    Raises `ValueError` where there are not at least two clusters.
+    Raises `InputError` where there are not at least two clusters.
     """
     numbers, labels = torch.unique(labels, return_inverse=True)
     if len(numbers) < 2 or len(numbers) == len(labels):
-        raise ValueError(
+        raise InputError(
             f"silhouette: got {len(numbers)} clusters of {len(labels)} frames; "
             "expected at least two, and fewer than frames"
         )

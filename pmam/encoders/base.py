@@ -3,73 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pmam.augment.chain import InputScale
-from pmam.clustering.pca import Moments, fit_projection, fit_standardiser
-from pmam.encoders.lora import LoraSettings
-from pmam.encoders.sliding_windows import SlidingSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderSettings:
-    """Which encoder, and how its inputs are prepared."""
-
-    # small_cnn, cnn (from scratch), mn04, mn10 (EfficientAT, frozen), passt, passt_cnn (PMAM).
-    name: str = "small_cnn"
-    # A file of pretrained weights, for encoders that are not trained from scratch.
-    weights: str | None = None
-    # Keep this many principal components of the standardised inputs; None keeps all.
-    pca: int | None = None
-    # The block of PaSST whose tokens become frames, where the encoder has one.
-    transformer_layer: int = 10
-    # Of the first weights of what is trained from scratch.
-    seed: int = 0
-
-
-class Calibration(nn.Module):
-    """Standardisation, and perhaps a PCA, fitted on training clips: part of the encoder."""
-
-    mean: Tensor
-    scale: Tensor
-    components: Tensor
-    fitted: Tensor
-
-    def __init__(self, raw_width: int, width: int | None) -> None:
-        super().__init__()
-        width_out = raw_width if width is None else width
-        if width_out > raw_width:
-            raise ValueError(f"pca {width}: expected at most the {raw_width} raw channels")
-        self.reduces = width is not None
-        self.register_buffer("mean", torch.zeros(raw_width))
-        self.register_buffer("scale", torch.ones(raw_width))
-        shape = (width_out, raw_width) if self.reduces else (0, raw_width)
-        self.register_buffer("components", torch.zeros(shape))
-        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
-
-    @property
-    def width(self) -> int:
-        """Channels that come out."""
-        return int(self.components.shape[0] if self.reduces else self.mean.shape[0])
-
-    def fit(self, total: Moments) -> None:
-        """Take the statistics of training frames `(N, raw width)`."""
-        if self.reduces:
-            projection = fit_projection(total, self.width)
-            self.components.copy_(projection.components)
-        standardiser = fit_standardiser(total)
-        self.mean.copy_(standardiser.mean)
-        self.scale.copy_(standardiser.scale)
-        self.fitted.fill_(True)
-
-    def forward(self, raw: Tensor) -> Tensor:
-        """`(B, frames, raw width)` to `(B, frames, width)`."""
-        if not self.fitted:
-            raise RuntimeError("the encoder is not calibrated: run `pmam embed` first")
-        standard = (raw - self.mean) / self.scale
-        return standard @ self.components.T if self.reduces else standard
+from pmam.encoders.calibration import Calibration
+from pmam.encoders.published import PublishedFile
+from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
+from pmam.errors import InputError
+from pmam.training.parameter_groups import Patterns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +33,10 @@ class FrameEncoder(nn.Module):
 
     settings: EncoderSettings
     needs_weights = False  # whether it is useless without a published file
+    published: ClassVar[PublishedFile | None] = None  # what it starts from where nothing is named
+    # Groups of its parameters, by their names below the encoder: the first pattern that fits.
+    parameter_groups: ClassVar[Patterns] = ((r"", "cnn"),)
+    has_transformer = False  # whether `transformer_layer` means something to it
     sample_rate_hz: int
     input_hop_s: float  # between the frames of `inputs`
     hop_s: float  # between the frames of `forward`
@@ -153,14 +101,14 @@ class FrameEncoder(nn.Module):
         """Refuse windows that this encoder cannot slide.
 
         Raises:
-            ValueError: the encoder slides none, or none that are so long.
+            InputError: the encoder slides none, or none that are so long.
         """
         if sliding.frames and not self.slides:
-            raise ValueError(
+            raise InputError(
                 f"encoder {self.settings.name}: slides no windows of its own; set sliding.frames 0"
             )
         if self.most_input_frames is not None and sliding.frames > self.most_input_frames:
-            raise ValueError(
+            raise InputError(
                 f"sliding.frames {sliding.frames}: encoder {self.settings.name} takes at most "
                 f"{self.most_input_frames} at a time; set it to that or less"
             )
@@ -171,11 +119,11 @@ class FrameEncoder(nn.Module):
         `name` is what errors call the setting.
 
         Raises:
-            ValueError: as said.
+            InputError: as said.
         """
         frames, most = round(length_s / self.input_hop_s), self.most_input_frames
         if most is not None and frames > most:
-            raise ValueError(
+            raise InputError(
                 f"{name} {length_s:g}: encoder {self.settings.name} takes at most "
                 f"{most * self.input_hop_s:g} s at a time; set it to that or less"
             )
@@ -186,7 +134,7 @@ class FrameEncoder(nn.Module):
 
     def adapt(self, settings: LoraSettings) -> None:
         """Freeze the pretrained transformer but for low-rank changes of its upper blocks."""
-        raise ValueError(
+        raise InputError(
             f"encoder {self.settings.name}: no transformer to change by LoRA; set lora.rank 0"
         )
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders.base import EncoderSettings
 from pmam.encoders.log_mel_encoder import LogMelEncoder
+from pmam.encoders.settings import EncoderSettings
+from pmam.errors import InputError
 
 # (channels, pooling in time, pooling in frequency) of each stage.
 STAGES = (
@@ -94,7 +95,7 @@ class CNNEncoder(LogMelEncoder):
     def __init__(self, settings: EncoderSettings) -> None:
         super().__init__(settings)
         if settings.weights is not None:
-            raise ValueError("cnn is trained from scratch: leave the encoder's weights unset")
+            raise InputError("cnn is trained from scratch: leave the encoder's weights unset")
         self.cnn = CNN()
         self.width = self.cnn.width
 

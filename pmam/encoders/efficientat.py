@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder, pad_frames, pool_frames
+from pmam.encoders.base import FrameEncoder, pad_frames, pool_frames
+from pmam.encoders.calibration import Calibration
 from pmam.encoders.log_mel import LogMel, LogMelSettings
+from pmam.encoders.published import PublishedFile
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.state_dict import load_fitting
 
 AUDIOSET_CLASSES = 527
@@ -207,29 +210,20 @@ class EfficientATEncoder(FrameEncoder):
     """Frozen block features, averaged over frequency, beside the log-mel itself."""
 
     needs_weights = True
+    width_factor: float  # of the network's channels, beside MobileNetV3's
 
-    def __init__(self, settings: EncoderSettings, width: float) -> None:
+    def __init__(self, settings: EncoderSettings) -> None:
         super().__init__()
         self.settings = settings
         frontend = LogMelSettings()
         self.frontend = LogMel(frontend)
-        self.network = MobileNet(MobileNetSettings(width=width))
+        self.network = MobileNet(MobileNetSettings(width=self.width_factor))
         self.network.requires_grad_(False)
         self.raw_width = frontend.mels + sum(self.network.channels[b] for b in FEATURE_BLOCKS)
         self.calibration = Calibration(self.raw_width, settings.pca)
         self.sample_rate_hz = frontend.sample_rate_hz
         self.hop_s = self.input_hop_s = FRAME_MEL_HOPS * frontend.hop_s
         self.width = self.calibration.width
-
-    @classmethod
-    def mn04(cls, settings: EncoderSettings) -> "EfficientATEncoder":
-        """`mn04_as`: 1 M parameters, AudioSet mAP 43.2."""
-        return cls(settings, width=0.4)
-
-    @classmethod
-    def mn10(cls, settings: EncoderSettings) -> "EfficientATEncoder":
-        """`mn10_as`: 4.9 M parameters, AudioSet mAP 47.1."""
-        return cls(settings, width=1.0)
 
     def load_published(self, published: dict[str, Tensor]) -> None:
         """Take the state dict of EfficientAT; one of another width does not fit."""
@@ -260,3 +254,27 @@ class EfficientATEncoder(FrameEncoder):
     def forward(self, inputs: Tensor) -> Tensor:
         """The frames themselves: this encoder has no trained part."""
         return inputs
+
+
+class MN04Encoder(EfficientATEncoder):
+    """`mn04_as`: 1 M parameters, AudioSet mAP 43.2."""
+
+    width_factor = 0.4
+    published = PublishedFile(  # MIT licence
+        name="mn04",
+        url="https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
+        sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+    )
+
+
+class MN10Encoder(EfficientATEncoder):
+    """`mn10_as`: 4.9 M parameters, AudioSet mAP 47.1."""
+
+    width_factor = 1.0
+    # The sha256 is not published with the file: several projects that pin it state it,
+    # independently of each other.
+    published = PublishedFile(  # MIT licence
+        name="mn10",
+        url="https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn10_as_mAP_471.pt",
+        sha256="0bd7dc2443af498c289a2e739f02ebb515d6aa3fd3ab9db539c86123ae368a4e",
+    )

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.compliance.kaldi import get_mel_banks
 
+from pmam.errors import InputError
+
 # Frames of one block on a CPU: spectra and squares of so many stay in the cache of a core or two.
 # Smaller blocks make threads wait for each other more often than they gain.
 FRAMES_ON_CPU = 512
@@ -44,16 +46,16 @@ def mel_basis(settings: LogMelSettings) -> Tensor:
     `torchaudio.functional.melscale_fbanks` draws its triangles in hertz, and differs by 0.003.
 
     Raises:
-        ValueError: a band beyond half the sample rate, fewer than 4 filters, or an odd FFT size.
+        InputError: a band beyond half the sample rate, fewer than 4 filters, or an odd FFT size.
     """
     nyquist_hz = settings.sample_rate_hz / 2
     if not 0 <= settings.low_hz < settings.high_hz <= nyquist_hz:
-        raise ValueError(
+        raise InputError(
             f"mel filters from {settings.low_hz} to {settings.high_hz} Hz: expected "
             f"0 <= low_hz < high_hz <= {nyquist_hz} (half the sample rate)"
         )
     if settings.mels < 4 or settings.fft_size % 2:
-        raise ValueError(
+        raise InputError(
             f"{settings.mels} mel filters of an FFT of {settings.fft_size}: expected 4 filters at "
             "least, and an even size"
         )

@@ -4,8 +4,11 @@ import torch
 from torch import Tensor
 
 from pmam.clustering.pca import Moments
-from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder
+from pmam.encoders.base import FrameEncoder
+from pmam.encoders.calibration import Calibration
 from pmam.encoders.log_mel import LogMel, LogMelSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.errors import InputError
 
 FRONTEND = LogMelSettings(peak_normalise=True)
 # Of the front-end's log-mel: it divides natural logarithms of power by 5.
@@ -33,7 +36,7 @@ class LogMelEncoder(FrameEncoder):
     def __init__(self, settings: EncoderSettings) -> None:
         super().__init__()
         if settings.pca is not None:
-            raise ValueError(
+            raise InputError(
                 f"{settings.name} looks at mel bands side by side: leave the encoder's pca unset"
             )
         self.settings = settings

@@ -2,29 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True, kw_only=True)
-class LoraSettings:
-    """How a pretrained transformer is changed in pretraining; PMAM: rank 8, alpha 1."""
-
-    # Of each change; 0 trains the encoder's own weights instead.
-    rank: int = 0
-    # The change is scaled by alpha / rank.
-    alpha: float = 1.0
-    # The first block that is changed; those below stay as they are.
-    first_block: int = 8
-
-    def __post_init__(self) -> None:
-        if self.rank < 0 or self.first_block < 0 or not math.isfinite(self.alpha):
-            raise ValueError(
-                f"LoRA of rank {self.rank}, alpha {self.alpha} from block {self.first_block}: "
-                "expected a rank and a block of at least 0, and a finite alpha"
-            )
+from pmam.encoders.settings import LoraSettings
 
 
 class LoraLinear(nn.Linear):

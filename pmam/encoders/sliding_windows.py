@@ -1,33 +1,11 @@
 """Sliding windows inside an encoder: frames of the whole clip mixed with those of short windows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True, kw_only=True)
-class SlidingSettings:
-    """The windows that a detector's encoder slides over its input, beside the whole of it."""
-
-    # Length in frames of the input, 10 ms each; 0 slides no windows.
-    frames: int = 0
-    # From one window to the next.
-    step: int = 31
-    # Share of the windows in the mixture.
-    mix: float = 0.5
-    # Count the frames behind the last window as zeros, as PMAM's code does, or leave them whole.
-    zeros_behind: bool = False
-
-    def __post_init__(self) -> None:
-        if self.frames < 0 or self.step < 1 or not 0 <= self.mix <= 1:
-            raise ValueError(
-                f"sliding windows of {self.frames} frames every {self.step}, mixed {self.mix}: "
-                "expected at least 0 frames, a step of at least 1 and a share between 0 and 1"
-            )
-        if self.frames and self.frames < 16:
-            raise ValueError(f"sliding windows of {self.frames} frames: expected at least 16")
+from pmam.encoders.settings import SlidingSettings
 
 
 def window_spans(total: int, settings: SlidingSettings) -> list[tuple[int, int]]:

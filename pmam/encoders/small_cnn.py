@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders.base import Calibration, EncoderSettings, FrameEncoder, pad_frames
+from pmam.encoders.base import FrameEncoder, pad_frames
+from pmam.encoders.calibration import Calibration
 from pmam.encoders.log_mel import LogMel, LogMelSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.errors import InputError
 
 # 16 kHz, 64 mels, 10 ms: enough for everyday sounds at a quarter of the usual cost.
 FRONTEND = LogMelSettings(
@@ -28,9 +31,9 @@ class SmallCNNEncoder(FrameEncoder):
         super().__init__()
         self.settings = settings
         if settings.weights is not None:
-            raise ValueError("small_cnn is trained from scratch: leave the encoder's weights unset")
+            raise InputError("small_cnn is trained from scratch: leave the encoder's weights unset")
         if settings.pca is not None:
-            raise ValueError("small_cnn convolves over mel bands: leave the encoder's pca unset")
+            raise InputError("small_cnn convolves over mel bands: leave the encoder's pca unset")
         self.frontend = LogMel(FRONTEND)
         self.calibration = Calibration(FRONTEND.mels, None)
         self.sample_rate_hz = FRONTEND.sample_rate_hz

@@ -12,32 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pmam.events.median_filter import Scores
+from pmam.events.settings import BoxSettings
 
 Floats = npt.NDArray[np.float64]
 # Added to both sides of a ratio of scores: silence has none.
 RATIO_FLOOR = 1e-3
-
-
-@dataclass(frozen=True, kw_only=True)
-class BoxSettings:
-    """How boxes are found."""
-
-    # Scores are compared over half of this length on either side of a possible border.
-    step_s: float = 0.5
-    # Limit of a gap that is closed: the highest score of either neighbour is less than this above
-    # the gap's lowest.
-    merge_drop: float = 0.15
-    # Second limit of such a gap: the highest score of either neighbour is less than so many times
-    # the gap's lowest. None = no such limit.
-    merge_ratio: float | None = None
-
-    def __post_init__(self) -> None:
-        ratio = 1.0 if self.merge_ratio is None else self.merge_ratio
-        if not (self.step_s > 0 and self.merge_drop >= 0 and ratio >= 1):
-            raise ValueError(
-                f"boxes with step {self.step_s} s, merge drop {self.merge_drop}, merge ratio "
-                f"{self.merge_ratio}: expected a positive step, a drop >= 0 and a ratio >= 1"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from pmam.errors import InputError
+
 Scores = TypeVar("Scores", bound=np.floating)
 
 
@@ -20,10 +22,10 @@ def weak_mask(
         clip_probabilities: ``(..., classes)``.
 
     Raises:
-        ValueError: when the shapes do not fit together.
+        InputError: when the shapes do not fit together.
     """
     if clip_probabilities.shape != (*scores.shape[:-2], scores.shape[-1]):
-        raise ValueError(
+        raise InputError(
             f"clip probabilities {clip_probabilities.shape} for scores {scores.shape}: "
             f"expected {(*scores.shape[:-2], scores.shape[-1])}"
         )
@@ -61,7 +63,7 @@ def median_filter_frames(
         ``(frames, classes)`` of the same dtype.
 
     Raises:
-        ValueError: when shapes do not fit together, a size is below 1 or a score is NaN.
+        InputError: when shapes do not fit together, a size is below 1 or a score is NaN.
     """
     _check(scores, sizes)
     smooth = scores.copy()
@@ -96,11 +98,11 @@ def mean_scores(members: Sequence[npt.NDArray[Scores]]) -> npt.NDArray[Scores]:
     """The scores of an ensemble: the mean of its members' scores, all of one shape.
 
     Raises:
-        ValueError: there are no members, or their shapes differ.
+        InputError: there are no members, or their shapes differ.
     """
     shapes = {member.shape for member in members}
     if len(shapes) != 1:
-        raise ValueError(
+        raise InputError(
             f"an ensemble of {len(members)} with scores of shapes {sorted(shapes)}: expected at "
             "least one member, and the same shape of all; score them at the same hop"
         )
@@ -110,23 +112,23 @@ def mean_scores(members: Sequence[npt.NDArray[Scores]]) -> npt.NDArray[Scores]:
 
 def _check(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> None:
     if scores.ndim != 2 or scores.shape[1] != len(sizes):
-        raise ValueError(f"scores {scores.shape}: expected (frames, {len(sizes)} classes)")
+        raise InputError(f"scores {scores.shape}: expected (frames, {len(sizes)} classes)")
     if any(size < 1 for size in sizes):
-        raise ValueError(f"median sizes {list(sizes)}: each must be at least 1 frame")
+        raise InputError(f"median sizes {list(sizes)}: each must be at least 1 frame")
     if np.isnan(scores).any():
-        raise ValueError("scores hold NaN: they have no median; check the detector")
+        raise InputError("scores hold NaN: they have no median; check the detector")
 
 
 def odd_frames(width_s: float, hop_s: float) -> int:
     """The odd number of frames nearest to ``width_s`` (at least 1): an odd window is symmetric.
 
     Raises:
-        ValueError: when the width is negative or the hop is not positive.
+        InputError: when the width is negative or the hop is not positive.
     """
     if not (np.isfinite(width_s) and width_s >= 0):
-        raise ValueError(f"median width {width_s} s: expected a finite number, 0 or more")
+        raise InputError(f"median width {width_s} s: expected a finite number, 0 or more")
     if not hop_s > 0:
-        raise ValueError(f"hop_s={hop_s}: expected a positive number of seconds per frame")
+        raise InputError(f"hop_s={hop_s}: expected a positive number of seconds per frame")
     return 2 * max(round((width_s / hop_s - 1) / 2), 0) + 1
 
 
@@ -141,7 +143,7 @@ def median_filter(
         hop_s: seconds per frame.
 
     Raises:
-        ValueError: as :func:`odd_frames` and :func:`median_filter_frames`.
+        InputError: as :func:`odd_frames` and :func:`median_filter_frames`.
     """
     widths_s = np.atleast_1d(np.asarray(width_s, dtype=np.float64))
     sizes = [odd_frames(float(width), hop_s) for width in widths_s]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pmam.errors import InputError
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -19,7 +21,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.frames:
-            raise ValueError(
+            raise InputError(
                 f"windows of {self.frames} frames that overlap by {self.overlap}: "
                 "expected an overlap of at least 0 and below the window"
             )
@@ -106,7 +108,7 @@ class OverlapAdd:
 
     def _take(self, count: int) -> Floats:
         if self.sums is None:
-            raise ValueError("no window was added: the stream holds nothing")
+            raise InputError("no window was added: the stream holds nothing")
         done = self.sums[:count] / self.weights[:count, None]
         self.sums, self.weights = self.sums[count:], self.weights[count:]
         self.start += count

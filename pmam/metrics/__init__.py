@@ -1,25 +1,8 @@
 """Numbers that say how good a detector is.
 
-``METRICS`` holds them all under their names. To add one: a function from an
-:class:`~pmam.metrics.evaluation_set.EvaluationSet` to something with ``.value`` and ``.per_class``,
-in a file of this folder, and one line here.
+`registry` has them by name; each is a function of an `EvaluationSet`.
 """
 
-from collections.abc import Callable
-from functools import partial
+import lazy_loader
 
-from pmam.metrics.average_precision import macro_clip_ap, macro_frame_ap
-from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_f1
-from pmam.metrics.psds import PSDS1, PSDS2, psds
-from pmam.metrics.results import MetricResult
-
-METRICS: dict[str, Callable[[EvaluationSet], MetricResult]] = {
-    "psds1": partial(psds, settings=PSDS1),
-    "psds2": partial(psds, settings=PSDS2),
-    "event_f1": event_f1,  # at a threshold of 0.5
-    "frame_ap": macro_frame_ap,
-    "clip_ap": macro_clip_ap,
-}
-
-__all__ = ["METRICS", "EvaluationSet", "MetricResult"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

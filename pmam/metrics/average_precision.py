@@ -10,7 +10,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events.decoding import FloatArray, encode_at
+from pmam.errors import InputError
+from pmam.events.event import FloatArray
+from pmam.events.targets import encode_at
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.results import ClassMean
 
@@ -36,10 +38,10 @@ class Ranking:
         """Rank scores ``(n,)``.
 
         Raises:
-            ValueError: when a score is NaN.
+            InputError: when a score is NaN.
         """
         if np.isnan(scores).any():
-            raise ValueError("scores hold NaN: they have no rank; check the model")
+            raise InputError("scores hold NaN: they have no rank; check the model")
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]
         return cls(
@@ -71,7 +73,7 @@ def average_precision(scores: Scores, targets: Targets, weights: FloatArray | No
         A number in (0, 1], NaN where there is no positive.
 
     Raises:
-        ValueError: when the lengths differ or a score is NaN.
+        InputError: when the lengths differ or a score is NaN.
     """
     if scores.shape != targets.shape or scores.ndim != 1:
         raise ValueError(f"scores {scores.shape}, targets {targets.shape}: expected one length")
@@ -87,10 +89,10 @@ def macro_average_precision(scores: Scores, targets: Targets, classes: Sequence[
         classes: names of the columns.
 
     Raises:
-        ValueError: when shapes do not fit, a score is NaN, or no class has a positive.
+        InputError: when shapes do not fit, a score is NaN, or no class has a positive.
     """
     if scores.shape != targets.shape or scores.shape[1:] != (len(classes),):
-        raise ValueError(
+        raise InputError(
             f"scores {scores.shape}, targets {targets.shape}: expected (n, {len(classes)}) both"
         )
     return ClassMean.of(
@@ -113,14 +115,14 @@ def clip_f1(
         threshold: above it a clip has the tag.
 
     Raises:
-        ValueError: when shapes do not fit, a score is NaN, or no class has a positive.
+        InputError: when shapes do not fit, a score is NaN, or no class has a positive.
     """
     if scores.shape != targets.shape or scores.shape[1:] != (len(classes),):
-        raise ValueError(
+        raise InputError(
             f"scores {scores.shape}, targets {targets.shape}: expected (clips, {len(classes)}) both"
         )
     if np.isnan(scores).any():
-        raise ValueError("scores hold NaN: no threshold can decide there; check the model")
+        raise InputError("scores hold NaN: no threshold can decide there; check the model")
     tagged = scores > threshold
     both, either = (tagged & targets).sum(axis=0), tagged.sum(axis=0) + targets.sum(axis=0)
     f1 = np.where(targets.any(axis=0), 2 * both / np.maximum(either, 1), np.nan)
@@ -147,7 +149,7 @@ class RankingTable:
         """Macro average precision, each clip counted ``clip_weights`` times (once by default).
 
         Raises:
-            ValueError: when no class has a positive.
+            InputError: when no class has a positive.
         """
         weights = None if clip_weights is None else clip_weights[self.clip]
         return ClassMean.of(

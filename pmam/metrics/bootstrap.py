@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pmam.events.decoding import FloatArray
+from pmam.errors import InputError
+from pmam.events.event import FloatArray
 
 Statistic = Callable[[FloatArray], float]
 
@@ -38,10 +39,10 @@ def bootstrap_interval(
         level: part of the resamples that the interval holds.
 
     Raises:
-        ValueError: when an argument is out of range.
+        InputError: when an argument is out of range.
     """
     if clips < 1 or draws < 1 or not 0 < level < 1:
-        raise ValueError(
+        raise InputError(
             f"clips={clips}, draws={draws}, level={level}: "
             f"expected at least 1 clip and 1 draw, and a level between 0 and 1"
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pmam.events.decoding import FloatArray
+from pmam.events.event import FloatArray
 from pmam.metrics.intersections import (
     GroundTruth,
     Slots,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pmam.errors import InputError
+
 Labels = tuple[str, ...]  # of one frame: the classes that sound, sorted; () is none of them
 
 
@@ -20,11 +22,11 @@ def normalised_mutual_information(
     labellings without any information agree: 1.
 
     Raises:
-        ValueError: there is nothing to compare.
+        InputError: there is nothing to compare.
     """
     total = float(counts.sum())
     if total <= 0:
-        raise ValueError(f"mutual information: got {total:g} labelled elements; expected some")
+        raise InputError(f"mutual information: got {total:g} labelled elements; expected some")
     joint = counts / total
     p = np.bincount(first, joint).astype(np.float64)
     q = np.bincount(second, joint).astype(np.float64)

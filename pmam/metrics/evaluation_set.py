@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events.decoding import Event, FloatArray, uniform_edges_s
+from pmam.errors import InputError
+from pmam.events.event import Event, FloatArray, uniform_edges_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class EvaluationSet:
         classes: names of the score columns.
 
     Raises:
-        ValueError: when the tables do not hold the same clips, or a clip's scores, borders,
+        InputError: when the tables do not hold the same clips, or a clip's scores, borders,
             duration or labels are not as described. The message names the clip.
     """
 
@@ -36,9 +37,9 @@ class EvaluationSet:
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes) or not self.classes:
-            raise ValueError(f"classes {list(self.classes)}: expected one or more distinct names")
+            raise InputError(f"classes {list(self.classes)}: expected one or more distinct names")
         if not self.ground_truth:
-            raise ValueError("no clips: expected at least one to evaluate")
+            raise InputError("no clips: expected at least one to evaluate")
         self._check_same_clips("scores", self.scores)
         self._check_same_clips("durations_s", self.durations_s)
         if isinstance(self.hop_s, Mapping):
@@ -49,13 +50,13 @@ class EvaluationSet:
     def _check_same_clips(self, name: str, table: Mapping[str, object]) -> None:
         missing = sorted(self.ground_truth.keys() - table.keys())
         if missing:
-            raise ValueError(
+            raise InputError(
                 f"{name}: clip {missing[0]!r} of the ground truth is missing "
                 f"({len(missing)} in all); every clip needs an entry, also one without events"
             )
         unknown = sorted(table.keys() - self.ground_truth.keys())
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"{name}: clip {unknown[0]!r} is not in the ground truth ({len(unknown)} in all); "
                 f"give it an empty list there when it has no events"
             )
@@ -63,28 +64,28 @@ class EvaluationSet:
     def _check_clip(self, clip: str) -> None:
         scores = self.scores[clip]
         if scores.ndim != 2 or scores.shape[1] != len(self.classes) or not len(scores):
-            raise ValueError(
+            raise InputError(
                 f"clip {clip!r}: scores {scores.shape}, expected "
                 f"(frames, {len(self.classes)}) with at least one frame"
             )
         if not np.issubdtype(scores.dtype, np.floating):
-            raise ValueError(f"clip {clip!r}: scores of type {scores.dtype}, expected floats")
+            raise InputError(f"clip {clip!r}: scores of type {scores.dtype}, expected floats")
         if not (scores < np.inf).all():
-            raise ValueError(
+            raise InputError(
                 f"clip {clip!r}: scores hold NaN or +inf; check the detector on this clip"
             )
         duration_s = self.durations_s[clip]
         if not (math.isfinite(duration_s) and duration_s > 0):
-            raise ValueError(f"clip {clip!r}: duration {duration_s} s, expected a positive number")
+            raise InputError(f"clip {clip!r}: duration {duration_s} s, expected a positive number")
         edges_s = self.edges_s(clip)
         if edges_s.shape != (len(scores) + 1,) or not (np.diff(edges_s) > 0).all():
-            raise ValueError(
+            raise InputError(
                 f"clip {clip!r}: frame borders {edges_s.shape}, expected "
                 f"{len(scores) + 1} rising times for {len(scores)} frames"
             )
         for event in self.ground_truth[clip]:
             if event.label not in self.classes:
-                raise ValueError(
+                raise InputError(
                     f"clip {clip!r}: label {event.label!r} is not one of the "
                     f"classes {list(self.classes)}"
                 )

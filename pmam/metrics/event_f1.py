@@ -14,7 +14,9 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from pmam.events.decoding import Event, FloatArray, decode_at
+from pmam.errors import InputError
+from pmam.events.decoding import decode_at
+from pmam.events.event import Event, FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import whole_us
 from pmam.metrics.results import ClassMean
@@ -37,7 +39,7 @@ class Collars:
     def __post_init__(self) -> None:
         for name, collar in vars(self).items():
             if not 0 <= collar < np.inf:
-                raise ValueError(f"{name}={collar}: expected a finite collar of 0 or more")
+                raise InputError(f"{name}={collar}: expected a finite collar of 0 or more")
 
 
 def within_collars(
@@ -101,7 +103,7 @@ class EventCounts:
         """The F1 of the clips, each counted ``clip_weights`` times (once by default).
 
         Raises:
-            ValueError: when the clips hold no event of any class.
+            InputError: when the clips hold no event of any class.
         """
         weights = np.ones(len(self.tp)) if clip_weights is None else clip_weights
         tp, fp, fn = weights @ self.tp, weights @ self.fp, weights @ self.fn
@@ -134,12 +136,12 @@ def event_counts(
     """Match detections to events in each clip, in the order of ``ground_truth``.
 
     Raises:
-        ValueError: when the two do not hold the same clips, or a label is not in ``classes``.
+        InputError: when the two do not hold the same clips, or a label is not in ``classes``.
     """
     collars = Collars() if collars is None else collars
     if odd := sorted(detections.keys() ^ ground_truth.keys()):
         where = "detections" if odd[0] in detections else "ground truth"
-        raise ValueError(
+        raise InputError(
             f"clip {odd[0]!r} is in the {where} alone ({len(odd)} such clips): "
             f"give every clip a list in both, an empty one where nothing is"
         )
@@ -167,7 +169,7 @@ def by_label(
     times: dict[str, list[tuple[float, float]]] = {}
     for event in events:
         if event.label not in classes:
-            raise ValueError(
+            raise InputError(
                 f"clip {clip!r}: label {event.label!r} is not one of the classes {list(classes)}"
             )
         times.setdefault(event.label, []).append((event.onset_s, event.offset_s))
@@ -183,7 +185,7 @@ def event_f1(
     """Event-based F1 of the events that frame scores decode to at a threshold (or one per class).
 
     Raises:
-        ValueError: when the clips hold no event of any class.
+        InputError: when the clips hold no event of any class.
     """
     detections = {
         clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), threshold)

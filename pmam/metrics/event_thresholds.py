@@ -5,7 +5,7 @@ For use on validation clips: a threshold chosen on the clips that it is then jud
 
 import numpy as np
 
-from pmam.events.decoding import FloatArray
+from pmam.events.event import FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import Collars, f1_score, matched, within_collars
 from pmam.metrics.intersections import Slots

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events.decoding import FloatArray
+from pmam.events.event import FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.segments import IntArray, Segments, ranges
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pmam.events.decoding import FloatArray
+from pmam.errors import InputError
+from pmam.events.event import FloatArray
 from pmam.metrics.class_counts import ClassCounts, count_class
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import GroundTruth, Slots
@@ -49,14 +50,14 @@ class PSDSSettings:
     def __post_init__(self) -> None:
         for name, part in (("dtc", self.dtc), ("gtc", self.gtc), ("cttc", self.cttc)):
             if part is not None and not 0 < part <= 1:
-                raise ValueError(f"{name}={part}: expected a part of the whole in (0, 1]")
+                raise InputError(f"{name}={part}: expected a part of the whole in (0, 1]")
         for name, weight in (("alpha_ct", self.alpha_ct), ("alpha_st", self.alpha_st)):
             if not 0 <= weight < np.inf:
-                raise ValueError(f"{name}={weight}: expected a finite weight of 0 or more")
+                raise InputError(f"{name}={weight}: expected a finite weight of 0 or more")
         if not 0 < self.e_max < np.inf:
-            raise ValueError(f"e_max={self.e_max}: expected a positive rate per hour")
+            raise InputError(f"e_max={self.e_max}: expected a positive rate per hour")
         if self.alpha_ct > 0 and self.cttc is None:
-            raise ValueError(f"alpha_ct={self.alpha_ct} weighs cross triggers: give cttc too")
+            raise InputError(f"alpha_ct={self.alpha_ct} weighs cross triggers: give cttc too")
 
 
 PSDS1 = PSDSSettings(dtc=0.7, gtc=0.7, cttc=None, alpha_ct=0.0, alpha_st=1.0, e_max=100.0)
@@ -107,7 +108,7 @@ class PSDSCounts:
                 ``EvaluationSet.clips``; None: each once.
 
         Raises:
-            ValueError: when the clips hold no event of any class.
+            InputError: when the clips hold no event of any class.
         """
         weights = np.ones(len(self.durations_s)) if clip_weights is None else clip_weights
         hours = float(self.durations_s @ weights) / SECONDS_PER_HOUR
@@ -122,7 +123,7 @@ class PSDSCounts:
         )
         present = np.flatnonzero(events > 0)
         if not len(present):
-            raise ValueError("the ground truth holds no event of any class: PSDS is undefined")
+            raise InputError("the ground truth holds no event of any class: PSDS is undefined")
         curves = {}
         for label in present:
             counts = self.per_class[label]
@@ -179,7 +180,7 @@ def psds(clips: EvaluationSet, settings: PSDSSettings) -> PSDSResult:
     """The exact PSDS of frame scores.
 
     Raises:
-        ValueError: when the clips hold no event of any class (bad clips are refused earlier, by
+        InputError: when the clips hold no event of any class (bad clips are refused earlier, by
             :class:`~pmam.metrics.evaluation_set.EvaluationSet`).
     """
     return psds_counts(clips, settings).result()

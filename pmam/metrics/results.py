@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from pmam.errors import InputError
+
 
 class MetricResult(Protocol):
     """Any metric's result; most hold more than this."""
@@ -31,9 +33,9 @@ class ClassMean:
         """The mean over the classes whose number is defined.
 
         Raises:
-            ValueError: when that is none of them.
+            InputError: when that is none of them.
         """
         defined = [number for number in per_class.values() if not np.isnan(number)]
         if not defined:
-            raise ValueError(f"no positive example of any of the classes {list(per_class)}")
+            raise InputError(f"no positive example of any of the classes {list(per_class)}")
         return cls(value=float(np.mean(defined)), per_class=per_class)

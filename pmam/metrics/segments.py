@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events.decoding import FloatArray
+from pmam.events.event import FloatArray
 
 IntArray = npt.NDArray[np.int64]
 

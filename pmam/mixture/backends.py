@@ -1,17 +1,16 @@
 """k-means and PCA by the backend that suits: torch anywhere, cuML where a GPU holds the frames."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 
 from pmam.clustering.kmeans import KMeansResult, kmeans
 from pmam.clustering.kmeans_init import Seeding
 from pmam.clustering.pca import Projection, fit_projection, moments
+from pmam.errors import InputError
 from pmam.mixture import cuml as cuml_backend
 from pmam.mixture.frame_blocks import Device, Frames
-
-Backend = Literal["auto", "cuml", "torch"]
+from pmam.mixture.settings import Backend
 
 
 def fit_kmeans(
@@ -72,20 +71,20 @@ def on_gpu(frames: Frames, backend: Backend, device: Device) -> torch.Tensor | N
     """The frames `(N, D)` on a GPU where cuML is to work on them; None where torch is.
 
     `auto` takes cuML where it imports, a GPU is there (and `device` is not another) and holds all
-    frames. Raises `ValueError` for `cuml` where one of these does not hold.
+    frames. Raises `InputError` for `cuml` where one of these does not hold.
     """
     elsewhere = device is not None and torch.device(device).type != "cuda"
     if backend == "torch" or (backend == "auto" and (elsewhere or not cuml_backend.cuml_usable())):
         return None
     if elsewhere or not cuml_backend.cuml_usable():
-        raise ValueError(
+        raise InputError(
             f"backend: got cuml on device {device or 'any'}; expected cuML (the extra `gpu`) and a "
             "GPU: install both, or take the backend torch"
         )
     room = cuml_backend.room_for_frames()
     held = cuml_backend.gathered(frames, room, device or "cuda")
     if held is None and backend == "cuml":
-        raise ValueError(
+        raise InputError(
             f"backend: got more frames than cuml holds in {room / 2**30:.1f} GiB of the GPU; "
             "take the backend torch, which streams them"
         )

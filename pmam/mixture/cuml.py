@@ -13,6 +13,7 @@ from pmam.clustering.clusters import cluster_statistics
 from pmam.clustering.kmeans import KMeansResult
 from pmam.clustering.kmeans_init import Seeding, check_count
 from pmam.clustering.pca import Projection, check_rank, scale_of
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Frames, steps_of
 
 SHARE_OF_MEMORY = 0.4  # of the GPU's free memory that frames may take; k-means and PCA need theirs
@@ -95,7 +96,7 @@ def cuml_projection(
 
     count, width = x.shape
     if not 1 <= dimensions <= min(count, width):
-        raise ValueError(
+        raise InputError(
             f"PCA: got {dimensions} dimensions of {count} frames with D = {width}; "
             f"expected 1..{min(count, width)}"
         )

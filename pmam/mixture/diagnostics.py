@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Frames, steps_of
 
 
@@ -64,7 +65,7 @@ def diagnostics_of(sums: torch.Tensor, dimensions: int, *, density: bool) -> Dia
     frames, likelihood, maxima, entropy = sums[:4].tolist()
     mass = sums[4:]
     if frames == 0:
-        raise ValueError("held-out frames: got none; expected some: keep more frames aside")
+        raise InputError("held-out frames: got none; expected some: keep more frames aside")
     return Diagnostics(
         frames=int(frames),
         dimensions=dimensions,

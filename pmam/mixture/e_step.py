@@ -9,33 +9,11 @@ import math
 
 import torch
 
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Frames, steps_of
-from pmam.mixture.m_step import LEAST_FRAMES, m_step
 from pmam.mixture.mahalanobis import FEWEST, MARGIN, squared_distances
-from pmam.mixture.parameters import (
-    COVARIANCE_TYPES,
-    CovarianceType,
-    MixtureParameters,
-    covariance_shape,
-)
-from pmam.mixture.sufficient_statistics import NEGLIGIBLE, SufficientStatistics
-
-__all__ = [
-    "COVARIANCE_TYPES",
-    "LEAST_FRAMES",
-    "NEGLIGIBLE",
-    "CovarianceType",
-    "MixtureParameters",
-    "SufficientStatistics",
-    "covariance_shape",
-    "evaluate",
-    "log_joint",
-    "log_likelihood",
-    "m_step",
-    "responsibilities",
-    "statistics",
-]
-
+from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 # Frames a step in many dimensions: enough for each component to have a share that fills a product,
 # and for the sums in float64, of K D^2 numbers, to be touched seldom.
@@ -100,7 +78,7 @@ def log_likelihood(frames: Frames, parameters: MixtureParameters) -> tuple[float
         total += float(log_joint(x, parameters).logsumexp(dim=1).sum())
         count += len(x)
     if count == 0:
-        raise ValueError("frames: got none; expected at least one to score")
+        raise InputError("frames: got none; expected at least one to score")
     return total, count
 
 
@@ -108,7 +86,7 @@ def evaluate(x: Array, parameters: MixtureParameters) -> tuple[torch.Tensor, tor
     """`responsibilities` of frames `(N, D)` of any number, in steps of bounded memory."""
     components, width = parameters.means.shape
     if x.ndim != 2 or x.shape[1] != width:
-        raise ValueError(
+        raise InputError(
             f"frames: got shape {tuple(x.shape)}; expected (N, {width}), D of the mixture"
         )
     pieces = steps_of(x, parameters.means.device)
@@ -122,7 +100,7 @@ def evaluate(x: Array, parameters: MixtureParameters) -> tuple[torch.Tensor, tor
 
 def _check_width(x: torch.Tensor, parameters: MixtureParameters) -> None:
     if x.shape[1] != parameters.means.shape[1]:
-        raise ValueError(
+        raise InputError(
             f"frames: got D = {x.shape[1]}; expected D = {parameters.means.shape[1]}, "
             "that of the mixture"
         )

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from pmam.clustering.kmeans import assign, kmeans
+from pmam.clustering.clusters import assign
+from pmam.clustering.kmeans import kmeans
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import Array, Device, Frames, first_piece, steps_of
 from pmam.mixture.m_step import is_positive_definite, m_step
-from pmam.mixture.parameters import CovarianceType, MixtureParameters
+from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 # How often components may be re-seeded in a fit, times their number: more is a circle.
@@ -36,12 +39,12 @@ class FitState:
         """The state after the M-step of `total`, the statistics of all frames.
 
         Converged when the log-likelihood per frame changed by less than `tol` and no component had
-        to be re-seeded. Raises `ValueError` for fewer frames than components, where no component
+        to be re-seeded. Raises `InputError` for fewer frames than components, where no component
         has a positive definite covariance, and where components had to be re-seeded without end.
         """
         components = len(self.parameters.weights)
         if total.frames < components:
-            raise ValueError(
+            raise InputError(
                 f"frames: got {total.frames} for {components} components; expected at least "
                 "as many frames: embed more clips or ask for fewer components"
             )
@@ -49,7 +52,7 @@ class FitState:
         parameters, reseeded = m_step(total, self.parameters.covariance_type, reg_covar)
         if self.reseeded + reseeded > MOST_RESEEDED * components:
             floor = "" if reg_covar > 0 else ", or set a reg_covar above 0"
-            raise ValueError(
+            raise InputError(
                 f"mixture: got components that became empty or flat {self.reseeded + reseeded} "
                 f"times in {self.iteration + 1} iterations; expected them to hold frames: ask for "
                 f"fewer than {components}{floor}"
@@ -132,14 +135,14 @@ def initial_state(
     weights_, means_, precisions_ = given
     expected = (components, first.shape[1])
     if means_ is not None and means_.shape != expected:
-        raise ValueError(f"means_init: got {tuple(means_.shape)}; expected {expected}")
+        raise InputError(f"means_init: got {tuple(means_.shape)}; expected {expected}")
     covariances, reseeded = None, 0
     if precisions_ is not None and covariance_type in ("diag", "spherical"):
         covariances = precisions_.reciprocal()
     elif precisions_ is not None:
         covariances = torch.linalg.inv_ex(precisions_).inverse
     if precisions_ is not None and not is_positive_definite(precisions_, covariance_type).all():
-        raise ValueError(
+        raise InputError(
             "precisions_init: got a matrix or number that is not positive definite; expected the "
             "inverses of covariances, which no reg_covar makes of others"
         )

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pmam.errors import InputError
+
 Array: TypeAlias = torch.Tensor | npt.NDArray[Any]
 Frames: TypeAlias = Array | Callable[[], Iterable[Array]]
 Device: TypeAlias = torch.device | str | None
@@ -25,16 +27,16 @@ def steps_of(
 
     `device` None leaves the pieces where they are. float16 and bfloat16 become float32. A piece
     has `ROWS_ON_CPU` rows at most (or `rows_on_cpu`), or `ROWS_ON_GPU`.
-    Raises `ValueError` for blocks that are not `(n, D)` floating point, whose D differs, or
+    Raises `InputError` for blocks that are not `(n, D)` floating point, whose D differs, or
     that hold NaN or infinity.
     """
     width: int | None = None
     row = 0
     for block in _blocks_of(frames):
         if block.ndim != 2:
-            raise ValueError(f"frames: got shape {tuple(block.shape)}; expected blocks of (n, D)")
+            raise InputError(f"frames: got shape {tuple(block.shape)}; expected blocks of (n, D)")
         if width is not None and block.shape[1] != width:
-            raise ValueError(
+            raise InputError(
                 f"frames: got D = {block.shape[1]} after D = {width}; expected one width: "
                 "embed all clips with the same encoder"
             )
@@ -46,16 +48,16 @@ def steps_of(
             piece = _as_tensor(block[start : start + rows]).to(device)
             if not bool(torch.isfinite(piece).all()):
                 bad = row + start + int((~torch.isfinite(piece).all(dim=1)).nonzero()[0])
-                raise ValueError(f"frames: row {bad} holds NaN or infinity; expected finite values")
+                raise InputError(f"frames: row {bad} holds NaN or infinity; expected finite values")
             yield piece
         row += block.shape[0]
 
 
 def first_piece(frames: Frames) -> torch.Tensor:
-    """The first rows `(n, D)` of the frames; `ValueError` where there are none."""
+    """The first rows `(n, D)` of the frames; `InputError` where there are none."""
     for x in steps_of(frames):
         return x
-    raise ValueError("frames: got none; expected at least one block of (n, D)")
+    raise InputError("frames: got none; expected at least one block of (n, D)")
 
 
 def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> torch.Tensor:
@@ -78,7 +80,7 @@ def sample_rows(frames: Frames, size: int, seed: int, device: Device = None) -> 
             stay = np.sort(np.argpartition(draws, size)[:size])
             kept, draws = kept[torch.as_tensor(stay, device=kept.device)], draws[stay]
     if kept is None:
-        raise ValueError("frames: got none; expected at least one block of (n, D)")
+        raise InputError("frames: got none; expected at least one block of (n, D)")
     return kept
 
 
@@ -114,7 +116,7 @@ def _blocks_of(frames: Frames) -> Iterable[Array]:
     if isinstance(frames, torch.Tensor | np.ndarray):
         return (frames,)
     if not callable(frames):
-        raise ValueError(
+        raise InputError(
             f"frames: got {type(frames).__name__}; expected an array (N, D), or a function that "
             "returns a new iterator of blocks (n, D) at each call"
         )
@@ -126,5 +128,5 @@ def _as_tensor(block: Array) -> torch.Tensor:
         # torch takes no read-only memory and no foreign byte order; a piece is small: copy it
         block = torch.from_numpy(np.require(block, requirements=["C", "W"]))
     if not block.is_floating_point():
-        raise ValueError(f"frames: got {block.dtype}; expected floating point")
+        raise InputError(f"frames: got {block.dtype}; expected floating point")
     return block if block.dtype in (torch.float32, torch.float64) else block.float()

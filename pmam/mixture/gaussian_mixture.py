@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 import torch
 
+from pmam.errors import InputError
+from pmam.mixture.covariance import covariance_shape
 from pmam.mixture.e_step import evaluate, log_likelihood, statistics
-from pmam.mixture.em import FitState, cluster_moments, initial_state
+from pmam.mixture.em import FitState, initial_state
 from pmam.mixture.frame_blocks import Array, Device, Frames
 from pmam.mixture.model_selection import aic, bic
-from pmam.mixture.parameters import CovarianceType, MixtureParameters, covariance_shape
+from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
-
-__all__ = ["FitState", "GaussianMixture", "cluster_moments"]
 
 
 class GaussianMixture:
@@ -47,7 +48,7 @@ class GaussianMixture:
         device: Device = None,
     ) -> None:
         if n_components < 1 or max_iter < 1 or n_init < 1 or tol < 0 or reg_covar < 0:
-            raise ValueError(
+            raise InputError(
                 f"mixture: got n_components = {n_components}, max_iter = {max_iter}, n_init = "
                 f"{n_init}, tol = {tol}, reg_covar = {reg_covar}; expected at least 1, 1, 1, 0, 0"
             )
@@ -80,12 +81,12 @@ class GaussianMixture:
         already holds its result; a fit that was killed continues from such a state as `start`,
         and parameters as `start` begin a new one. Either is a single run, whatever `n_init`.
         Every frame counts once: a `sample_weight` is refused.
-        Raises `ValueError` for weights, fewer frames than components, frames that are not finite or
+        Raises `InputError` for weights, fewer frames than components, frames that are not finite or
         differ in width, where no component has a positive definite covariance, and where components
         had to be re-seeded without end.
         """
         if sample_weight is not None:
-            raise ValueError(
+            raise InputError(
                 "sample_weight: got weights of frames; expected none: they are not supported, "
                 "repeat frames or leave some out"
             )
@@ -220,7 +221,7 @@ class GaussianMixture:
 
     def _check_start(self, start: MixtureParameters) -> None:
         if (len(start.weights), start.covariance_type) != (self.n_components, self.covariance_type):
-            raise ValueError(
+            raise InputError(
                 f"start: got {len(start.weights)} components, {start.covariance_type}; expected "
                 f"{self.n_components}, {self.covariance_type}, those of the mixture"
             )

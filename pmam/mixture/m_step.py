@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from pmam.mixture.parameters import CovarianceType, MixtureParameters
+from pmam.errors import InputError
+from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.settings import CovarianceType
 from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 LEAST_FRAMES = 0.5  # a component that holds less than this is empty
@@ -20,7 +22,7 @@ def m_step(
     `reg_covar` is added to every variance. A component that holds fewer than `LEAST_FRAMES`
     frames, or whose covariance is not positive definite, is re-seeded: the heaviest one is split
     in its place. One that holds a single frame stays, with `reg_covar` for its variances, as in
-    scikit-learn. Raises `ValueError` where no component is sound.
+    scikit-learn. Raises `InputError` where no component is sound.
     """
     counts = total.counts.clamp_min(torch.finfo(torch.float64).tiny)
     shifts = total.first / counts[:, None]  # (K, D)
@@ -30,7 +32,7 @@ def m_step(
     sound = (total.counts >= LEAST_FRAMES) & is_positive_definite(covariances, covariance_type)
     bad = (~sound).nonzero().squeeze(1).tolist()
     if len(bad) == len(counts):
-        raise ValueError(_why_none_is_sound(covariances, covariance_type, reg_covar))
+        raise InputError(_why_none_is_sound(covariances, covariance_type, reg_covar))
     weights = torch.where(sound, weights, 0.0)
     weights = weights / weights.sum()
     _split_heaviest(weights, means, covariances, covariance_type, bad)

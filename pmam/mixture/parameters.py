@@ -2,32 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 import torch
 
+from pmam.errors import InputError
 from pmam.mixture.component_pruning import Screen, build_screen
-
-CovarianceType = Literal["full", "tied", "diag", "spherical"]
-COVARIANCE_TYPES: tuple[CovarianceType, ...] = get_args(CovarianceType)
-
-
-def covariance_shape(
-    covariance_type: CovarianceType, components: int, width: int
-) -> tuple[int, ...]:
-    """The shape in which covariances of a type are kept; `ValueError` for an unknown type."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "full": (components, width, width),
-        "tied": (width, width),
-        "diag": (components, width),
-        "spherical": (components,),
-    }
-    if covariance_type not in shapes:
-        raise ValueError(
-            f"covariance_type: got {covariance_type!r}; expected one of {', '.join(shapes)}"
-        )
-    return shapes[covariance_type]
+from pmam.mixture.covariance import covariance_shape
+from pmam.mixture.settings import CovarianceType
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +17,7 @@ class MixtureParameters:
     """`weights (K,)`, `means (K, D)` and covariances, all float64 on one device.
 
     Covariances are `(K, D, D)` for full, `(D, D)` tied, `(K, D)` diag, `(K,)` spherical.
-    Raises `ValueError` where shapes disagree or a covariance is not positive definite.
+    Raises `InputError` where shapes disagree or a covariance is not positive definite.
     """
 
     covariance_type: CovarianceType
@@ -47,7 +29,7 @@ class MixtureParameters:
         components, width = self.means.shape
         expected = covariance_shape(self.covariance_type, components, width)
         if self.weights.shape != (components,) or self.covariances.shape != expected:
-            raise ValueError(
+            raise InputError(
                 f"mixture parameters: got weights {tuple(self.weights.shape)} and "
                 f"{self.covariance_type} covariances {tuple(self.covariances.shape)}; expected "
                 f"({components},) and {expected} for means ({components}, {width})"
@@ -120,7 +102,7 @@ class MixtureParameters:
     def sample(self, count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw frames `(count, D)` in float64 and their components `(count,)`, in random order."""
         if count < 1:
-            raise ValueError(f"sample: got {count} frames; expected at least 1")
+            raise InputError(f"sample: got {count} frames; expected at least 1")
         generator = np.random.default_rng(seed)
         shares = self.weights.cpu().numpy()
         drawn = generator.choice(len(shares), size=count, p=shares / shares.sum())
@@ -154,7 +136,7 @@ class MixtureParameters:
 
 def _check_positive_definite(sound: torch.Tensor) -> None:
     if not bool(sound.all()):
-        raise ValueError(
+        raise InputError(
             f"mixture: covariance {int((~sound).nonzero()[0])} is not positive definite; "
             "expected the covariances of a fit: check those that were given"
         )

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import torch
 
-from pmam.mixture.parameters import CovarianceType
+from pmam.errors import InputError
+from pmam.mixture.settings import CovarianceType
 
 PANEL = 192  # columns of a product at a time
 FAR = 0.99  # the share of a second moment that a shift makes up, from which on digits are lost
@@ -50,7 +51,7 @@ class SufficientStatistics:
     def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
         """The statistics of both sets of frames; both must come from the same E-step."""
         if not torch.equal(self.origin, other.origin) or self.second.shape != other.second.shape:
-            raise ValueError(
+            raise InputError(
                 "statistics: got two origins or kinds of covariance; expected those of one EM "
                 "iteration"
             )

@@ -12,23 +12,22 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.encoders.base import FrameEncoder
 from pmam.encoders.lora import merged_state_dict
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    DetectorSettings,
-    MaskedAudioModel,
-    ModelSettings,
-)
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
+from pmam.errors import InputError
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 from pmam.models.state_dict import StateDictError, load_fitting
 from pmam.settings import from_json, to_json
 
 FORMAT_VERSION = 1
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that is missing, damaged, of another format or of another shape."""
 
 

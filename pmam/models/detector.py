@@ -1,157 +1,14 @@
 """The models: an encoder and a context network, with a masked head or an event head."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders import EncoderSettings, build_encoder
-from pmam.encoders.sliding_windows import SlidingSettings
-from pmam.models.attention_pooling import AttentionPooling
-from pmam.models.context.networks import build_context
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContextSettings:
-    """The kind and the size of the context network."""
-
-    # transformer_xl, gru, conformer or none: a name in `CONTEXTS`.
-    network: str = "transformer_xl"
-    # Channels of its frames.
-    width: int = 96
-    # Blocks.
-    layers: int = 3
-    # Attention heads, which share the width.
-    heads: int = 4
-    # Channels inside each block's MLPs.
-    hidden: int = 192
-    # Of attention weights and of what each part adds.
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        sizes = (self.width, self.layers, self.heads, self.hidden)
-        if min(sizes) < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"context of width {self.width}, {self.layers} layers, {self.heads} heads, "
-                f"{self.hidden} hidden channels, dropout {self.dropout}: expected sizes of at "
-                "least 1 and a share below 1"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """Everything that shapes the backbone."""
-
-    encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    context: ContextSettings = field(default_factory=ContextSettings)
-
-
-class Backbone(nn.Module):
-    """Inputs of the encoder to context frames; masking happens between its two halves."""
-
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.settings = settings
-        context = settings.context
-        self.encoder = build_encoder(settings.encoder)
-        self.projector = self.encoder.projector(context.width)
-        self.context = build_context(context)
-        self.clip_pooling: AttentionPooling | None = None
-        if self.encoder.token_width is not None:
-            heads = self.encoder.token_heads
-            self.clip_pooling = AttentionPooling(self.encoder.token_width, heads)
-
-    def embed(self, inputs: Tensor) -> Tensor:
-        """`(B, input frames, channels)` to projected frames `(B, T, width)`."""
-        projected: Tensor = self.projector(self.encoder(inputs))
-        return projected
-
-    def embed_with_clip(
-        self, inputs: Tensor, sliding: SlidingSettings | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Projected frames, and where the encoder has tokens for it, clips `(B, token width)`."""
-        encoded = self.encoder.encode(inputs, sliding)
-        clip = None
-        if self.clip_pooling is not None and encoded.tokens is not None:
-            clip = self.clip_pooling(encoded.tokens)
-        return self.projector(encoded.frames), clip
-
-    def forward(self, inputs: Tensor, padding: Tensor | None = None) -> Tensor:
-        """`(B, input frames, channels)` to context frames `(B, T, width)`."""
-        frames: Tensor = self.context(self.embed(inputs), padding)
-        return frames
-
-    def depth_of(self, layer: str) -> int | None:
-        """Blocks below a layer: 0 for the encoder's frames, None for its inputs.
-
-        `input` are the calibrated inputs, `encoder` the trained encoder's frames, `context` the
-        last block, `context1` the first block and so on. Encoders of several parts give each a
-        name: `after_interpolate` are the frames of PaSST alone.
-        """
-        blocks = len(self.context.blocks)
-        depths = {"input": None, "encoder": 0, "context": blocks}
-        depths |= dict.fromkeys(self.encoder.parts, 0)
-        depths |= {f"context{n}": n for n in range(1, blocks + 1)}
-        if layer not in depths:
-            raise ValueError(f"layer {layer!r}: expected one of {', '.join(depths)}")
-        return depths[layer]
-
-    def layer(self, inputs: Tensor, layer: str) -> Tensor:
-        """Features of a layer, `(B, T, channels)`, at the hop of the encoder."""
-        depth = self.depth_of(layer)
-        if depth is None:
-            return self.encoder.pooled_inputs(inputs)
-        if layer in self.encoder.parts:
-            return self.encoder.part(inputs, layer)
-        frames: Tensor = self.encoder(inputs)
-        if depth == 0:
-            return frames
-        context: Tensor = self.context(self.projector(frames), layers=depth)
-        return context
-
-    def layer_width(self, layer: str) -> int:
-        """Channels of a layer."""
-        depth = self.depth_of(layer)
-        if depth is None:
-            return self.encoder.calibration.width
-        if depth:
-            return self.settings.context.width
-        return len(range(self.encoder.width)[self.encoder.parts.get(layer, slice(None))])
-
-
-class MaskedAudioModel(nn.Module):
-    """Predicts, for masked frames, a vector in the space of the prototypes' means.
-
-    Where the backbone has a clip branch, `branch` says which of so many `prototypes` a clip holds.
-    """
-
-    def __init__(self, backbone: Backbone, prototype_width: int, prototypes: int = 0) -> None:
-        super().__init__()
-        width = backbone.settings.context.width
-        self.backbone = backbone
-        self.prototype_width = prototype_width
-        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.head = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(), nn.Linear(width, prototype_width)
-        )
-        self.prototypes = prototypes
-        self.branch = clip_head(backbone, prototypes) if prototypes else None
-
-    def predict(self, projected: Tensor, padding: Tensor | None = None) -> Tensor:
-        """Projected (and masked) frames `(B, T, width)` to `(B, T, prototype width)`."""
-        predicted: Tensor = self.head(self.backbone.context(projected, padding))
-        return predicted
-
-
-def clip_head(backbone: Backbone, classes: int) -> nn.Linear | None:
-    """What makes classes of the backbone's clips, if it has any."""
-    width = backbone.encoder.token_width
-    return None if width is None else nn.Linear(width, classes)
-
-
-def branch_probabilities(head: nn.Linear | None, clip: Tensor | None) -> Tensor | None:
-    """Clips `(B, token width)` to probabilities `(B, classes)`; None without a clip branch."""
-    return None if head is None or clip is None else torch.sigmoid(head(clip).float())
+from pmam.encoders.settings import SlidingSettings
+from pmam.errors import InputError
+from pmam.models.backbone import Backbone, branch_probabilities, clip_head
+from pmam.models.settings import DetectorSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,23 +31,6 @@ def linear_softmax(frames: Tensor, padding: Tensor | None = None) -> Tensor:
     return (frames.square().sum(dim=1) / total.clamp_min(1e-7)).clamp(0.0, 1.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetectorSettings:
-    """How a detector reads its backbone."""
-
-    # In evaluation, logits of frames are divided by this.
-    temperature: float = 1.0
-    # Windows that the encoder slides in evaluation,
-    sliding: SlidingSettings = field(default_factory=SlidingSettings)
-
-    # and in training as a teacher.
-    teacher_sliding: SlidingSettings = field(default_factory=SlidingSettings)
-
-    def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature {self.temperature}: expected a number above 0")
-
-
 PLAIN = DetectorSettings()
 
 
@@ -202,7 +42,7 @@ class Detector(nn.Module):
     ) -> None:
         super().__init__()
         if not classes:
-            raise ValueError("a detector needs at least one class: label some training clips")
+            raise InputError("a detector needs at least one class: label some training clips")
         self.classes = classes
         for sliding in (settings.sliding, settings.teacher_sliding):
             backbone.encoder.check_sliding(sliding)

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from pmam.errors import InputError
+
 NAMES_SHOWN = 3
 
 
-class StateDictError(ValueError):
+class StateDictError(InputError):
     """Tensors that do not fit a module; the message lists their names."""
 
 

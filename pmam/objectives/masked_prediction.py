@@ -1,50 +1,22 @@
 """Masked pretraining on the posteriors of prototypes (arXiv 2409.17656, section 3)."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from pmam.augment import AugmentSettings, Examples, augment_once
-from pmam.encoders.lora import LoraSettings
-from pmam.models.detector import MaskedAudioModel, branch_probabilities
+from pmam.augment.chain import Examples, augment_once
+from pmam.augment.settings import AugmentSettings
+from pmam.models.backbone import branch_probabilities
+from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.collapse import health_terms
-from pmam.objectives.losses import PRETEXTS
-from pmam.objectives.losses.clip_bce import WEIGHT, clip_bce, clip_labels
-from pmam.objectives.losses.prototype_bce import TEMPERATURE, prototype_logits
-from pmam.objectives.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
+from pmam.objectives.losses.clip_bce import clip_bce, clip_labels
+from pmam.objectives.losses.prototype_bce import prototype_logits
+from pmam.objectives.losses.registry import PRETEXTS
+from pmam.objectives.masking import MaskDraws, apply_mask, block_mask, draw
+from pmam.objectives.settings import PretextSettings
 from pmam.training.gradient_accumulation import mean_over, split
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretextSettings:
-    """What is masked and which loss the masked frames pay."""
-
-    # What is masked.
-    mask: MaskSettings = field(default_factory=MaskSettings)
-    # The loss of masked frames, by its name in `PRETEXTS`.
-    objective: str = "prototype_bce"
-    # Of its predictions: above 0.1, as published, they are less sure of themselves.
-    temperature: float = TEMPERATURE
-    # What is done to the clips before they are masked.
-    augment: AugmentSettings = field(default_factory=AugmentSettings)
-    # Low-rank changes of a pretrained transformer, which is frozen otherwise.
-    lora: LoraSettings = field(default_factory=LoraSettings)
-    # Of the loss of whole clips, where the encoder has a clip branch.
-    clip_weight: float = WEIGHT
-
-    def __post_init__(self) -> None:
-        if self.augment.time_mask_s > 0:
-            raise ValueError(
-                f"time_mask_s {self.augment.time_mask_s}: expected 0 in pretraining, where "
-                "silenced frames would have no posteriors; set mask.rate instead"
-            )
-        if self.objective not in PRETEXTS:
-            raise ValueError(f"objective {self.objective!r}: expected one of {', '.join(PRETEXTS)}")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"pretext.temperature {self.temperature}: expected a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,63 +1,11 @@
 """Block masking of frame sequences: mask token, random frame or kept (arXiv 2409.17656, 3.2)."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True, kw_only=True)
-class MaskSettings:
-    """How much is masked, in what blocks, and what stands in its place."""
-
-    # Share of the blocks that are masked.
-    rate: float = 0.8
-    # Length of a block.
-    block_s: float = 0.1
-    # Share of the masked frames that become the mask token.
-    token_share: float = 0.9
-    # Share of the masked frames that become another frame; what is left of 1 stays as it is.
-    random_share: float = 0.05
-    # Mask `int(rate * blocks) + 1` whole blocks and never a short last one, as PMAM's code does.
-    one_more_block: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise ValueError(f"mask rate {self.rate}: expected a share between 0 and 1")
-        if not 0 < self.block_s < math.inf:
-            raise ValueError(f"mask blocks of {self.block_s} s: expected a positive length")
-        if min(self.token_share, self.random_share) < 0 or self.token_share + self.random_share > 1:
-            raise ValueError(
-                f"mask shares {self.token_share} token + {self.random_share} random: "
-                "expected shares of at least 0 whose sum is at most 1"
-            )
-
-    def block_frames(self, hop_s: float) -> int:
-        """Frames of a block."""
-        return max(1, round(self.block_s / hop_s))
-
-    def check(self, length_s: float, hop_s: float) -> None:
-        """Refuse blocks that do not fit examples of a length in frames of `hop_s`.
-
-        Raises:
-            ValueError: a block is shorter than a frame, or so long that of an example nothing is
-                masked, or all of it where `rate` leaves some.
-        """
-        if self.block_s < (1 - 1e-6) * hop_s:
-            raise ValueError(
-                f"mask.block_s {self.block_s:g}: shorter than a frame of the encoder, {hop_s:g} s; "
-                "set it to that or more"
-            )
-        frames, size = max(1, round(length_s / hop_s)), self.block_frames(hop_s)
-        blocks = frames // size if self.one_more_block else -(-frames // size)
-        masked = masked_blocks(blocks, self.rate, one_more=self.one_more_block)
-        if self.rate > 0 and (masked == 0 or (self.rate < 1 and masked == blocks)):
-            raise ValueError(
-                f"mask.block_s {self.block_s:g}: at a rate of {self.rate:g}, {masked} of the "
-                f"{blocks} blocks in {length_s:g} s are masked; expected some and not all: set "
-                "shorter blocks, another mask.rate or a longer training.crop_s"
-            )
+from pmam.objectives.settings import MaskSettings, masked_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +36,6 @@ def draw(
         style=torch.rand(batch, frames, generator=generator),
         source=torch.randint(batch * frames, (batch, frames), generator=generator),
     )
-
-
-def masked_blocks(blocks: int, rate: float, *, one_more: bool = False) -> int:
-    """How many of an example's blocks are masked: see `block_mask`."""
-    if rate == 0:
-        return 0
-    return min(int(rate * blocks) + 1, blocks) if one_more else max(round(rate * blocks), 1)
 
 
 def block_mask(

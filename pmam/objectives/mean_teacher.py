@@ -1,55 +1,22 @@
 """Mean-teacher fine-tuning on strong, weak and unlabelled clips (arXiv 1703.01780, 2409.17656)."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from pmam.augment import AugmentSettings, Examples, InputScale, augment
+from pmam.augment.chain import Examples, InputScale, augment
+from pmam.augment.settings import AugmentSettings
 from pmam.models.detector import Detection, Detector
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
+from pmam.objectives.settings import FinetuneLossSettings
 from pmam.objectives.teacher import make_teacher
 from pmam.training.gradient_accumulation import mean_over, split
-from pmam.training.parameter_groups import group_of
+from pmam.training.parameter_groups import groups_of
 from pmam.training.schedules import RAMPS
 
 NO_AUGMENTATION = AugmentSettings()
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetuneLossSettings:
-    """The weights of the losses, and what they train.
-
-    PMAM's two stages are two of these: first `trained="heads"` with a consistency weight of 2 and
-    a linear ramp, then all with a weight of 40 and a sigmoid ramp.
-    """
-
-    # Of the clip loss, beside the frame loss.
-    weak_weight: float = 0.5
-    # Of the loss of the clip branch, where the detector has one.
-    branch_weight: float = 2.0
-    # 0 switches the teacher's consistency loss off.
-    consistency_weight: float = 2.0
-    # Of the distance of clips, beside that of frames.
-    consistency_weak_weight: float = 0.5
-    # Of the distance of clip branches.
-    consistency_branch_weight: float = 2.0
-    # Steps in which the consistency loss comes in, and how.
-    consistency_ramp_steps: int = 100
-    consistency_ramp: Literal["exponential", "linear", "sigmoid"] = "exponential"
-    # What of the teacher the student's clip output follows; PMAM's code takes the clip branch.
-    consistency_clips_from: Literal["clips", "branch"] = "clips"
-    # Everything, or only the heads of `pmam.training.parameter_groups`.
-    trained: Literal["all", "heads"] = "all"
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, str) and not 0 <= value < math.inf:
-                raise ValueError(f"losses.{field.name} {value}: expected 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +143,9 @@ class Finetuning(nn.Module):
         self.settings = settings
         self.augmentation = augmentation
         if settings.trained == "heads":
+            groups = groups_of(student)
             for name, parameter in student.named_parameters():
-                parameter.requires_grad_(parameter.requires_grad and group_of(name) == "head")
+                parameter.requires_grad_(parameter.requires_grad and groups[name] == "head")
 
     def train(self, mode: bool = True) -> "Finetuning":
         """As every module, but the batch statistics of a frozen backbone stay as they are."""

@@ -2,3 +2,7 @@
 
 A prototype is a component of the mixture; its posteriors are the pseudo labels of frames.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

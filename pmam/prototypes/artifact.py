@@ -14,11 +14,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from pmam.clustering.kmeans import assign
+from pmam.clustering.clusters import assign
 from pmam.clustering.pca import Projection
+from pmam.errors import InputError, MissingFileError
 from pmam.mixture.diagnostics import Diagnostics, diagnostics_of, posterior_sums
-from pmam.mixture.e_step import CovarianceType, MixtureParameters, responsibilities
+from pmam.mixture.e_step import responsibilities
 from pmam.mixture.frame_blocks import Frames, steps_of
+from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.settings import CovarianceType
 
 FORMAT_VERSION = 2
 TENSORS = "prototypes.safetensors"
@@ -54,30 +57,30 @@ class Prototypes:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise ValueError(f"prototypes: got kind {self.kind!r}; expected gmm or kmeans")
+            raise InputError(f"prototypes: got kind {self.kind!r}; expected gmm or kmeans")
         if self.means.ndim != 2 or self.weights.shape != self.means.shape[:1]:
-            raise ValueError(
+            raise InputError(
                 f"prototypes: got weights {tuple(self.weights.shape)} and means "
                 f"{tuple(self.means.shape)}; expected (K,) and (K, D)"
             )
         if self.projection and len(self.projection.components) != self.means.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"prototypes: got a projection to {len(self.projection.components)} dimensions; "
                 f"expected {self.means.shape[1]}, those of the means"
             )
         if not self.temperature > 0:
-            raise ValueError(
+            raise InputError(
                 f"prototypes: got temperature {self.temperature:g}; expected a number above 0"
             )
         if self.kind == "gmm":
             _ = self.mixture  # checks the shapes of the covariances
         elif self.temperature != 1:
-            raise ValueError(
+            raise InputError(
                 f"prototypes: got kmeans with a temperature of {self.temperature:g}; expected gmm: "
                 "one-hot posteriors cannot be softened"
             )
         elif self.covariances is not None or self.covariance_type is not None:
-            raise ValueError("prototypes: got kmeans with covariances; expected gmm, or none")
+            raise InputError("prototypes: got kmeans with covariances; expected gmm, or none")
 
     @property
     def width(self) -> int:
@@ -86,9 +89,9 @@ class Prototypes:
 
     @cached_property
     def mixture(self) -> MixtureParameters:
-        """The Gaussian mixture; `ValueError` for k-means, which has no density."""
+        """The Gaussian mixture; `InputError` for k-means, which has no density."""
         if self.covariances is None or self.covariance_type is None:
-            raise ValueError(f"prototypes: got kind {self.kind} without covariances; expected them")
+            raise InputError(f"prototypes: got kind {self.kind} without covariances; expected them")
         return MixtureParameters(
             covariance_type=self.covariance_type,
             weights=self.weights,
@@ -106,7 +109,7 @@ class Prototypes:
     def evaluate(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Posteriors `(n, K)` of features `(n, D)`, and their log-likelihoods `(n,)` if any."""
         if x.shape[1] != self.width:
-            raise ValueError(
+            raise InputError(
                 f"features: got width {x.shape[1]}; expected {self.width}, that of the "
                 "prototypes: use the encoder that they were fitted to"
             )
@@ -148,14 +151,14 @@ class Prototypes:
     def load(cls, directory: Path) -> "Prototypes":
         """Read what `save` wrote.
 
-        Raises `FileNotFoundError` for a missing file, `ValueError` for one of another format
+        Raises `FileNotFoundError` for a missing file, `InputError` for one of another format
         version, one that is damaged or belongs to another save, and shapes that disagree.
         """
         path = directory / DESCRIPTION
         description = _read_description(path)
         data = _read(directory / TENSORS)
         if hashlib.sha256(data).hexdigest() != description.get("tensors_sha256"):
-            raise ValueError(
+            raise InputError(
                 f"{directory / TENSORS}: is not the file that {DESCRIPTION} names by sha256; "
                 "it is damaged or from another fit: run fit again"
             )
@@ -180,12 +183,12 @@ class Prototypes:
                 diagnostics=Diagnostics(**found) if found else None,
             )
         except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(
+            raise InputError(
                 f"{path}: lacks or misnames {error}; expected prototypes of format version "
                 f"{FORMAT_VERSION}: run fit again"
             ) from error
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise InputError(f"{path}: {error}") from error
 
 
 def diagnose(prototypes: Prototypes, held_out: Frames) -> Diagnostics:
@@ -198,10 +201,10 @@ def _read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(_read(path))
     except ValueError as error:
-        raise ValueError(f"{path}: is not JSON ({error}): run fit again") from error
+        raise InputError(f"{path}: is not JSON ({error}): run fit again") from error
     version = description.get("format_version") if isinstance(description, dict) else None
     if version != FORMAT_VERSION:
-        raise ValueError(
+        raise InputError(
             f"{path}: got format version {version}; expected {FORMAT_VERSION}: run fit again"
         )
     return dict(description)
@@ -211,7 +214,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path}: no such file; expected prototypes: run fit") from error
+        raise MissingFileError(f"{path}: no such file; expected prototypes: run fit") from error
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from pmam.errors import InputError
 from pmam.metrics.clustering import normalised_mutual_information
 from pmam.mixture.frame_blocks import Device
 
@@ -76,11 +77,11 @@ def matched(joint: npt.NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
 def drift(overlap: Overlap, means: torch.Tensor) -> Drift:
     """What changed, given the means `(K, D)` after; both on the CPU.
 
-    Raises `ValueError` where there are no frames.
+    Raises `InputError` where there are no frames.
     """
     frames = float(overlap.hard.sum())
     if frames == 0:
-        raise ValueError("drift: got no frames in common; expected those of the fit")
+        raise InputError("drift: got no frames in common; expected those of the fit")
     matches = matched(overlap.joint.numpy())
     before, after = torch.tensor(matches).T
     first, second = np.indices(overlap.hard.shape).reshape(2, -1)

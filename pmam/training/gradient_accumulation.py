@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor
 
+from pmam.errors import InputError
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -23,12 +25,12 @@ def split(batch: BatchT, parts: int) -> list[BatchT]:
     Neighbours in a batch are of one subset: so each part has some of all.
 
     Raises:
-        ValueError: more parts than clips.
+        InputError: more parts than clips.
     """
     tensors = {f.name: getattr(batch, f.name) for f in fields(batch)}
     clips = len(next(iter(tensors.values())))
     if not 1 <= parts <= clips:
-        raise ValueError(
+        raise InputError(
             f"accumulate {parts}: a worker has {clips} clips of a batch; expected 1 to {clips}"
         )
     if parts == 1:

@@ -1,95 +1,50 @@
-"""Which parameters learn at which rate: PMAM's groups, as a function of names alone."""
+"""Which parameters learn at which rate: PMAM's groups, as a function of names."""
 
-import math
+from __future__ import annotations
+
 import re
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Group = Literal["passt", "passt_top", "cnn", "decoder", "head"]
 GROUP_NAMES: tuple[Group, ...] = get_args(Group)
+# What begins with which pattern belongs to which group; the first that fits decides.
+Patterns = tuple[tuple[str, Group], ...]
 
-# Names of our modules, below the backbone; the first that fits decides. PMAM counts the norm of
-# the frames and the clip branch as heads, the pooling over frequency as part of the decoder.
-GROUPS: tuple[tuple[str, Group], ...] = (
-    (r"backbone\.encoder\.transformer\.passt\.(norm|blocks\.(8|9|10|11))\.", "passt_top"),
-    (r"backbone\.encoder\.transformer\.passt\.", "passt"),
-    (r"backbone\.encoder\.transformer\.out_norm\.", "head"),
-    (r"backbone\.encoder\.transformer\.pool\.", "decoder"),
-    (r"backbone\.encoder\.", "cnn"),
+# Names of our modules but for encoders, which have patterns of their own in their
+# `parameter_groups`. PMAM counts the clip branch as heads.
+GROUPS: Patterns = (
     (r"backbone\.clip_pooling\.", "head"),
     (r"backbone\.", "decoder"),
     (r"", "head"),
 )
+ENCODER = re.compile(r"(?:^|\.)backbone\.encoder\.")
 
 
-def group_of(name: str) -> Group:
+def group_of(name: str, of_encoder: Patterns) -> Group:
     """The group of a parameter, by its name in a model: a detector, or a masked audio model.
 
-    Of encoders without a PaSST all is `cnn`.
+    Args:
+        name: as `named_parameters` has it.
+        of_encoder: the patterns of the model's encoder, for names below it.
     """
+    if inside := ENCODER.search(name):
+        below = name[inside.end() :]
+        return next(group for pattern, group in of_encoder if re.match(pattern, below))
     return next(group for pattern, group in GROUPS if re.search(rf"(^|\.){pattern}", name))
 
 
-@dataclass(frozen=True, kw_only=True)
-class GroupRates:
-    """The learning rate of each group and the weight decay of PaSST; 0 freezes a group."""
+def groups_of(model: nn.Module, prefix: str = "") -> dict[str, Group]:
+    """The group of each parameter of a model with one kind of encoder, by name.
 
-    # PaSST: patches, position tables and the lower blocks,
-    passt_lr: float = 0.0
-    # and blocks 8 to 11 with the last norm.
-    passt_top_lr: float = 0.0
-    # Weight decay of both.
-    passt_weight_decay: float = 1e-4
-    # Any other encoder.
-    cnn_lr: float = 0.0
-    # Pooling over frequency, projectors and context network.
-    decoder_lr: float = 0.0
-    # Whether the weight that merges CNN and PaSST is trained too.
-    merge_weight: bool = False
-    # Everything else.
-    head_lr: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in (*(f"{group}_lr" for group in GROUP_NAMES), "passt_weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"groups.{name} {getattr(self, name)}: expected 0 or more")
-        if self.merge_weight and not self.set:
-            raise ValueError(
-                "groups.merge_weight, but every group's rate is 0: expected one above 0, or none"
-            )
-
-    @property
-    def set(self) -> bool:
-        """Whether any group learns; where none does, these rates are not in use."""
-        return any(self.rate(group) > 0 for group in GROUP_NAMES)
-
-    def rate(self, group: Group) -> float:
-        """The learning rate of a group."""
-        rate: float = getattr(self, f"{group}_lr")
-        return rate
-
-    def trains(self, name: str) -> bool:
-        """Whether a parameter of this name is trained."""
-        if name.endswith("projector.merge_weight") and not self.merge_weight:
-            return False
-        return self.rate(group_of(name)) > 0
-
-    def weight_decay(self, group: Group, of_others: float) -> float:
-        """The weight decay of a group."""
-        return self.passt_weight_decay if group.startswith("passt") else of_others
-
-
-# PMAM's published stages (arXiv 2409.17656; the code's configurations). Pretraining has one rate
-# for PaSST, but LoRA freezes what lies below block 8.
-PRETRAIN = GroupRates(
-    passt_top_lr=5e-6,
-    passt_weight_decay=1.0,
-    cnn_lr=1.5e-4,
-    decoder_lr=1.5e-4,
-    merge_weight=True,
-    head_lr=2e-4,
-)
-FINETUNE_HEADS = GroupRates(head_lr=2e-4)
-FINETUNE_ALL = GroupRates(
-    passt_lr=7.5e-6, passt_top_lr=1.5e-5, cnn_lr=1.5e-4, decoder_lr=1.5e-4, head_lr=2e-4
-)
+    Args:
+        model: a detector, a masked audio model, or an objective that holds some.
+        prefix: what is put before the names, `backbone.` where the model is the backbone alone.
+    """
+    found = (getattr(module, "parameter_groups", None) for module in model.modules())
+    # A model without an encoder has no names below one.
+    of_encoder: Patterns = next((patterns for patterns in found if patterns is not None), ())
+    names = [f"{prefix}{name}" for name, _ in model.named_parameters()]
+    return {name: group_of(name, of_encoder) for name in names}

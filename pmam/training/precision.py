@@ -1,12 +1,13 @@
 """What makes a training step fast without changing what it computes: half precision, compiling."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-Precision = Literal["float32", "bfloat16"]
+from pmam.training.settings import Precision
+
 # Where our networks hold alike blocks, compiled one by one: what is made for the first serves all,
 # in seconds instead of minutes;
 ALIKE = "blocks"

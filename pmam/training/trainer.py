@@ -3,14 +3,17 @@
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pmam.training.parameter_groups import GROUP_NAMES, GroupRates, group_of
+from pmam.errors import InputError
+from pmam.training.errors import TrainingError
+from pmam.training.parameter_groups import GROUP_NAMES, groups_of
 from pmam.training.schedules import exponential_down, late_warm_up, warm_up
+from pmam.training.settings import OptimizerSettings
 
 # A loss and scalars to log.
 Share = tuple[Tensor, dict[str, Tensor]]
@@ -18,61 +21,6 @@ Share = tuple[Tensor, dict[str, Tensor]]
 StepFunction = Callable[[int, torch.Generator], Share]
 # or to parts of it, which add up.
 PartsFunction = Callable[[int, torch.Generator], Iterable[Share]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerSettings:
-    """AdamW with a learning rate for the body and one for the heads, and their schedule."""
-
-    # Updates in all.
-    steps: int = 200
-    # Learning rate of the encoder and the context network.
-    body_lr: float = 1e-3
-    # Learning rate of everything else.
-    head_lr: float = 1e-2
-    # Of AdamW.
-    weight_decay: float = 1e-4
-    # Steps in which the learning rate grows from a tenth.
-    warm_up_steps: int = 20
-    # Take the first step at the full rate and warm up from the second, as PMAM's code does.
-    warm_up_late: bool = False
-    # Share of the steps before the learning rate goes down.
-    flat_share: float = 0.3
-    # Natural logarithm of the last learning rate, as a share of the first.
-    down_exponent: float = -3.0
-    # Gradients are shortened to this length.
-    clip_norm: float = 1.0
-    # Learning rates of PMAM's groups of parameters, instead of the body's and the heads', which
-    # count where every group's is 0.
-    groups: GroupRates = field(default_factory=GroupRates)
-
-    def __post_init__(self) -> None:
-        if self.steps < 0 or not 0 <= self.flat_share <= 1:
-            raise ValueError(
-                f"{self.steps} steps, flat share {self.flat_share}: expected at least 0 steps "
-                "and a share between 0 and 1"
-            )
-        for name in ("body_lr", "head_lr", "weight_decay", "warm_up_steps"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} {getattr(self, name)}: expected 0 or more")
-        if not self.clip_norm > 0 or not math.isfinite(self.down_exponent):
-            raise ValueError(
-                f"clip_norm {self.clip_norm}, down_exponent {self.down_exponent}: expected a "
-                "positive length and a finite exponent"
-            )
-
-
-class TrainingError(RuntimeError):
-    """A loss that is no number: what was kept is the last checkpoint.
-
-    Args:
-        message: for people.
-        parts: (rank, part) of the micro-batches whose loss it is; empty where none stands out.
-    """
-
-    def __init__(self, message: str, parts: Iterable[tuple[int, int]] = ()) -> None:
-        super().__init__(message)
-        self.parts = tuple(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +67,7 @@ class Trainer:
         groups = optimizer_groups(module, settings)
         self.parameters: list[nn.Parameter] = [p for g in groups for p in g["params"]]
         if not self.parameters:
-            raise ValueError(
+            raise InputError(
                 f"nothing to train: {settings.groups if settings.groups.set else 'all is frozen'}; "
                 "set a learning rate of parameters that the model has, and that are not frozen"
             )
@@ -237,13 +185,15 @@ def optimizer_groups(module: nn.Module, settings: OptimizerSettings) -> list[dic
             {"name": "body", "params": body, "lr": settings.body_lr},
             {"name": "head", "params": head, "lr": settings.head_lr},
         ]
+    group_by_name = groups_of(module)
     for name, parameter in module.named_parameters():
-        parameter.requires_grad_(parameter.requires_grad and rates.trains(name))
+        trained = rates.trains(name, group_by_name[name])
+        parameter.requires_grad_(parameter.requires_grad and trained)
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     return [
         {
             "name": group,
-            "params": [p for n, p in named if group_of(n) == group],
+            "params": [p for n, p in named if group_by_name[n] == group],
             "lr": rates.rate(group),
             "weight_decay": rates.weight_decay(group, settings.weight_decay),
         }

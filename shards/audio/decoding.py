@@ -12,7 +12,8 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
-from shards.audio import truncation as audio_headers
+from shards.audio import truncation
+from shards.errors import ShardsError, naming
 
 Samples = npt.NDArray[np.float32]
 
@@ -23,7 +24,7 @@ MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a header is damaged, o
 READ_SAMPLES = 1 << 16  # samples of all channels that are decoded at a time
 
 
-class AudioError(ValueError):
+class AudioError(ShardsError, ValueError):
     """Audio that cannot be used; the message is one line and names the file."""
 
 
@@ -91,7 +92,8 @@ def blocks(
         raise AudioError(f"{name}: got blocks of {block_s} s; expected one sample or more")
     with contextlib.ExitStack() as stack:
         if isinstance(file, str | Path):
-            file = stack.enter_context(Path(file).open("rb"))
+            with naming(file):
+                file = stack.enter_context(Path(file).open("rb"))
         opened, info = stack.enter_context(_opened(file, name))
         yield from _regrouped(_parts(opened, info, name, sample_rate_hz), size)
 
@@ -105,7 +107,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[tuple[sf.SoundFile, AudioInfo
     """The opened file and its checked header."""
     if file.seek(0, io.SEEK_END) == 0:
         raise AudioError(f"{name}: got an empty file (0 bytes); copy it again or remove it")
-    if missing := audio_headers.what_is_missing(file):
+    if missing := truncation.what_is_missing(file):
         raise AudioError(f"{name}: truncated ({missing}); copy it again or remove it")
     file.seek(0)
     try:
@@ -208,7 +210,7 @@ def _raw_parts(
         done += len(part)
         yield part
     # the file's position may only be moved now, after the decoder's last read
-    if done < info.num_samples - audio_headers.slack_samples(opened.name, info.codec):
+    if done < info.num_samples - truncation.slack_samples(opened.name, info.codec):
         raise AudioError(
             f"{name}: truncated (got {done} samples where its header promises "
             f"{info.num_samples}); copy it again or remove it"

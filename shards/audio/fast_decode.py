@@ -10,7 +10,7 @@ import struct
 import miniaudio
 import numpy as np
 
-from shards.audio import decoding as audio
+from shards.audio import decoding
 from shards.audio.decoding import AudioError, Samples
 from shards.index import IndexRow
 
@@ -44,7 +44,7 @@ def decode(
     elif row.codec == "flac":
         samples = _flac(data, row, name)
     if samples is None:  # another codec, or a WAV of another kind
-        samples = audio.decode(bytes(data), str(name))
+        samples = decoding.decode(bytes(data), str(name))
         if row.codec == "wav" and len(samples) != row.num_samples:
             raise AudioError(
                 f"{name}: got {len(samples)} samples, the index says {row.num_samples}; "
@@ -54,7 +54,7 @@ def decode(
         samples = samples.reshape(-1, row.channels).mean(axis=1, dtype=np.float32)
     if sample_rate_hz is None or sample_rate_hz == row.sample_rate_hz:
         return samples
-    resampled = audio.resample(samples, row.sample_rate_hz, sample_rate_hz)
+    resampled = decoding.resample(samples, row.sample_rate_hz, sample_rate_hz)
     if not len(resampled):
         raise AudioError(
             f"{name}: got {len(samples)} samples at {row.sample_rate_hz} Hz, which is less than "

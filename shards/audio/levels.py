@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from shards.audio.decoding import Samples
+from shards.audio.decoding import AudioError, Samples
 
 FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
 FLOOR_DB = -120.0  # of levels, so that silence is a number too
@@ -143,7 +143,7 @@ class _Meter:
             self._add_windows(self._rest[None])
             self._rest = self._rest[:0]
         if not self.samples:
-            raise ValueError("levels: got no samples; expected one or more")
+            raise AudioError("levels: got no samples; expected one or more")
         return Levels(
             rms_db=decibels(math.sqrt(self.energy / self.samples)),
             peak_db=decibels(self.peak),

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from shards.errors import ShardsError
 from shards.index import IndexRow
 
 Getter = Callable[[IndexRow], Any]
 MAX_LENGTH = 10_000
 
 
-class FilterError(ValueError):
+class FilterError(ShardsError, ValueError):
     """An expression that cannot be understood or evaluated; the message is one line."""
 
 

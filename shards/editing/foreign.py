@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, NamedTuple, cast
 
 from isal import isal_zlib
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AUDIO_SUFFIXES, AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip, escape_key
 from shards.editing.foreign_labels import Described, ForeignError, LabelsFrom, describe

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from shards.clip import Event
+from shards.errors import ShardsError
 
 LabelsFrom = Literal["auto", "json", "cls", "txt", "none"]
 WEAK_FIELDS = ("weak", "labels", "label", "tags", "tag", "classes", "class")
@@ -16,7 +17,7 @@ EVENT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class ForeignError(ValueError):
+class ForeignError(ShardsError, ValueError):
     """Foreign shards that cannot be indexed as they are; the message is one line."""
 
 

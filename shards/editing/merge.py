@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from shards.clip import escape_key
 from shards.index import IndexRow
+from shards.locations import shard_names
 from shards.manifest import DatasetError, ShardEntry
-from shards.shard_locations import shard_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from shards.clip import Clip, Event, check_clip
+from shards.errors import ShardsError
 from shards.index import IndexRow
 from shards.sources._matching import Files, rows_by_file
 from shards.sources._tables import Row, SourceError, event, in_time, integer, split_labels
@@ -15,7 +16,7 @@ STRONG, WEAK = ("onset", "offset", "event_label"), "event_labels"
 OLD, NEW = "old", "new"
 
 
-class RelabelError(ValueError):
+class RelabelError(ShardsError, ValueError):
     """Labels that do not fit the dataset; the message is one line."""
 
 

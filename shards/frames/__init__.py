@@ -2,3 +2,7 @@
 
 One file per audio shard, one row per clip, random access by key.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shards.errors import FrameError, MissingFileError, naming
 from shards.frames.sparse8 import Floats, decode_sparse8
 from shards.io.store import Store
 
@@ -47,13 +48,13 @@ class FrameSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind) or self.dtype not in get_args(DType):
-            raise ValueError(
+            raise FrameError(
                 f"frame spec: got kind {self.kind!r}, dtype {self.dtype!r}; expected one of "
                 f"{', '.join(get_args(Kind))} and one of {', '.join(get_args(DType))}"
             )
         limit = 65535 if self.dtype == "sparse8" else 2**31 - 1
         if not 1 <= self.width <= limit or not self.hop_s > 0:
-            raise ValueError(
+            raise FrameError(
                 f"frame spec: got width {self.width}, hop_s {self.hop_s}; "
                 f"expected a width of 1..{limit} and a positive hop"
             )
@@ -69,9 +70,9 @@ class FrameSpec:
         found = {k.decode(): v.decode() for k, v in (metadata or {}).items()}
         version = found.pop("format_version", None)
         if version != str(FORMAT_VERSION):
-            raise ValueError(f"got format version {version}; expected {FORMAT_VERSION}")
+            raise FrameError(f"got format version {version}; expected {FORMAT_VERSION}")
         if found.keys() != {field.name for field in fields(cls)}:
-            raise ValueError(f"got metadata {sorted(found)}; expected a frame spec's")
+            raise FrameError(f"got metadata {sorted(found)}; expected a frame spec's")
         typed: dict[str, Any] = found | {
             "width": int(found["width"]),
             "hop_s": float(found["hop_s"]),
@@ -102,15 +103,16 @@ class FrameFile:
         path = store.path(name)
         size = store.size(name)
         if size is None:
-            raise FileNotFoundError(f"{path}: no such file; expected frame sequences")
+            raise MissingFileError(f"{path}: no such file; expected frame sequences")
         try:
             if size == 0:
-                raise ValueError("it is empty")
-            source = pa.memory_map(path) if store.is_local else store.open(name)
+                raise FrameError("it is empty")
+            with naming(path):
+                source = pa.memory_map(path) if store.is_local else store.open(name)
             reader = pa.ipc.open_file(source)
             spec = FrameSpec.from_metadata(reader.schema.metadata)
             if not reader.schema.equals(COLUMNS):
-                raise ValueError(f"got columns {reader.schema.names}; expected {COLUMNS.names}")
+                raise FrameError(f"got columns {reader.schema.names}; expected {COLUMNS.names}")
             options = pa.ipc.IpcReadOptions(included_fields=[0, 1])
             no_values = pa.ipc.open_file(source, options=options)
             rows: dict[str, tuple[int, int, int]] = {}  # place, and number of frames
@@ -119,11 +121,11 @@ class FrameFile:
                 pairs = zip(keys.to_pylist(), counts.to_pylist(), strict=True)
                 for row, (key, count) in enumerate(pairs):
                     if key in rows:
-                        raise ValueError(f"holds {key} twice; expected each clip once")
+                        raise FrameError(f"holds {key} twice; expected each clip once")
                     rows[key] = (batch, row, count)
         except (pa.ArrowException, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(
+            raise FrameError(
                 f"{path}: is no whole file of frame sequences ({reason}); write it again"
             ) from error
         return cls(path, reader, spec, rows)
@@ -165,7 +167,7 @@ class FrameFile:
 
     def _place(self, key: str) -> tuple[int, int, int]:
         if key not in self._rows:
-            raise ValueError(
+            raise FrameError(
                 f"{key}: is not in {self.path}; expected one of its {len(self._rows)} keys"
             )
         return self._rows[key]
@@ -173,7 +175,12 @@ class FrameFile:
     def _locate(self, key: str) -> tuple[Any, int]:
         batch, row, _ = self._place(key)
         if self._batch[0] != batch:  # neighbours share a batch: fetch it once
-            self._batch = (batch, self._reader.get_batch(batch))
+            try:
+                with naming(self.path):
+                    self._batch = (batch, self._reader.get_batch(batch))
+            except pa.ArrowException as error:
+                reason = str(error).splitlines()[0]
+                raise FrameError(f"{self.path}: is damaged ({reason}); write it again") from error
         return self._batch[1], row
 
 
@@ -182,18 +189,18 @@ class FrameSet:
 
     def __init__(self, store: Store, names: Sequence[str]) -> None:
         if not names:
-            raise ValueError(f"{store.root}: got no frame files; expected at least one")
+            raise FrameError(f"{store.root}: got no frame files; expected at least one")
         self.files = [FrameFile.open(store, name) for name in names]
         self.spec = self.files[0].spec
         self._file_of: dict[str, FrameFile] = {}
         for file in self.files:
             if file.spec != self.spec:
-                raise ValueError(
+                raise FrameError(
                     f"{file.path}: got {file.spec}; expected {self.spec} as in {self.files[0].path}"
                 )
             for key in file.keys:
                 if key in self._file_of:
-                    raise ValueError(
+                    raise FrameError(
                         f"{file.path}: holds {key}, which {self._file_of[key].path} holds too; "
                         "expected each clip once"
                     )
@@ -230,7 +237,7 @@ class FrameSet:
 
     def _find(self, key: str) -> FrameFile:
         if key not in self._file_of:
-            raise ValueError(
+            raise FrameError(
                 f"{key}: is in none of {len(self.files)} frame files from {self.files[0].path} on"
             )
         return self._file_of[key]

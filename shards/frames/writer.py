@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shards.errors import FrameError, naming
 from shards.frames.reader import COLUMNS, FrameSpec
 from shards.frames.sparse8 import sparse8_columns
 
@@ -28,7 +29,8 @@ class FrameWriter:
         self._keys: set[str] = set()
         self._waiting = _Batch(self._spool())
         self._schema = COLUMNS.with_metadata(spec.metadata())
-        self._writer = pa.ipc.new_file(str(path), self._schema)
+        with naming(path):
+            self._writer = pa.ipc.new_file(str(path), self._schema)
 
     def __enter__(self) -> "FrameWriter":
         return self
@@ -36,9 +38,10 @@ class FrameWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         whole = False
         try:
-            if kind is None:
-                self._flush()
-            self._writer.close()
+            with naming(self.path):
+                if kind is None:
+                    self._flush()
+                self._writer.close()
             whole = kind is None
         finally:
             if not whole:
@@ -61,19 +64,19 @@ class FrameWriter:
         file: its length takes no memory.
         """
         if key in self._keys:
-            raise ValueError(f"{key}: is in {self.path} already; expected each clip once")
+            raise FrameError(f"{key}: is in {self.path} already; expected each clip once")
         columns: list[IO[bytes]] = []  # of the encoding
         placed: list[npt.NDArray[np.int32]] = []
         count, last = 0, -1
         for frames, positions in blocks:
             if frames.ndim != 2 or frames.shape[1] != self.spec.width:
-                raise ValueError(
+                raise FrameError(
                     f"{key}: got frames of {frames.shape}; expected (n, {self.spec.width})"
                 )
             if positions is not None:
                 steps = np.diff(np.asarray(positions, np.int64), prepend=last)
                 if len(steps) != len(frames) or (steps <= 0).any():
-                    raise ValueError(
+                    raise FrameError(
                         f"{key}: got {len(steps)} positions for {len(frames)} frames; "
                         "expected one rising index, from 0 on, for each"
                     )
@@ -81,15 +84,17 @@ class FrameWriter:
                 last = int(positions[-1]) if len(steps) else last
             encoded = _encode(key, frames, self.spec)
             columns = columns or [self._spool() for _ in encoded]
-            for column, data in zip(columns, encoded, strict=True):
-                column.write(data)
+            with naming(self.path):
+                for column, data in zip(columns, encoded, strict=True):
+                    column.write(data)
             count += len(frames)
         if placed and sum(map(len, placed)) != count:
-            raise ValueError(f"{key}: got positions for some blocks; expected them for all or none")
+            raise FrameError(f"{key}: got positions for some blocks; expected them for all or none")
         self._keys.add(key)
-        self._waiting.add(key, count, columns, np.concatenate(placed) if placed else None)
-        if self._waiting.size >= BATCH_BYTES:
-            self._flush()
+        with naming(self.path):
+            self._waiting.add(key, count, columns, np.concatenate(placed) if placed else None)
+            if self._waiting.size >= BATCH_BYTES:
+                self._flush()
         return count
 
     def _flush(self) -> None:
@@ -163,16 +168,16 @@ def _encode(key: str, frames: npt.NDArray[Any], spec: FrameSpec) -> tuple[bytes,
     finite = bool(np.isfinite(frames).all())
     if spec.dtype == "sparse8":
         if not finite or (frames < 0).any() or (frames > 1).any():
-            raise ValueError(
+            raise FrameError(
                 f"{key}: got values that are not in [0, 1]; expected {spec.kind} in it"
             )
         return sparse8_columns(frames.astype(np.float32))
     if not finite:
-        raise ValueError(f"{key}: got NaN or infinity; expected finite {spec.kind}")
+        raise FrameError(f"{key}: got NaN or infinity; expected finite {spec.kind}")
     with np.errstate(over="ignore"):
         stored = frames.astype(spec.dtype)
     if not np.isfinite(stored).all():
-        raise ValueError(
+        raise FrameError(
             f"{key}: got {np.abs(frames).max():g}, too large for {spec.dtype}; "
             "use float32, or standardise"
         )

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from shards.errors import SettingsError, naming
 from shards.io.store import TEMPORARY
 
 LOCK, TOTAL = "lock", "bytes"
@@ -34,10 +35,11 @@ class ClipCache:
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         if limit_bytes <= 0:
-            raise ValueError(f"cache: got a limit of {limit_bytes} bytes; expected more than 0")
+            raise SettingsError(f"cache: got a limit of {limit_bytes} bytes; expected more than 0")
         self.folder, self.limit_bytes = folder, limit_bytes
         self._writable = True
-        folder.mkdir(parents=True, exist_ok=True)
+        with naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def __contains__(self, checksum: str) -> bool:
         return self._path(checksum).exists()

@@ -10,12 +10,14 @@ import zlib
 from bisect import bisect_right
 from typing import BinaryIO, NamedTuple
 
+from shards.errors import ShardsError
+
 SPAN_BYTES = 4 << 20  # of unpacked bytes between two kept states
 READ_BYTES = 1 << 16  # of packed bytes at a time
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-class GzipError(ValueError):
+class GzipError(ShardsError, ValueError):
     """A gzip file that is damaged or cut short; the message is one line and names the file."""
 
 

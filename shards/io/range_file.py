@@ -1,11 +1,12 @@
-"""A part of a stored file as a file of its own, for what is too long to be held in memory."""
+"""A part of a stored file as a file of its own: every read is a range, none is held."""
 
 import contextlib
 import io
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from shards.io.store import Store
+if TYPE_CHECKING:
+    from shards.io.store import Store
 
 WHOLE_BYTES = 32 << 20  # up to here, what is read little by little anyway is fetched in one request
 READ_AHEAD_BYTES = 8 << 20  # per request beyond
@@ -13,8 +14,59 @@ READ_AHEAD_BYTES = 8 << 20  # per request beyond
 Opened = io.BytesIO | io.BufferedReader
 
 
+class RangeFile(io.RawIOBase):
+    """The bytes `[offset, offset + size)` of a file, read-only, with random access.
+
+    Args:
+        fetch: reads `(offset, size)` of the whole file; all of it, or it raises.
+        offset: of the first byte.
+        size: how many there are.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], offset: int, size: int) -> None:
+        super().__init__()
+        self._fetch, self._offset, self._size = fetch, offset, size
+        self._at = 0
+
+    def size(self) -> int:
+        """Its bytes."""
+        return self._size
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes before the next read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Choose the next byte to read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes; fewer than asked only at the end of the range."""
+        left = max(0, self._size - self._at)
+        wanted = left if size is None or size < 0 else min(size, left)
+        data = self._fetch(self._offset + self._at, wanted) if wanted else b""
+        self._at += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, or less of it at the end of the range."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 @contextlib.contextmanager
-def opened(store: Store, name: str, offset: int = 0, size: int | None = None) -> Iterator[Opened]:
+def opened(store: "Store", name: str, offset: int = 0, size: int | None = None) -> Iterator[Opened]:
     """The bytes `[offset, offset + size)` of a file as a read-only file with random access.
 
     Holds at most `WHOLE_BYTES`. A read that fails looks like the end of the file to whoever reads,
@@ -25,43 +77,20 @@ def opened(store: Store, name: str, offset: int = 0, size: int | None = None) ->
     if size is None or size <= WHOLE_BYTES:
         yield io.BytesIO(store.read(name, offset, size))
         return
-    raw = _ByteRange(store, name, offset, size)
-    try:
-        yield io.BufferedReader(raw, READ_AHEAD_BYTES)
-    finally:
-        if raw.failure is not None:
-            raise raw.failure
+    failure: OSError | None = None
 
-
-class _ByteRange(io.RawIOBase):
-    def __init__(self, store: Store, name: str, offset: int, size: int) -> None:
-        self.store, self.file_name, self.offset, self.size = store, name, offset, size
-        self.position = 0
-        self.failure: OSError | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
-        self.position = max(0, start + offset)
-        return self.position
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = max(0, min(len(buffer), self.size - self.position))
-        if wanted == 0 or self.failure is not None:
-            return 0
+    def fetch(at: int, count: int) -> bytes:
+        nonlocal failure
+        if failure is not None:
+            return b""
         try:
-            data = self.store.read(self.file_name, self.offset + self.position, wanted)
+            return store.read(name, at, count)
         except OSError as error:
-            self.failure = error
-            return 0
-        buffer[:wanted] = data
-        self.position += wanted
-        return wanted
+            failure = error
+            return b""
+
+    try:
+        yield io.BufferedReader(RangeFile(fetch, offset, size), READ_AHEAD_BYTES)
+    finally:
+        if failure is not None:
+            raise failure

@@ -7,11 +7,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from shards.io.store import Store, StoreError
+from shards.errors import StoreError
+
+if TYPE_CHECKING:
+    from shards.io.store import Store
 
 PART_BYTES = 2 << 20  # per request to an object store: what a broken connection costs at most
 HANDLES = 64  # files that are kept open
@@ -27,7 +30,7 @@ class RangeReader:
     It holds no bytes, and `HANDLES` open files at most.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: "Store") -> None:
         self.store = store
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = threading.Lock()
@@ -49,6 +52,12 @@ class RangeReader:
             parts.append(self.store.attempt(path, partial(self._part, name, start, wanted)))
             done += len(parts[-1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def size(self, name: str) -> int:
+        """Bytes of a file; opens it."""
+        path = self.store.path(name)
+        handle = self.store.attempt(path, lambda: self._opened(name) or self._open(name, path))
+        return handle.size()
 
     def forget(self, name: str) -> None:
         """Open the file anew at the next read: it may have been replaced."""

@@ -1,7 +1,6 @@
 """A folder at any `pyarrow.fs` filesystem, where nothing half-written is taken for whole."""
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import os
@@ -9,26 +8,23 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NoReturn, TypeVar
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from shards.errors import SettingsError, StoreError, explained, naming, needs_a_person
+from shards.io.range_file import RangeFile
+from shards.io.range_reader import RangeReader
+
 TEMPORARY = ".part-"  # the start of every name that is still being written
 COPY_BYTES = 1 << 20
 WAITS_S = (0.2, 0.8, 3.2)  # before the second, third and fourth try at an object store
 DELETERS = 16  # requests at a time
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "EXPIRED_TOKEN")
-_NO_BUCKET = "NO_SUCH_BUCKET"
 
 T = TypeVar("T")
-
-
-class StoreError(OSError):
-    """A read or write that failed; the message is one line: the path, why, and what to do."""
 
 
 class Store:
@@ -64,7 +60,7 @@ class Store:
         """The filesystem's path of a name; names never leave the root."""
         parts = PurePosixPath(name).parts
         if ".." in parts or name.startswith("/"):
-            raise ValueError(
+            raise SettingsError(
                 f"{name!r}: expected a name inside {self.root}, without '..' or a leading '/'"
             )
         return f"{self.root.rstrip('/')}/{name}" if name else self.root
@@ -112,10 +108,10 @@ class Store:
 
         return self.attempt(path, read)
 
-    def open(self, name: str) -> pa.NativeFile:
-        """A file for random access."""
-        path = self.path(name)
-        return self.attempt(path, lambda: self.filesystem.open_input_file(path))
+    def open(self, name: str) -> RangeFile:
+        """A file for random access; each read is tried as any request is."""
+        reader = RangeReader(self)
+        return RangeFile(partial(reader.read, name), 0, reader.size(name))
 
     def write(self, name: str, data: bytes) -> None:
         """A small file, whole or absent, replacing what was there."""
@@ -133,20 +129,22 @@ class Store:
         one after the other or at once, leave the same object under the same name. What is there
         in full size is kept; anything else there is written anew.
         """
-        if self.is_local:
-            path = self.path(name)
-            self.attempt(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
+        with naming(file):
+            size = file.stat().st_size
+            if self.is_local:
+                path = self.path(name)
+                self.attempt(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
+                file.unlink()
+                return name
+            with file.open("rb") as source:
+                digest = hashlib.file_digest(source, "sha256").hexdigest()
+            plain = PurePosixPath(name)
+            stored = str(plain.with_name(f"{plain.stem}-{digest[:12]}{plain.suffix}"))
+            if self.size(stored) != size:
+                with pa.memory_map(str(file)) as mapped:
+                    self._upload(self.path(stored), mapped.read_buffer())
             file.unlink()
-            return name
-        with file.open("rb") as source:
-            digest = hashlib.file_digest(source, "sha256").hexdigest()
-        plain = PurePosixPath(name)
-        stored = str(plain.with_name(f"{plain.stem}-{digest[:12]}{plain.suffix}"))
-        if self.size(stored) != file.stat().st_size:
-            with pa.memory_map(str(file)) as mapped:
-                self._upload(self.path(stored), mapped.read_buffer())
-        file.unlink()
-        return stored
+            return stored
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is not there is fine."""
@@ -189,10 +187,13 @@ class Store:
                 return action()
             except StoreError:
                 raise
+            except (pa.ArrowException, UnicodeError) as error:
+                reason = " ".join(str(error).split())
+                raise StoreError(f"{path!r}: no path of a file ({reason}); correct it") from error
             except OSError as error:
-                final = self.is_local or _needs_a_person(error)
+                final = self.is_local or needs_a_person(error)
                 if final or attempt == len(WAITS_S):
-                    raise _explained(path, error, attempt + 1) from error
+                    raise explained(path, error, attempt + 1) from error
             time.sleep(WAITS_S[attempt])
         raise AssertionError  # not reached: the last attempt returns or raises
 
@@ -218,31 +219,3 @@ def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as reading, target.open("wb") as writing:
         while block := reading.read(COPY_BYTES):
             writing.write(block)
-
-
-def _needs_a_person(error: OSError) -> bool:
-    """Whether trying again cannot help."""
-    if isinstance(error, FileNotFoundError | PermissionError):
-        return True
-    return any(code in str(error) for code in (*_DENIED, _NO_BUCKET))
-
-
-def _explained(path: str, error: OSError, tries: int) -> OSError:
-    """The error as one line."""
-    if isinstance(error, FileNotFoundError):
-        return FileNotFoundError(f"{path}: no such file; check the path")
-    reason = " ".join((error.strerror or str(error)).split())
-    if error.errno in _FULL:
-        advice = "free some space there, or choose another folder"
-    elif error.errno in _FORBIDDEN:
-        advice = "check who may write there, or choose another folder"
-    elif any(code in reason for code in _DENIED):
-        advice = "check the credentials (for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-    elif _NO_BUCKET in reason:
-        advice = "create the bucket, or correct its name"
-    elif tries > 1:
-        reason = f"{reason}, {tries} times"
-        advice = "check the network and the server (for S3: AWS_ENDPOINT_URL), then run it again"
-    else:
-        advice = "check the path and the disk"
-    return StoreError(f"{path}: {reason}; {advice}")

@@ -6,12 +6,14 @@ request, and no tar is unpacked or scanned twice.
 
 import io
 import re
-from typing import Any, BinaryIO, cast
+from functools import partial
+from typing import BinaryIO, cast
 
-import pyarrow as pa
-
+from shards.errors import StoreError
 from shards.io.gzip_index import GzipRanges
-from shards.io.store import Store, StoreError
+from shards.io.range_file import RangeFile
+from shards.io.range_reader import RangeReader
+from shards.io.store import Store
 from shards.packing.tar_scan import Member
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -59,68 +61,24 @@ class MemberStore(Store):
             raise StoreError(f"{self.path(name)}: got {len(data)} of {length} bytes; copy it again")
         return data
 
-    def open(self, name: str) -> Any:
+    def open(self, name: str) -> RangeFile:
         """A file or member for random access."""
         found = _MEMBER.fullmatch(name)
         if found is None:
             return super().open(name)
+        offset, size = int(found["offset"]), int(found["size"])
         if is_packed(found["tar"]):
-            return pa.BufferReader(self.read(name))
-        return _Range(super().open(found["tar"]), int(found["offset"]), int(found["size"]))
+            data = self.read(name)
+            return RangeFile(lambda at, count: data[at : at + count], 0, size)
+        return RangeFile(partial(RangeReader(self).read, found["tar"]), offset, size)
 
     def open_tar(self, tar: str) -> BinaryIO:
         """A tar's own bytes, unpacked where it is packed, for one pass over its headers."""
         if is_packed(tar):
             return cast(BinaryIO, self._unpacking(tar))
-        file = super().open(tar)
-        return cast(BinaryIO, io.BufferedReader(_Range(file, 0, file.size()), BUFFER_BYTES))
+        return cast(BinaryIO, io.BufferedReader(super().open(tar), BUFFER_BYTES))
 
     def _unpacking(self, tar: str) -> GzipRanges:
         if self._packed is None or self._packed[0] != tar:
             self._packed = (tar, GzipRanges(cast(BinaryIO, super().open(tar)), self.path(tar)))
         return self._packed[1]
-
-
-class _Range(io.RawIOBase):
-    """A byte range of a file as a file."""
-
-    def __init__(self, file: pa.NativeFile, offset: int, size: int) -> None:
-        super().__init__()
-        self._file, self._offset, self._size = file, offset, size
-        self._at = 0
-
-    def size(self) -> int:
-        """Its bytes."""
-        return self._size
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Bytes before the next read."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Choose the next byte to read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, or less of it at the end of the range."""
-        wanted = max(0, min(len(buffer), self._size - self._at))
-        data = self._file.read_at(wanted, self._offset + self._at) if wanted else b""
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file behind."""
-        if not self.closed:
-            self._file.close()
-        super().close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shards.errors import SettingsError
 from shards.loading.sampling import BatchOrder, Group, Indices, permute, scramble
 
 
@@ -26,7 +27,7 @@ class Blocks:
 
     def __post_init__(self) -> None:
         if self.clips < 1 or self.window < 1:
-            raise ValueError(
+            raise SettingsError(
                 f"blocks of {self.clips} clips in windows of {self.window}: expected 1 or more"
             )
 
@@ -107,7 +108,7 @@ class BlockOrder(BatchOrder):
         chosen = {}
         for number, (name, group) in enumerate(sorted(self.groups.items())):
             if group.per_batch % world:
-                raise ValueError(
+                raise SettingsError(
                     f"{group.per_batch} {name} clips a batch on {world} workers: "
                     "expected a multiple of the number of workers"
                 )

@@ -20,9 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AudioError, Samples
 from shards.dataset import Dataset, ReadError
+from shards.errors import SettingsError, ShardsError
 from shards.index import IndexRow
 from shards.io.disk_cache import ClipCache
 from shards.loading.block_order import BlockOrder, Blocks
@@ -79,7 +80,7 @@ class Batch:
     state: State
 
 
-class StateError(ValueError):
+class StateError(ShardsError, ValueError):
     """A state that does not belong to this dataset or these settings; one line."""
 
 
@@ -226,7 +227,7 @@ def evaluation(
     clip again, with weight 0.
     """
     if per_batch % world:
-        raise ValueError(
+        raise SettingsError(
             f"{per_batch} clips a batch on {world} workers: expected a multiple of the number "
             "of workers"
         )

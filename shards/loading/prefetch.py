@@ -9,6 +9,7 @@ from itertools import islice
 from isal import isal_zlib
 
 from shards.dataset import Dataset, ReadError
+from shards.errors import SettingsError
 from shards.io.disk_cache import ClipCache
 from shards.io.range_reader import Request, Wanted, coalesce
 
@@ -32,7 +33,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if min(self.budget_bytes, self.threads, self.request_bytes) < 1 or self.gap_bytes < 0:
-            raise ValueError(f"got {self}; expected a budget, threads and requests above 0")
+            raise SettingsError(f"got {self}; expected a budget, threads and requests above 0")
 
 
 class ClipReader:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from shards.errors import SettingsError
+
 Indices = npt.NDArray[np.int64]
 ROUNDS = 6
 MASK64 = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -64,7 +66,7 @@ class BatchOrder:
     def __init__(self, groups: Mapping[str, Group], seed: int) -> None:
         self.groups = {n: g for n, g in groups.items() if g.size > 0 and g.per_batch > 0}
         if not self.groups:
-            raise ValueError(
+            raise SettingsError(
                 f"no clips to train on: groups {dict(groups)}; pack clips of these subsets"
             )
         self.seed = seed
@@ -79,7 +81,7 @@ class BatchOrder:
         chosen = {}
         for number, (name, group) in enumerate(sorted(self.groups.items())):
             if group.per_batch % world:
-                raise ValueError(
+                raise SettingsError(
                     f"{group.per_batch} {name} clips a batch on {world} workers: "
                     "expected a multiple of the number of workers"
                 )

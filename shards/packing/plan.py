@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Literal, NamedTuple, cast
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip
 from shards.io.store import Store

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
+from shards.errors import ShardsError
+
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MAX_HEADER_BYTES = 1 << 20  # of a long name or of PAX records: more is a damaged length
 GZIP_MAGIC = b"\x1f\x8b"
@@ -20,7 +22,7 @@ _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 OnSkip = Callable[[str, str], object]
 
 
-class TarError(ValueError):
+class TarError(ShardsError, ValueError):
     """A tar that cannot be read to its end; the message is one line and names the file."""
 
 

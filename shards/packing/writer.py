@@ -14,12 +14,13 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 from isal import isal_zlib
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.audio.encoding import encode_to
 from shards.clip import Clip
+from shards.errors import naming
 from shards.index import IndexRow
-from shards.io import range_file as byte_range
+from shards.io import range_file
 from shards.io.store import Store
 from shards.manifest import ShardEntry
 from shards.packing.plan import BLOCK_BYTES, Codec, OnError, ShardPlan, Skipped, stored_form
@@ -82,6 +83,7 @@ def write_shard(
     skipped: list[Skipped] = []
     try:
         with (
+            naming(to),
             to.open("wb") as file,
             tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
@@ -94,7 +96,7 @@ def write_shard(
                     if on_error == "fail":
                         raise
                     skipped.append(Skipped(clip.source_id, str(error)))
-        with to.open("rb") as written:
+        with naming(to), to.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
     except BaseException:
         to.unlink(missing_ok=True)
@@ -121,7 +123,7 @@ def _member(
     source: Store, clip: Clip, codec: Codec, sample_rate_hz: int | None, folder: Path
 ) -> Iterator[_Member]:
     """The checked audio member: the source's own file, or a temporary one, encoded anew."""
-    with byte_range.opened(source, clip.audio) as file:
+    with range_file.opened(source, clip.audio) as file:
         info = audio.probe(file, clip.audio)
         stored_codec, rate = stored_form(info, codec, sample_rate_hz)
         if (stored_codec, rate) == (info.codec, info.sample_rate_hz):
@@ -152,7 +154,7 @@ def _member(
 def _scratch(info: AudioInfo, rate: int, folder: Path) -> BinaryIO:
     """Room for what is encoded: memory, or a file for a long recording."""
     largest = 4 * info.num_samples * rate // info.sample_rate_hz  # bytes; no codec needs as many
-    if largest <= byte_range.WHOLE_BYTES:
+    if largest <= range_file.WHOLE_BYTES:
         return io.BytesIO()
     return cast(BinaryIO, tempfile.TemporaryFile(dir=folder, buffering=0))
 

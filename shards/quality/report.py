@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shards.audio.levels import SCHEMA
+from shards.errors import SettingsError
 from shards.index import IndexRow
 from shards.quality.audio_checks import find
 from shards.quality.finding import Finding, Needs
@@ -157,7 +158,7 @@ def _in_order(rows: Sequence[IndexRow], levels: pa.Table) -> dict[str, npt.NDArr
     """The columns of the levels in the order of the rows: numbers with NaN for null, or objects."""
     place = {key: number for number, key in enumerate(levels.column("key").to_pylist())}
     if not rows or place.keys() != {row.key for row in rows}:
-        raise ValueError(
+        raise SettingsError(
             f"inspect: got levels of {len(place)} clips for {len(rows)} index rows; expected one "
             "or more rows and their levels: measure again with --fresh"
         )

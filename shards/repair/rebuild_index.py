@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from shards.editing.foreign import ForeignError, ForeignSettings, index_shard, split_name
+from shards.editing.foreign import ForeignSettings, index_shard, split_name
+from shards.editing.foreign_labels import ForeignError
 from shards.editing.relabel import labels_of
 from shards.index import IndexRow, table_to_rows
 from shards.io.store import Store

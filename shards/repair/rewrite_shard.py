@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from shards.errors import naming
 from shards.index import IndexRow
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, ShardEntry
@@ -42,7 +43,7 @@ def rewrite_shard(
     """
     described = _json_members(at, name)
     moved = []
-    with tempfile.TemporaryDirectory() as folder:
+    with naming(tempfile.gettempdir()), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shard.tar"
         with (
             path.open("wb") as file,

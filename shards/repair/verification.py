@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from shards.errors import SettingsError
 from shards.index import IndexRow, table_to_rows
 from shards.io.store import Store
+from shards.locations import Places, Resolver, local_only
 from shards.manifest import (
     INDEX_FOLDER,
     DatasetError,
@@ -20,7 +22,6 @@ from shards.manifest import (
     totals,
 )
 from shards.repair.verify_shard import Problem, one_line, verify_shard
-from shards.shard_locations import Places, Resolver, local_only
 
 __all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]
 
@@ -136,5 +137,5 @@ def _foreign_files(store: Store, manifest: Manifest, places: Places) -> Iterator
 def _share(decode: Decode) -> float:
     share = {"all": 1.0, "none": 0.0}.get(decode) if isinstance(decode, str) else float(decode)
     if share is None or not 0 <= share <= 1:
-        raise ValueError(f"got decode={decode!r}; expected 'all', 'none' or a share from 0 to 1")
+        raise SettingsError(f"got decode={decode!r}; expected 'all', 'none' or a share from 0 to 1")
     return share

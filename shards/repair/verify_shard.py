@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
-from shards.audio import decoding as audio
+from shards import audio
 from shards.audio.decoding import AudioError
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile

@@ -2,3 +2,7 @@
 
 A soundscape is a function of its plan; the same settings give the same bytes.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

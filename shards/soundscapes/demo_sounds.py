@@ -11,6 +11,7 @@ import numpy as np
 
 from shards.audio.decoding import Samples
 from shards.audio.encoding import encode
+from shards.errors import SettingsError
 from shards.io.store import Store
 from shards.soundscapes.synthesis import (
     Wave,
@@ -220,7 +221,7 @@ def write_demo_recordings(
     from the same arguments. `sample_rate_hz` is 16000 or more: the sounds reach 7.5 kHz.
     """
     if sample_rate_hz < MIN_RATE_HZ:
-        raise ValueError(
+        raise SettingsError(
             f"demo sounds: got {sample_rate_hz} Hz; expected {MIN_RATE_HZ} Hz or more, since "
             "they reach 7.5 kHz"
         )

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shards.audio.decoding import AUDIO_SUFFIXES
+from shards.errors import ShardsError
 from shards.io.store import Store
 
 ESC50_NAMES = r"(?P<fold>\d+)-(?P<source>\d+)-.+"  # fold, freesound id, take
 FORBIDDEN_IN_LABELS = frozenset("\t\n\r,")  # they part the columns and the labels of tables
 
 
-class RecordingError(ValueError):
+class RecordingError(ShardsError, ValueError):
     """A recording, a class folder or a split that cannot be used."""
 
 
@@ -224,7 +225,12 @@ def _recording(name: str, label: str, name_rule: str | None, fold: str | None = 
             f"{name}: got the class name {label!r}; expected one without commas and tabs"
         )
     stem = PurePosixPath(name).stem
-    match = re.fullmatch(name_rule or ESC50_NAMES, stem)
+    try:
+        match = re.fullmatch(name_rule or ESC50_NAMES, stem)
+    except re.error as error:
+        raise RecordingError(
+            f"the name rule {name_rule!r} is no regular expression ({error}); correct it"
+        ) from error
     if match is None and name_rule is not None:
         raise RecordingError(
             f"{name}: its name does not match the name rule {name_rule!r}; correct the rule"
@@ -239,7 +245,10 @@ def _recording(name: str, label: str, name_rule: str | None, fold: str | None = 
 
 
 def _rows(data: bytes, name: str, columns: Iterable[str]) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    try:
+        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"{name}: no CSV table in UTF-8 ({error}); convert it") from error
     for number, row in enumerate(rows, start=2):
         for column in columns:
             _cell(row, column, f"{name} line {number}")

@@ -13,6 +13,7 @@ import yaml
 
 from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip, Event
+from shards.errors import ShardsError
 from shards.io.store import Store
 
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -20,7 +21,7 @@ Row = Mapping[str, str]
 Options = Mapping[str, str]
 
 
-class SourceError(ValueError):
+class SourceError(ShardsError, ValueError):
     """A source that cannot be read as it is; the message is one line and names the file."""
 
 
@@ -128,9 +129,10 @@ def read_yaml(store: Store, name: str) -> Any:
     """A YAML file's plain values; anything else in it is an error."""
     # the same safe loader, in C where libyaml is there: ten times as fast
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = read_text(store, name)
     try:
-        return yaml.load(read_text(store, name), Loader=loader)  # noqa: S506
-    except yaml.YAMLError as error:
+        return yaml.load(text, Loader=loader)  # noqa: S506
+    except (yaml.YAMLError, ValueError) as error:  # the latter of dates that are none
         raise SourceError(
             f"{store.path(name)}: not plain YAML ({' '.join(str(error).split())}): restore or "
             "remove the file"

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from shards.brace_patterns import ShardUrlError, expand_braces
 from shards.clip import Event
 from shards.io.store import Store
 from shards.packing.tar_scan import Member
-from shards.shard_patterns import ShardUrlError, expand_braces
 from shards.sources._tables import SourceError, event, in_time, separated_rows, split_labels
 
 ONSETS = ("onset", "onset_s", "start", "start_time_seconds")
@@ -123,7 +123,7 @@ def _named(row: Mapping[str, Any], names: Sequence[str], where: str) -> Any:
 
 def _label(value: Any, where: str, classes: Sequence[str]) -> str:
     text = as_text(value, where)
-    if not classes or not text.isdigit():
+    if not classes or not text.isdecimal():
         return text
     if int(text) >= len(classes):
         raise SourceError(f"{where}: got the class {text}; expected 0 to {len(classes) - 1}")

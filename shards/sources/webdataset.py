@@ -15,6 +15,7 @@ and EXT counts in lower case. Options, each a rule `EXT`, or `EXT:PATH` into a J
 Without rules, the JSON members of our own shards are understood. Nothing is unpacked to disk.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -207,7 +208,7 @@ def _clip(sample: Sample, audio: str, rules: Rules, found: Mapping[str, Any]) ->
     if not subset:
         subset = "strong" if events is not None else "weak" if weak is not None else "unlabeled"
     fold = as_text(found["fold"], f"{where}: fold")
-    if fold and not fold.lstrip("-").isdigit():
+    if fold and not re.fullmatch("-?[0-9]{1,9}", fold):
         raise SourceError(f"{where}: got the fold {fold!r}; expected a whole number")
     own_id = None if "json" not in sample.texts else as_text(found["id"], f"{where}: id")
     stem = sample.shard.removesuffix(".gz").removesuffix(".tar").removesuffix(".tgz")

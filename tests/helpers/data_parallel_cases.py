@@ -9,23 +9,20 @@ from torch import nn
 from pipelines.training.examples import Example
 from pipelines.training.loop import shares_of
 from pipelines.training.settings import TrainSettings
-from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    MaskedAudioModel,
-    ModelSettings,
-)
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.encoders.registry import ENCODERS
+from pmam.encoders.settings import EncoderSettings, LoraSettings
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.batch_norm_sync import BatchStatistics
-from pmam.training.parameter_groups import PRETRAIN
-from pmam.training.trainer import OptimizerSettings, Trainer, Workers
+from pmam.training.settings import PRETRAIN, OptimizerSettings
+from pmam.training.trainer import Trainer, Workers
 
 WORKERS, CLIPS, FRAMES = 2, 8, 50
 HELD = torch.tensor([50, 9, 50, 20, 33, 3, 50, 20])

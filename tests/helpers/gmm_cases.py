@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pmam.mixture.e_step import covariance_shape
+from pmam.mixture.covariance import covariance_shape
 
 
 def clusters(count=600, width=5, components=3, seed=0, spread=4.0):

@@ -10,8 +10,9 @@ import torch
 
 from pipelines.presets import paper
 from pipelines.presets.settings import RunSettings
-from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.passt.state_dict_names import RENAMED
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.importers.detect_format import DESED_CLASSES
 
 RATE = 32000

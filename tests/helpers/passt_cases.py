@@ -6,10 +6,13 @@ import torch
 from parity_rule import tensors
 from torch import nn
 
-from pmam.encoders.lora import LoraSettings
-from pmam.models.detector import Backbone, Detector, MaskedAudioModel
+from pmam.encoders.settings import LoraSettings
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
 from pmam.models.importers.transformer4sed import our_name, settings_of, translated
-from pmam.objectives.masked_prediction import PretextSettings, Pretraining
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.objectives.masked_prediction import Pretraining
+from pmam.objectives.settings import PretextSettings
 
 LORA = LoraSettings(rank=8, alpha=1.0, first_block=8)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from pmam.events.decoding import Event
+from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDSSettings
 

@@ -3,14 +3,11 @@
 import torch
 
 from pmam.clustering.pca import moments
-from pmam.encoders import EncoderSettings
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    MaskedAudioModel,
-    ModelSettings,
-)
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, ModelSettings
 
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16)
 

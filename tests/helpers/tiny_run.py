@@ -7,7 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.presets import RunSettings, demo
+from pipelines.presets import demo
+from pipelines.presets.settings import RunSettings
 from pipelines.stages.fit.settings import FitSettings
 from pmam.settings import to_json
 

@@ -12,8 +12,7 @@ from pipelines.stages.finetune import finetune
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
-from pmam.training.parameter_groups import GroupRates
-from pmam.training.trainer import OptimizerSettings
+from pmam.training.settings import GroupRates, OptimizerSettings
 from shards.clip import Clip, Event
 
 # The model has no PaSST.

@@ -8,13 +8,17 @@ import tiny_models
 import torch
 from bad_input_cases import flip, write_source
 from detect_cases import CLASSES, noise
+from tiny_run import tiny_settings
 
 from pipelines.cli.main import main
+from pipelines.run import RunResult, run
 from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
-from pmam.encoders import EncoderSettings
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import pack_detector, pack_encoder
-from pmam.models.detector import Backbone, ContextSettings, Detector, ModelSettings
+from pmam.models.detector import Detector
+from pmam.models.settings import ContextSettings, ModelSettings
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_checkpoint(store(str(folder)), "encoder", pack_encoder(model.backbone.encoder))
     flip(folder / "damaged.safetensors", -9)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, RunResult]:
+    """A whole run, as small as one can be: its folder, and what it found."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    return out, run(tiny_settings(), str(out))

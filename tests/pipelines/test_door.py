@@ -1,4 +1,4 @@
-"""The ways in: `pmam`, `python -m pipelines` and `python -m pipelines.cli.main` are one program."""
+"""The ways in: `pmam`, `python -m pipelines` and `python -m pipelines.cli` are one program."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOORS = {
     "script": [str(Path(sys.executable).parent / "pmam")],
     "package": [sys.executable, "-m", "pipelines"],
-    "module": [sys.executable, "-m", "pipelines.cli.main"],
+    "module": [sys.executable, "-m", "pipelines.cli"],
 }
 
 

@@ -15,10 +15,11 @@ from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_checkpoint, read_prototypes
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import unpack
-from pmam.models.detector import Detector, MaskedAudioModel
+from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import DESED_CLASSES
+from pmam.models.masked_audio_model import MaskedAudioModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("ray_session")]
 STAGES = {

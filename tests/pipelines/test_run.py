@@ -23,12 +23,6 @@ STAGES = (
 )
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[Path, RunResult]:
-    out = tmp_path_factory.mktemp("run") / "out"
-    return out, run(tiny_settings(), str(out))
-
-
 def test_every_stage_is_whole(finished: tuple[Path, RunResult]) -> None:
     out, result = finished
     assert {path.parent.name for path in out.glob("*/stage.json")} == set(STAGES)

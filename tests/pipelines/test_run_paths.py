@@ -16,7 +16,7 @@ from pipelines.presets.settings import RunSettings
 from pipelines.stages.finetune import labels_alone
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings
+from pmam.objectives.settings import FinetuneLossSettings
 
 
 def test_labels_alone_differ_in_unlabelled_clips_and_the_teacher_only() -> None:

@@ -7,25 +7,21 @@ from typing import Any
 import pytest
 import torch
 
-from pmam.encoders import ENCODERS, EncoderSettings, build_encoder
-from pmam.encoders.lora import LoraSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
-from pmam.encoders.sliding_windows import SlidingSettings
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    DetectorSettings,
-    MaskedAudioModel,
-    ModelSettings,
-)
-from pmam.objectives.losses import PRETEXTS
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning
-from pmam.training.parameter_groups import GroupRates
-from pmam.training.trainer import OptimizerSettings, Trainer, TrainingError
+from pmam.encoders.registry import ENCODERS, build_encoder
+from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
+from pmam.objectives.losses.registry import PRETEXTS
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.mean_teacher import Finetuning
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.training.errors import TrainingError
+from pmam.training.settings import GroupRates, OptimizerSettings
+from pmam.training.trainer import Trainer
 
 FRAMES = 50
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.0)

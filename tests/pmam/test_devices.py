@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from pmam.augment import AugmentSettings
-from pmam.models.detector import ContextSettings
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.augment.settings import AugmentSettings
+from pmam.models.settings import ContextSettings
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
 from pmam.training.precision import Shares
 
 CLIPS, FRAMES = 4, 20

@@ -9,8 +9,9 @@ import torch
 from gmm_cases import clusters, identity, start_near
 from sklearn.mixture import GaussianMixture as Reference
 
-from pmam.mixture.e_step import COVARIANCE_TYPES, SufficientStatistics
 from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.settings import COVARIANCE_TYPES
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cluster.storage.published import PUBLISHED
-from pipelines.inference.weights import OURS, weights_file
+from pipelines.inference.weights import OURS, PUBLISHED, weights_file
 from pipelines.runtime.urls import file_fingerprint, read_checkpoint, read_prototypes, store
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
 from pmam.models.checkpoint import (
     CheckpointError,
@@ -17,9 +16,10 @@ from pmam.models.checkpoint import (
     state_dict_of,
     unpack,
 )
-from pmam.models.detector import Detector, MaskedAudioModel
+from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import family_of, import_published, kind_of
 from pmam.models.importers.prototypes import import_prototypes
+from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.prototypes.artifact import DESCRIPTION, Prototypes
 
 Facts = dict[str, str]

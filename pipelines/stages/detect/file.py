@@ -13,8 +13,9 @@ from pipelines.stages.detect.inputs import opened
 from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.change_detection import find_boxes
 from pmam.events.overlap_add import Windows, split
-from pmam.events.streaming import Floats, Run, runs, smoothed, window_scores
+from pmam.events.streaming import Floats, Run, runs, smoothed
 from pmam.models.detector import Detector
+from pmam.models.window_scores import window_scores
 from shards.audio.decoding import AudioError, blocks, probe
 
 

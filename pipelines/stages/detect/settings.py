@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipelines.runtime.errors import PipelineError
-from pmam.events.change_detection import BoxSettings
 from pmam.events.median_filter import odd_frames
+from pmam.events.settings import BoxSettings
 
 
 class DetectError(PipelineError):

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pmam.metrics import EvaluationSet, MetricResult
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.results import MetricResult
 
 EXAMPLES = 6
 

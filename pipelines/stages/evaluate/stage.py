@@ -14,9 +14,11 @@ from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import TITLES
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
 from pipelines.stages.settings import EvaluateSettings
-from pmam.events.decoding import Event
-from pmam.events.postprocessing import SmoothingSettings, smooth
-from pmam.metrics import METRICS, EvaluationSet
+from pmam.events.event import Event
+from pmam.events.postprocessing import smooth
+from pmam.events.settings import SmoothingSettings
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.registry import METRICS
 from shards.index import IndexRow
 
 # Raised by whoever changes what the stage computes.

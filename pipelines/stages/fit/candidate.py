@@ -23,8 +23,7 @@ from pipelines.stages.fit.em import (
 )
 from pipelines.stages.fit.frame_partition import Blocks, projected
 from pipelines.stages.fit.shared import Work
-from pmam.clustering.kmeans import seed_centers
-from pmam.clustering.kmeans_init import check_count
+from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.clustering.pca import Projection
 from pmam.clustering.ppca_residual import (
     residual_log_likelihood,
@@ -36,7 +35,7 @@ from pmam.mixture.backends import on_gpu
 from pmam.mixture.cuml import cuml_kmeans
 from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood
-from pmam.mixture.gaussian_mixture import FitState
+from pmam.mixture.em import FitState
 from pmam.mixture.model_selection import bic
 from pmam.prototypes.artifact import Prototypes
 

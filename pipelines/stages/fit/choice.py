@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.stages.fit.settings import Criterion, FitSettings
-from pmam.mixture.e_step import COVARIANCE_TYPES, CovarianceType
+from pmam.mixture.settings import COVARIANCE_TYPES, CovarianceType
 
 PCA_TRIED = (8, 16, 32, 64, 128, 256)  # dimensions below the full width, by `auto`
 

@@ -15,10 +15,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pipelines.stages.fit.frame_partition import Advance, Blocks
-from pmam.clustering.kmeans import ClusterStatistics, cluster_statistics, moved_centers
-from pmam.mixture.e_step import CovarianceType, SufficientStatistics, m_step, statistics
-from pmam.mixture.gaussian_mixture import FitState, cluster_moments
+from pmam.clustering.clusters import ClusterStatistics, cluster_statistics
+from pmam.clustering.kmeans import moved_centers
+from pmam.mixture.e_step import statistics
+from pmam.mixture.em import FitState, cluster_moments
+from pmam.mixture.m_step import m_step
 from pmam.mixture.process_group import Group
+from pmam.mixture.settings import CovarianceType
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 from shards.io.store import Store
 
 KMEANS_TOLERANCE = 1e-4  # of the mean variance, that all centres move by: as scikit-learn's

@@ -6,7 +6,7 @@ from typing import Literal
 from pipelines.inference.settings import TRAINING_SUBSETS
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
-from pmam.mixture.backends import Backend
+from pmam.mixture.settings import Backend
 
 Criterion = Literal["held-out", "bic", "silhouette"]
 

@@ -17,8 +17,6 @@ from pipelines.stages.fit.workers import SWEEP, FitJob, run_fit
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
 
-__all__ = ["FitSettings", "fit", "sweep_of"]
-
 PICTURE = "sweep.png"
 log = logging.getLogger("pmam")
 

@@ -24,7 +24,8 @@ from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
-from shards.sources import SOURCES, SourceError
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError
 from shards.sources.webdataset import read_options
 
 # Raised by whoever changes what the stage computes.

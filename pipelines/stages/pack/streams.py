@@ -18,8 +18,8 @@ from cluster.storage.streams import copy_stream, expand_streams, is_stream
 from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
+from shards.locations import shard_names
 from shards.packing.tar_scan import GZIP_MAGIC
-from shards.shard_locations import shard_names
 
 COPIES = "copies"  # the folder in the stage's
 

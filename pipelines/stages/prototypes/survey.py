@@ -25,7 +25,8 @@ from pipelines.runtime.urls import (
 )
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import SegmentSettings
-from pmam.events.decoding import Event, encode_at, uniform_edges_s
+from pmam.events.event import Event, uniform_edges_s
+from pmam.events.targets import encode_at
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.dataset import Dataset

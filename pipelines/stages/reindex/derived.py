@@ -9,8 +9,8 @@ from pipelines.runtime.dataset_words import label_counts
 from pipelines.runtime.stage import Stage
 from pipelines.stages.settings import NewDataset
 from shards.index import IndexRow
+from shards.locations import counted
 from shards.manifest import ShardEntry, write_dataset
-from shards.shard_locations import counted
 
 
 @dataclass(frozen=True, kw_only=True)

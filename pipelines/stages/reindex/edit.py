@@ -22,8 +22,8 @@ from shards.editing.relabel import (
     with_subsets,
 )
 from shards.index import IndexRow
+from shards.locations import refer
 from shards.manifest import Manifest
-from shards.shard_locations import refer
 from shards.sources._tables import TABLE_SUFFIXES, Row, read_table, read_text
 
 # Raised by whoever changes what the stage computes.

@@ -17,12 +17,13 @@ from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import ForeignDataset, NewDataset
-from shards.editing.foreign import ForeignError, ForeignSettings, index_shard
+from shards.brace_patterns import expand_braces
+from shards.editing.foreign import ForeignSettings, index_shard
+from shards.editing.foreign_labels import ForeignError
 from shards.editing.relabel import class_list
+from shards.locations import relative_url, shard_names
 from shards.packing.tar_scan import GZIP_MAGIC
 from shards.packing.writer import WrittenShard
-from shards.shard_locations import relative_url, shard_names
-from shards.shard_patterns import expand_braces
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1

@@ -2,3 +2,7 @@
 
 Source: arXiv 2110.05069; with the branch, arXiv 2409.17656, section 3.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

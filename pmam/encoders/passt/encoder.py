@@ -3,13 +3,16 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders.base import Encoded, EncoderSettings
+from pmam.encoders.base import Encoded
 from pmam.encoders.cnn import resample_frames
 from pmam.encoders.log_mel_encoder import LogMelEncoder
-from pmam.encoders.lora import LoraSettings, add_lora, lora_layers
+from pmam.encoders.lora import add_lora, lora_layers
 from pmam.encoders.passt.state_dict_names import passt_tensors
 from pmam.encoders.passt.transformer import PATCH, STRIDE, PaSST, PaSSTSettings
-from pmam.encoders.sliding_windows import SlidingSettings, slide
+from pmam.encoders.published import PublishedFile
+from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
+from pmam.encoders.sliding_windows import slide
+from pmam.errors import InputError
 from pmam.models.attention_pooling import AttentionPooling
 from pmam.models.state_dict import load_fitting
 
@@ -30,7 +33,7 @@ class PaSSTFrames(nn.Module):
     def __init__(self, settings: PaSSTSettings, layer: int, pooling_heads: int = 6) -> None:
         super().__init__()
         if not 1 <= layer <= settings.depth:
-            raise ValueError(f"layer {layer}: expected a block from 1 to {settings.depth}")
+            raise InputError(f"layer {layer}: expected a block from 1 to {settings.depth}")
         self.layer = layer
         self.passt = PaSST(settings)
         self.out_norm = nn.LayerNorm(settings.width)
@@ -85,6 +88,22 @@ class PaSSTEncoder(LogMelEncoder):
     """PaSST alone: 768 channels, 100 frames a second, at most ten seconds at a time."""
 
     needs_weights = True
+    has_transformer = True
+    # PaSST-S with overlapping patches, trained on AudioSet (Apache 2.0 licence). The sha256 is not
+    # published with the file: several projects that pin it state it, independently of each other.
+    published = PublishedFile(
+        name="passt-s",
+        url="https://github.com/kkoutini/PaSST/releases/download/v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt",
+        sha256="302903fa8c4aee817b11dc982da0b29aaf8d11a3e722420476d0a12c9db70c2c",
+    )
+    # PMAM counts the norm of the frames as a head, the pooling over frequency as decoder.
+    parameter_groups = (
+        (r"transformer\.passt\.(norm|blocks\.(8|9|10|11))\.", "passt_top"),
+        (r"transformer\.passt\.", "passt"),
+        (r"transformer\.out_norm\.", "head"),
+        (r"transformer\.pool\.", "decoder"),
+        (r"", "cnn"),
+    )
     published_parts = ("after_interpolate",)
     slides = True
 
@@ -105,7 +124,7 @@ class PaSSTEncoder(LogMelEncoder):
         """LoRA on every linear layer; blocks from the first one given on and the norm train."""
         passt = self.transformer.passt
         if settings.first_block >= len(passt.blocks):
-            raise ValueError(
+            raise InputError(
                 f"lora.first_block {settings.first_block}: encoder {self.settings.name} has the "
                 f"blocks 0 to {len(passt.blocks) - 1}: with none of them changed, set lora.rank 0"
             )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pmam.errors import InputError
+
 NORM_EPS = 1e-6
 PATCH = 16  # mel bands, and frames
 STRIDE = 10
@@ -116,11 +118,11 @@ class PaSST(nn.Module):
         In training, positions of shorter inputs begin anywhere in the table, as PaSST's own do.
 
         Raises:
-            ValueError: another number of mel bands, or a length that is not covered.
+            InputError: another number of mel bands, or a length that is not covered.
         """
         batch, mels, frames = logmel.shape
         if mels != self.settings.mels or not PATCH <= frames <= self.most_frames:
-            raise ValueError(
+            raise InputError(
                 f"PaSST: got {mels} mel bands x {frames} frames; expected {self.settings.mels} x "
                 f"{PATCH} to {self.most_frames}: cut the audio into windows of at most 10 s"
             )

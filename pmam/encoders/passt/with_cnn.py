@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders.base import Encoded, EncoderSettings
+from pmam.encoders.base import Encoded
 from pmam.encoders.cnn import CNN, resample_frames
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
-from pmam.encoders.sliding_windows import SlidingSettings
+from pmam.encoders.settings import EncoderSettings, SlidingSettings
 
 FIRST_MERGE_WEIGHT = 0.5
 

@@ -5,6 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pmam.errors import InputError
+from pmam.models.settings import ContextSettings
+
 
 def relative_positions(frames: int, width: int) -> Tensor:
     """Sinusoids `(2 frames - 1, width)`; row j encodes the distance `frames - 1 - j`.
@@ -65,7 +68,7 @@ class RelativeAttention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         if width % heads or width % 2:
-            raise ValueError(f"width {width}: expected an even multiple of the {heads} heads")
+            raise InputError(f"width {width}: expected an even multiple of the {heads} heads")
         self.heads = heads
         self.dropout = dropout
         self.in_proj = nn.Linear(width, 3 * width)
@@ -175,3 +178,10 @@ class TransformerXL(ContextNetwork):
         for block in self.blocks[:layers]:
             x = block(x, positions, padding)
         return x
+
+
+def build(settings: ContextSettings) -> TransformerXL:
+    """The network of these settings, with fresh weights."""
+    return TransformerXL(
+        settings.width, settings.layers, settings.heads, settings.hidden, settings.dropout
+    )

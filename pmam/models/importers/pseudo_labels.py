@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pmam.errors import InputError
+
 TIMES = ("onset", "offset")
 
 
@@ -23,32 +25,32 @@ def parse_pseudo_labels(text: str, name: str) -> PseudoLabels:
     `name` stands in errors.
 
     Raises:
-        ValueError: other columns, no rows, rows that leave gaps, or values outside of [0, 1].
+        InputError: other columns, no rows, rows that leave gaps, or values outside of [0, 1].
     """
     head, _, body = text.partition("\n")
     columns = tuple(head.strip().split("\t"))
     prototypes = len(columns) - len(TIMES)
     if prototypes < 1 or columns != (*TIMES, *map(str, range(prototypes))):
-        raise ValueError(
+        raise InputError(
             f"{name}: got columns {', '.join(columns[:4])}...; expected onset, offset, 0, 1, ... "
             "separated by tabs"
         )
     try:
         table = np.loadtxt(io.StringIO(body), delimiter="\t", ndmin=2) if body.strip() else None
     except ValueError as error:
-        raise ValueError(f"{name}: {error}; expected {len(columns)} numbers per row") from error
+        raise InputError(f"{name}: {error}; expected {len(columns)} numbers per row") from error
     if table is None or table.shape[1] != len(columns):
         shape = (0, 0) if table is None else table.shape
-        raise ValueError(f"{name}: got rows x columns {shape}; expected {len(columns)} columns")
+        raise InputError(f"{name}: got rows x columns {shape}; expected {len(columns)} columns")
     hop_s = float(table[-1, 1]) / len(table)
     edges = hop_s * np.arange(len(table) + 1)
     drift = max(np.abs(table[:, 0] - edges[:-1]).max(), np.abs(table[:, 1] - edges[1:]).max())
     if not hop_s > 0 or not drift <= hop_s / 4:
-        raise ValueError(
+        raise InputError(
             f"{name}: frames do not follow each other from 0 s on every {hop_s:g} s; "
             "expected one row per frame in order of time"
         )
     posteriors = table[:, len(TIMES) :]
     if not ((posteriors >= 0) & (posteriors <= 1)).all():
-        raise ValueError(f"{name}: got posteriors outside of 0 to 1; expected probabilities")
+        raise InputError(f"{name}: got posteriors outside of 0 to 1; expected probabilities")
     return PseudoLabels(hop_s=hop_s, posteriors=posteriors.astype(np.float32))

@@ -7,18 +7,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from pmam.encoders import EncoderSettings
 from pmam.encoders.passt.state_dict_names import LORA, TAGGING_HEADS, passt_name, without_wrapper
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import CheckpointError, load_strictly
-from pmam.models.detector import (
-    PLAIN,
-    Backbone,
-    ContextSettings,
-    Detector,
-    DetectorSettings,
-    MaskedAudioModel,
-    ModelSettings,
-)
+from pmam.models.detector import PLAIN, Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 
 POOLING = {
     "f_att_token": "token",

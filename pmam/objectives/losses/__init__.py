@@ -1,19 +1,8 @@
-"""Losses that train on prototypes; to add one, write a file here and one line in `PRETEXTS`."""
+"""Losses of one frame, that train on prototypes, and of one clip.
 
-from collections.abc import Callable
+`registry` has the pretext losses by name.
+"""
 
-from torch import Tensor
+import lazy_loader
 
-from pmam.objectives.losses.focal import focal, label_smoothing
-from pmam.objectives.losses.prototype_bce import prototype_bce
-from pmam.objectives.losses.softmax import cross_entropy, info_nce, softmax_cross_entropy
-
-# (output (..., D), prototype means (K, D), posteriors (..., K), temperature) -> loss of each frame
-PRETEXTS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
-    "prototype_bce": prototype_bce,
-    "info_nce": info_nce,
-    "cross_entropy": cross_entropy,
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "focal": focal,
-    "label_smoothing": label_smoothing,
-}
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

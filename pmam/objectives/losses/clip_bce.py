@@ -5,9 +5,6 @@ from torch import Tensor
 
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 
-# Of this loss beside that of frames (PMAM).
-WEIGHT = 0.1
-
 
 def clip_labels(posteriors: Tensor, padding: Tensor, least_frames: float = 1.0) -> Tensor:
     """1 where a prototype's posteriors add up to `least_frames`: `(B, T, K)` to `(B, K)`.

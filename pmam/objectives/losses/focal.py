@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from pmam.objectives.losses.prototype_bce import TEMPERATURE, prototype_logits
+from pmam.objectives.losses.prototype_bce import prototype_logits
+from pmam.objectives.settings import TEMPERATURE
 
 # Of the focal loss: how much what is known already is discounted (arXiv 1708.02002: 2).
 FOCUS = 2.0

@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
+from pmam.objectives.settings import TEMPERATURE
+
 SLOPE = 0.2
-TEMPERATURE = 0.1  # as published
 
 
 def prototype_logits(output: Tensor, means: Tensor, temperature: float = TEMPERATURE) -> Tensor:

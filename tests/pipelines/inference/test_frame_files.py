@@ -19,7 +19,7 @@ from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.embed import embed
 from pipelines.stages.settings import EmbedSettings
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
 from shards.frames.reader import FrameSet, FrameSpec

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipelines.inference.frame_job import FrameFunction, FrameWorker
 from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.settings import InferenceSettings
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import OverlapAdd, Windows, split
 from shards.clip import Clip
 from shards.dataset import Dataset

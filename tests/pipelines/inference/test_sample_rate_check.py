@@ -10,7 +10,8 @@ from pipelines.inference.calibrate import check_rates
 from pipelines.inference.sample_rate_check import low_rates, noting_once, warn_of_low_rates
 from pipelines.runtime.urls import open_dataset
 from pipelines.training.batches import Batches
-from pmam.encoders import EncoderSettings, build_encoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from shards.clip import Clip
 from shards.dataset import Dataset
 

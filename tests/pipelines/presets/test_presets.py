@@ -11,9 +11,11 @@ import torch
 from parity_rule import load
 
 from pipelines.cli.main import main
-from pipelines.presets import ABLATIONS, PRESETS, RunSettings, ablated, paper
+from pipelines.presets import PRESETS, paper
+from pipelines.presets.ablations import ABLATIONS, ablated
+from pipelines.presets.settings import RunSettings
 from pipelines.presets.validate import check_run
-from pmam.objectives.losses import PRETEXTS
+from pmam.objectives.losses.registry import PRETEXTS
 from pmam.settings import from_json, to_json
 from pmam.training.schedules import RAMPS
 from pmam.training.trainer import Trainer

@@ -10,7 +10,8 @@ from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.tables import SHOWN, print_dataset
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.settings import PackSettings
-from shards.sources import SOURCES, SourceError
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError
 
 
 def test_what_is_not_as_the_tables_say_is_listed(

@@ -89,21 +89,13 @@ def test_what_a_command_reads_and_writes(
 
 
 def test_every_command_with_an_address_is_tried() -> None:
-    from pipelines import (
-        commands,
-        dataset_commands,
-        import_commands,
-        inspect_command,
-        prototypes_command,
-        run_commands,
-        train_commands,
-    )
+    from pipelines.cli import dataset, imports, inspect, prototypes, run, stages, training
 
     found = set()
-    for module in (commands, dataset_commands, import_commands, inspect_command):
+    for module in (stages, dataset, imports, inspect):
         found |= _with_address(module)
-    found |= _with_address(prototypes_command) | _with_address(train_commands)
-    assert "address" in run_commands.RunArguments.__dataclass_fields__
+    found |= _with_address(prototypes) | _with_address(training)
+    assert "address" in run.RunArguments.__dataclass_fields__
     tried = {command.split()[-1] for command in READS_OF if command != "run of a dataset"}
     assert found | {"run", "soundscapes"} == tried | {"detect"}  # it writes in this process alone
 

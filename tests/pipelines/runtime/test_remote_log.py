@@ -13,7 +13,8 @@ from pipelines.runtime.remote_log import Messages, held, tell
 from pipelines.runtime.urls import store
 from pipelines.stages.finetune import FinetuneTask
 from pipelines.training.recorder import Recorder
-from pmam.training.trainer import OptimizerSettings, Trainer
+from pmam.training.settings import OptimizerSettings
+from pmam.training.trainer import Trainer
 
 log = logging.getLogger("pmam")
 

@@ -24,12 +24,12 @@ from pipelines.stages.settings import (
 )
 from pipelines.training.settings import TrainSettings
 from pmam.clustering.pca import moments
-from pmam.encoders import EncoderSettings, build_encoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
-from pmam.models.detector import ContextSettings
-from pmam.objectives.masked_prediction import PretextSettings
-from pmam.objectives.masking import MaskSettings
-from pmam.training.trainer import OptimizerSettings
+from pmam.models.settings import ContextSettings
+from pmam.objectives.settings import MaskSettings, PretextSettings
+from pmam.training.settings import OptimizerSettings
 from shards.clip import Clip, Event
 
 # Nothing that workers draw or count for themselves: no dropout, every frame masked by the token,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from data_parallel_cases import CASES, SMALL, WORKERS, two_steps, worker
 
-from pmam.encoders import ENCODERS
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.encoders.registry import ENCODERS
 from pmam.training.trainer import Workers
 
 

@@ -22,7 +22,8 @@ from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import pack_encoder
 from pmam.objectives.mean_teacher import TaughtBatch
-from pmam.training.trainer import OptimizerSettings, TrainingError
+from pmam.training.errors import TrainingError
+from pmam.training.settings import OptimizerSettings
 from shards.clip import Clip
 
 # After one step the weights are so large that activations overflow.

@@ -14,9 +14,9 @@ from pipelines.stages.finetune import FinetuneTask
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import Example, ExampleReader, prefetched, tag_targets
 from pipelines.training.settings import TrainSettings
-from pmam.encoders import FrameEncoder
-from pmam.events.decoding import Event as ModelEvent
-from pmam.events.decoding import encode
+from pmam.encoders.base import FrameEncoder
+from pmam.events.event import Event as ModelEvent
+from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
 from shards.dataset import Dataset

@@ -23,7 +23,8 @@ from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.recorder import speed_of
 from pipelines.training.settings import TrainSettings
 from pmam.models.checkpoint import CheckpointError, pack_encoder
-from pmam.training.trainer import OptimizerSettings, TrainingError
+from pmam.training.errors import TrainingError
+from pmam.training.settings import OptimizerSettings
 from shards.clip import Clip, Event
 
 STEPS = 6

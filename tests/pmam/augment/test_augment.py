@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchaudio.functional import mask_along_axis_iid
 
-from pmam.augment import AugmentSettings, Examples, InputScale, augment, augment_once
+from pmam.augment.chain import Examples, InputScale, augment, augment_once
 from pmam.augment.filter_augment import FilterDraws, band_borders, draw_filter, filter_gain
 from pmam.augment.frequency import DistortionDraws, distort, distorted_axis, frequency_mask
 from pmam.augment.mixup import LEAST, MOST, draw_mix, hard_labels
 from pmam.augment.noise import NoiseDraws, add_noise
+from pmam.augment.settings import AugmentSettings
 from pmam.augment.time_shift import (
     draw_shifts,
     draw_spans,

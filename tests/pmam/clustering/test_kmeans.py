@@ -5,13 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans as Reference
 
-from pmam.clustering.kmeans import (
-    assign,
-    cluster_statistics,
-    kmeans,
-    seed_centers,
-    squared_distances,
-)
+from pmam.clustering.clusters import assign, cluster_statistics, squared_distances
+from pmam.clustering.kmeans import kmeans
+from pmam.clustering.kmeans_init import seed_centers
 from pmam.mixture.frame_blocks import sample_rows
 
 

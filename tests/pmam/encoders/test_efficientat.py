@@ -10,7 +10,6 @@ import soundfile
 import torch
 from parity_rule import assert_close, load, mel, state_dict, tolerance
 
-from pmam.encoders import EncoderSettings, build_encoder
 from pmam.encoders.efficientat import (
     EfficientATEncoder,
     MobileNet,
@@ -19,6 +18,8 @@ from pmam.encoders.efficientat import (
     span_weights,
 )
 from pmam.encoders.log_mel import LogMel, LogMelSettings
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 
 
 def test_matches_the_reference_with_seeded_weights(parity_dir: Path) -> None:

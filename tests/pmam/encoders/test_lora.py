@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from pmam.encoders.lora import LoraSettings, add_lora, merged_state_dict
+from pmam.encoders.lora import add_lora, merged_state_dict
+from pmam.encoders.settings import LoraSettings
 
 SETTINGS = LoraSettings(rank=2, alpha=1.0)
 

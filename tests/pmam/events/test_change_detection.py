@@ -12,15 +12,9 @@ from scipy import ndimage
 
 from pmam.encoders.efficientat import MobileNet, MobileNetSettings, from_published
 from pmam.encoders.log_mel import LogMel, LogMelSettings
-from pmam.events.change_detection import (
-    Box,
-    BoxSettings,
-    box_scores,
-    change,
-    find_boxes,
-    turning_points,
-)
+from pmam.events.change_detection import Box, box_scores, change, find_boxes, turning_points
 from pmam.events.decoding import decode as decode_events
+from pmam.events.settings import BoxSettings
 from shards.audio.decoding import decode
 
 HOP_S = 0.1

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pmam.events.decoding import Event, decode, decode_at, encode
+from pmam.events.decoding import decode, decode_at
+from pmam.events.event import Event
+from pmam.events.targets import encode
 
 
 def test_decode_merges_runs_strictly_above_the_threshold() -> None:

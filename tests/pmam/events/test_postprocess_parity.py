@@ -10,9 +10,12 @@ import torch
 from parity_rule import Array, load, rng
 from torch import nn
 
-from pmam.events.decoding import Event, decode, encode_published
+from pmam.events.decoding import decode
+from pmam.events.event import Event
 from pmam.events.median_filter import hard_mask, max_filter_frames, median_filter_frames, weak_mask
-from pmam.events.postprocessing import SmoothingSettings, smooth
+from pmam.events.postprocessing import smooth
+from pmam.events.settings import SmoothingSettings
+from pmam.events.targets import encode_published
 from pmam.models.detector import linear_softmax
 from pmam.objectives.teacher import follow
 from pmam.training.schedules import (

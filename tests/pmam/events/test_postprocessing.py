@@ -6,7 +6,8 @@ import torch
 
 from pmam.events.change_detection import box_scores
 from pmam.events.median_filter import max_filter_frames, median_filter, weak_mask
-from pmam.events.postprocessing import SmoothingSettings, linear_softmax_frames, smooth
+from pmam.events.postprocessing import linear_softmax_frames, smooth
+from pmam.events.settings import SmoothingSettings
 from pmam.models.detector import linear_softmax
 
 CLASSES = ("cat", "dog", "owl")

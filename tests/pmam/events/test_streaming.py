@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmam.events.decoding import Event, decode
+from pmam.events.decoding import decode
+from pmam.events.event import Event
 from pmam.events.median_filter import max_filter_frames, median_filter_frames
 from pmam.events.streaming import runs, smoothed
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from sklearn.metrics import f1_score as sklearn_f1
 
-from pmam.events.decoding import Event
-from pmam.metrics import METRICS
+from pmam.events.event import Event
 from pmam.metrics.average_precision import (
     average_precision,
     clip_f1,
@@ -18,6 +17,7 @@ from pmam.metrics.average_precision import (
 )
 from pmam.metrics.bootstrap import bootstrap_interval, paired_bootstrap
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.registry import METRICS
 
 examples = st.lists(
     st.tuples(st.sampled_from([0.0, 0.25, 0.3, 0.5, 1.0]), st.booleans(), st.integers(0, 3)),

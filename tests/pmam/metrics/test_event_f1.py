@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pmam.events.decoding import Event
+from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import Collars, event_counts, event_f1, matched
 from pmam.metrics.event_thresholds import best_thresholds

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from psds_cases import CLASSES, all_settings, evaluation_sets
 
-from pmam.events.decoding import Event
+from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDS1, PSDS2, PSDSSettings, psds, psds_counts
 from pmam.metrics.segments import detected_segments

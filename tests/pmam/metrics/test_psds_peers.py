@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from psds_cases import all_settings, evaluation_sets
 
-from pmam.events.decoding import Event, decode
+from pmam.events.decoding import decode
+from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds
 

@@ -5,14 +5,11 @@ from gmm_cases import clusters, identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pmam.mixture.e_step import (
-    COVARIANCE_TYPES,
-    MixtureParameters,
-    SufficientStatistics,
-    m_step,
-    responsibilities,
-    statistics,
-)
+from pmam.mixture.e_step import responsibilities, statistics
+from pmam.mixture.m_step import m_step
+from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.settings import COVARIANCE_TYPES
+from pmam.mixture.sufficient_statistics import SufficientStatistics
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

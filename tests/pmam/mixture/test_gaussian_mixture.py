@@ -7,8 +7,9 @@ from gmm_cases import clusters, identity, start_near
 from parity_rule import load, rng
 from sklearn.mixture import GaussianMixture as Reference
 
-from pmam.mixture.e_step import COVARIANCE_TYPES
-from pmam.mixture.gaussian_mixture import FitState, GaussianMixture
+from pmam.mixture.em import FitState
+from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.settings import COVARIANCE_TYPES
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

@@ -9,8 +9,10 @@ from gmm_cases import clusters, start_near
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.kmeans import kmeans
-from pmam.mixture.e_step import COVARIANCE_TYPES, m_step
-from pmam.mixture.gaussian_mixture import FitState, GaussianMixture, cluster_moments
+from pmam.mixture.em import FitState, cluster_moments
+from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.m_step import m_step
+from pmam.mixture.settings import COVARIANCE_TYPES
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from pmam.mixture.e_step import MixtureParameters, log_joint, responsibilities
+from pmam.mixture.e_step import log_joint, responsibilities
 from pmam.mixture.mahalanobis import FEWEST, squared_distances
+from pmam.mixture.parameters import MixtureParameters
 
 
 def mixture(width: int, spread: float, components: int = 7) -> MixtureParameters:

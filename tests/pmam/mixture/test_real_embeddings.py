@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import json, resource, sys
 import numpy as np, torch
-from pmam.mixture.e_step import MixtureParameters, statistics
+from pmam.mixture.e_step import statistics
+from pmam.mixture.parameters import MixtureParameters
 
 torch.set_num_threads(1)
 width, components = 96, 8

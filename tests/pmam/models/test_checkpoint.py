@@ -13,7 +13,9 @@ import tiny_models
 import torch
 from safetensors.torch import load, save
 
-from pmam.encoders import EncoderSettings, FrameEncoder, build_encoder
+from pmam.encoders.base import FrameEncoder
+from pmam.encoders.registry import build_encoder
+from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -26,7 +28,9 @@ from pmam.models.checkpoint import (
     start_detector,
     unpack,
 )
-from pmam.models.detector import ContextSettings, Detector, DetectorSettings, MaskedAudioModel
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, DetectorSettings
 
 NAME = "runs/finetune/detector.safetensors"
 WAVE = 0.1 * torch.randn(2, 16000, generator=torch.Generator().manual_seed(3))

@@ -11,10 +11,12 @@ from passt_cases import detector_of, in_our_names
 from torch import Tensor
 
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.encoders.sliding_windows import SlidingSettings, slide, window_spans
-from pmam.models.detector import Detector, DetectorSettings
-from pmam.training.parameter_groups import FINETUNE_ALL, FINETUNE_HEADS, GroupRates
-from pmam.training.trainer import OptimizerSettings, optimizer_groups
+from pmam.encoders.settings import SlidingSettings
+from pmam.encoders.sliding_windows import slide, window_spans
+from pmam.models.detector import Detector
+from pmam.models.settings import DetectorSettings
+from pmam.training.settings import FINETUNE_ALL, FINETUNE_HEADS, GroupRates, OptimizerSettings
+from pmam.training.trainer import optimizer_groups
 
 # The reference leaves zeros behind its last window; ours keeps the frames of the whole there.
 AS_PUBLISHED = SlidingSettings(frames=512, step=31, mix=0.5, zeros_behind=True)

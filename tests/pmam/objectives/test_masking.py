@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmam.objectives.masking import MaskDraws, MaskSettings, apply_mask, block_mask, draw
+from pmam.objectives.masking import MaskDraws, apply_mask, block_mask, draw
+from pmam.objectives.settings import MaskSettings
 
 
 @given(st.integers(1, 200), st.integers(1, 20), st.floats(0, 1), st.integers(0, 99))

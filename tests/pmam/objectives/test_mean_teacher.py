@@ -8,14 +8,10 @@ import tiny_models
 import torch
 from torch import Tensor, nn
 
-from pmam.augment import AugmentSettings
+from pmam.augment.settings import AugmentSettings
 from pmam.models.detector import Detection, Detector
-from pmam.objectives.mean_teacher import (
-    FinetuneLossSettings,
-    Finetuning,
-    LabelledBatch,
-    consistency,
-)
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, consistency
+from pmam.objectives.settings import FinetuneLossSettings
 from pmam.training.schedules import RAMPS
 
 FRAMES = 10

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from pmam.models.importers.transformer4sed import our_name
 from pmam.objectives.losses.prototype_bce import prototype_logits
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskDraws, MaskSettings, block_mask, draw
-from pmam.training.parameter_groups import PRETRAIN
-from pmam.training.trainer import OptimizerSettings, optimizer_groups
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.masking import MaskDraws, block_mask, draw
+from pmam.objectives.settings import MaskSettings, PretextSettings
+from pmam.training.settings import PRETRAIN, OptimizerSettings
+from pmam.training.trainer import optimizer_groups
 
 # PMAM's code masks one block more than its rate says; the published configuration has it so.
 AS_PUBLISHED = PretextSettings(mask=MaskSettings(rate=0.8, one_more_block=True), lora=LORA)

@@ -9,26 +9,25 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
-from pmam.augment import AugmentSettings
-from pmam.encoders import ENCODERS, EncoderSettings
-from pmam.encoders.lora import LoraSettings
+from pmam.augment.settings import AugmentSettings
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
+from pmam.encoders.registry import ENCODERS
+from pmam.encoders.settings import EncoderSettings, LoraSettings
+from pmam.models.backbone import Backbone
 from pmam.models.context.transformer_xl import relative_shift
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    MaskedAudioModel,
-    ModelSettings,
-)
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.models.detector import Detector
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.errors import TrainingError
 from pmam.training.precision import Shares, compile_blocks
-from pmam.training.trainer import OptimizerSettings, Share, Trainer, TrainingError, Workers
+from pmam.training.settings import OptimizerSettings
+from pmam.training.trainer import Share, Trainer, Workers
 
 CLIPS, FRAMES = 8, 50  # which fill the position table: nothing is drawn inside the network
 SMALL = PaSSTSettings(width=24, depth=3, heads=2, columns=4)

@@ -10,12 +10,14 @@ import tiny_models
 import torch
 from torch import Tensor, nn
 
-from pmam.augment import AugmentSettings
-from pmam.models.detector import Backbone, ContextSettings
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskSettings
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.augment.settings import AugmentSettings
+from pmam.models.backbone import Backbone
+from pmam.models.settings import ContextSettings
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.objectives.teacher import follow
+from pmam.training.errors import TrainingError
 from pmam.training.schedules import (
     ema_decay,
     exponential_down,
@@ -24,14 +26,8 @@ from pmam.training.schedules import (
     sigmoid_ramp,
     warm_up,
 )
-from pmam.training.trainer import (
-    OptimizerSettings,
-    StepFunction,
-    Trainer,
-    TrainingError,
-    Workers,
-    step_seed,
-)
+from pmam.training.settings import OptimizerSettings
+from pmam.training.trainer import StepFunction, Trainer, Workers, step_seed
 
 CONTEXT = ContextSettings(width=16, layers=1, heads=2, hidden=16, dropout=0.3)
 SETTINGS = OptimizerSettings(steps=6, warm_up_steps=2)

@@ -9,8 +9,7 @@ import pytest
 import soundfile as sf
 from packing import pack
 
-from shards.audio import decoding as audio
-from shards.audio import fast_decode as decode_fast
+from shards.audio import decoding, fast_decode
 from shards.audio.decoding import AudioError
 from shards.clip import Clip
 from shards.dataset import Dataset
@@ -40,7 +39,7 @@ def clip(kind: str, subtype: str, channels: int, samples: int = 5000) -> tuple[b
     file = io.BytesIO()
     sf.write(file, noise, 16_000, format=kind, subtype=subtype)
     data = file.getvalue()
-    info = audio.probe(data, "x")
+    info = decoding.probe(data, "x")
     values = {"key": "k", "source_id": "k", "shard": "s", "offset": 0, "size": len(data)}
     values |= {"checksum": "", "crc32": 0, "subset": "weak", "recording": None, "fold": None}
     row = IndexRow(**values, **vars(info), weak=None, events=None, meta={})
@@ -51,11 +50,11 @@ def clip(kind: str, subtype: str, channels: int, samples: int = 5000) -> tuple[b
 def test_samples_are_those_of_libsndfile(kind: str, subtype: str, channels: int) -> None:
     data, row = clip(kind, subtype, channels)
     for given in (data, memoryview(data)):
-        samples = decode_fast.decode(given, row, "x")
+        samples = fast_decode.decode(given, row, "x")
         assert samples.dtype == np.float32
-        assert np.array_equal(samples, audio.decode(data, "x"))
-    resampled = decode_fast.decode(data, row, "x", 8000)
-    assert np.array_equal(resampled, audio.decode(data, "x", sample_rate_hz=8000))
+        assert np.array_equal(samples, decoding.decode(data, "x"))
+    resampled = fast_decode.decode(data, row, "x", 8000)
+    assert np.array_equal(resampled, decoding.decode(data, "x", sample_rate_hz=8000))
 
 
 @pytest.mark.parametrize("kind", ["FLAC", "WAV"])
@@ -63,17 +62,17 @@ def test_a_truncated_file_is_an_error(kind: str) -> None:
     data, row = clip(kind, "PCM_16", 1)
     for size in (0, 3, 30, 60, len(data) // 2, len(data) - 1):
         with pytest.raises(AudioError, match=r"^x: "):
-            decode_fast.decode(data[:size], row, "x")
+            fast_decode.decode(data[:size], row, "x")
 
 
 def test_a_flipped_byte_in_a_flac_is_an_error_or_harmless() -> None:
     data, row = clip("FLAC", "PCM_16", 1, samples=40_000)
-    whole = decode_fast.decode(data, row, "x")
+    whole = fast_decode.decode(data, row, "x")
     for place in range(50, len(data), len(data) // 40):
         damaged = bytearray(data)
         damaged[place] ^= 0x55
         try:
-            samples = decode_fast.decode(bytes(damaged), row, "x")
+            samples = fast_decode.decode(bytes(damaged), row, "x")
         except AudioError as error:
             assert "\n" not in str(error)
         else:
@@ -85,7 +84,7 @@ def test_a_flipped_byte_in_a_flac_is_an_error_or_harmless() -> None:
 def test_the_index_must_tell_the_same_length(kind: str, change: dict[str, int]) -> None:
     data, row = clip(kind, "PCM_16", 1)
     with pytest.raises(AudioError, match="the index says"):
-        decode_fast.decode(data, replace(row, **change), "x")
+        fast_decode.decode(data, replace(row, **change), "x")
 
 
 def test_samples_that_are_not_finite_are_an_error() -> None:
@@ -93,7 +92,7 @@ def test_samples_that_are_not_finite_are_an_error() -> None:
     damaged = bytearray(data)
     damaged[-8:-4] = np.float32(np.nan).tobytes()
     with pytest.raises(AudioError, match="NaN or infinite"):
-        decode_fast.decode(bytes(damaged), row, "x")
+        fast_decode.decode(bytes(damaged), row, "x")
 
 
 def test_real_recordings_in_all_lossless_forms(shared_dir: Path, tmp_path: Path) -> None:
@@ -106,5 +105,5 @@ def test_real_recordings_in_all_lossless_forms(shared_dir: Path, tmp_path: Path)
     for codec in ("flac", "wav"):
         dataset: Dataset = pack(folder, clips, tmp_path / codec, codec=codec)[0]
         for row in dataset.rows:
-            expected = audio.decode(dataset.read(row), "x")
+            expected = decoding.decode(dataset.read(row), "x")
             assert np.array_equal(dataset.audio(row), expected)

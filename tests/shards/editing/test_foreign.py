@@ -9,7 +9,8 @@ from foreign_cases import sound, write_tar
 
 from shards.audio.decoding import AudioError
 from shards.clip import ClipError, Event
-from shards.editing.foreign import ForeignError, ForeignSettings, index_shard, split_name
+from shards.editing.foreign import ForeignSettings, index_shard, split_name
+from shards.editing.foreign_labels import ForeignError
 from shards.packing.tar_scan import TarError
 from shards.packing.writer import WrittenShard
 

@@ -10,9 +10,9 @@ from packing import noise_clips, pack
 from shards.dataset import Dataset
 from shards.editing.merge import Part, merge
 from shards.io.store import Store
+from shards.locations import counted, refer, relative_url, shard_names
 from shards.manifest import DatasetError, ShardEntry, write_dataset
 from shards.repair.verification import verify
-from shards.shard_locations import counted, refer, relative_url, shard_names
 
 
 def part(name: str, *ids: str, prefix: str = "", url: str | None = None) -> Part:

@@ -12,14 +12,14 @@ from packing import pack, write_noise
 from shards.audio.decoding import blocks
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
-from shards.io import range_file as byte_range
+from shards.io import range_file
 from shards.io.store import Store
 
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(byte_range, "WHOLE_BYTES", 1000)
-    monkeypatch.setattr(byte_range, "READ_AHEAD_BYTES", 300)
+    monkeypatch.setattr(range_file, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(range_file, "READ_AHEAD_BYTES", 300)
 
 
 def test_it_reads_and_seeks_like_a_file_of_these_bytes(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_it_reads_and_seeks_like_a_file_of_these_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(data)
     peer = io.BytesIO(data[700:3700])
     generator = random.Random(1)
-    with byte_range.opened(Store.local(tmp_path), "x", 700, 3000) as file:
+    with range_file.opened(Store.local(tmp_path), "x", 700, 3000) as file:
         for _ in range(300):
             if generator.random() < 0.5:
                 place = generator.randint(0, 3200)
@@ -60,7 +60,7 @@ def test_a_broken_read_is_not_taken_for_the_end(tmp_path: Path, kind: str) -> No
     store = Breaking(Store.local(tmp_path).filesystem, str(tmp_path))
 
     def count() -> int:
-        with byte_range.opened(store, f"x.{kind}") as file:
+        with range_file.opened(store, f"x.{kind}") as file:
             return sum(map(len, blocks(file, "x", sample_rate_hz=16_000, block_s=0.1)))
 
     assert count() == 40_000

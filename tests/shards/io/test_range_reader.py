@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import shards.io.range_reader
 import shards.io.store
+from shards.errors import StoreError
 from shards.io.range_reader import HANDLES, RangeReader, Wanted, coalesce
-from shards.io.store import Store, StoreError
+from shards.io.store import Store
 
 RANGES = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 500), st.integers(0, 90)), max_size=30

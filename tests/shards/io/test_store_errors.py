@@ -11,7 +11,8 @@ import pyarrow.fs as pafs
 import pytest
 
 import shards.io.store
-from shards.io.store import Store, StoreError
+from shards.errors import StoreError
+from shards.io.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -16,7 +16,8 @@ from packing import noise_clips, pack
 from shards.dataset import Dataset
 from shards.index import rows_to_table
 from shards.manifest import MANIFEST, totals
-from shards.repair.verification import verify, verify_shard
+from shards.repair.verification import verify
+from shards.repair.verify_shard import verify_shard
 
 
 @pytest.fixture

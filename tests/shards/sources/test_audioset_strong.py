@@ -7,7 +7,8 @@ import pytest
 
 from shards.clip import Event
 from shards.io.store import Store
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 
 HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 TRAIN = (

@@ -7,7 +7,8 @@ import pytest
 
 from shards.clip import Clip, Event
 from shards.io.store import Store
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 
 STRONG = "filename\tonset\toffset\tevent_label\n"
 WEAK = "filename\tevent_labels\n"

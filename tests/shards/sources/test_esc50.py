@@ -6,7 +6,8 @@ import pytest
 from packing import pack
 
 from shards.io.store import Store
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 
 HEADER = "filename,fold,target,category,esc10,src_file,take\n"
 

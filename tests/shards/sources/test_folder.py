@@ -7,7 +7,8 @@ from packing import pack, write_noise
 
 from shards.clip import Clip, Event
 from shards.io.store import Store
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 
 
 def listing(root: Path) -> SourceListing:

@@ -6,7 +6,8 @@ import pytest
 
 from shards.clip import Event
 from shards.io.store import Store
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 
 META = "filename,target_classes,recording_device,recording_environment,scene_description\n"
 EVENTS = "filename,onset,offset,class\n"

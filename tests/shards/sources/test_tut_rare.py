@@ -6,7 +6,8 @@ import pytest
 
 from shards.clip import Event
 from shards.io.store import Store
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 
 
 def listing(root: Path) -> SourceListing:

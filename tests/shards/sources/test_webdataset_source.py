@@ -17,7 +17,8 @@ from shards.io.store import Store
 from shards.io.tar_members import MemberStore
 from shards.packing.plan import plan_shards, survey
 from shards.packing.writer import write_shard
-from shards.sources import SOURCES, SourceError, SourceListing
+from shards.sources import SOURCES
+from shards.sources._tables import SourceError, SourceListing
 from shards.sources._webdataset_rules import expand_shards
 
 

@@ -9,12 +9,17 @@ from parity_rule import load
 
 from pipelines.cli.main import main
 from pipelines.runtime.urls import read_checkpoint
-from pmam.encoders import ENCODERS, EncoderSettings, FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.encoder import PaSSTEncoder
 from pmam.encoders.passt.transformer import PaSSTSettings
+from pmam.encoders.registry import ENCODERS
+from pmam.encoders.settings import EncoderSettings
+from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import start_backbone, start_detector, unpack
-from pmam.models.detector import PLAIN, Backbone, ContextSettings, MaskedAudioModel, ModelSettings
+from pmam.models.detector import PLAIN
 from pmam.models.importers.transformer4sed import our_name
+from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.settings import ContextSettings, ModelSettings
 
 CONTEXT = ContextSettings(width=24, layers=2, heads=2, hidden=16)
 Tensors = dict[str, torch.Tensor]

@@ -9,10 +9,11 @@ from parity_rule import load, tensors
 
 from pipelines.cli.main import main
 from pipelines.runtime.urls import read_checkpoint
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import unpack
-from pmam.models.detector import Detector, MaskedAudioModel
+from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import DESED_CLASSES
+from pmam.models.masked_audio_model import MaskedAudioModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -13,12 +13,13 @@ from pipelines.cli.main import main
 from pipelines.stages.detect.file import detect_file
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import detect, write_detections
-from pmam.events.change_detection import BoxSettings, find_boxes
+from pmam.events.change_detection import find_boxes
 from pmam.events.decoding import decode
 from pmam.events.median_filter import max_filter_frames
 from pmam.events.overlap_add import Windows, split
-from pmam.events.streaming import window_scores
+from pmam.events.settings import BoxSettings
 from pmam.models.detector import Detector
+from pmam.models.window_scores import window_scores
 from shards.audio.decoding import decode as decode_audio
 
 HOP_S = 0.04

@@ -25,9 +25,10 @@ from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import moments_of_all
 from pipelines.stages.fit.stage import fit, sweep_of
 from pipelines.stages.fit.workers import FitJob, fit_part
-from pmam.clustering.kmeans import cluster_statistics
+from pmam.clustering.clusters import cluster_statistics
 from pmam.clustering.pca import moments
-from pmam.mixture.e_step import MixtureParameters, statistics
+from pmam.mixture.e_step import statistics
+from pmam.mixture.parameters import MixtureParameters
 from pmam.mixture.process_group import Alone, Distributed, Group
 
 CLIPS, WIDTH = 31, 8

@@ -23,9 +23,9 @@ from pipelines.stages.reindex.foreign import reindex_foreign
 from pipelines.stages.settings import ForeignDataset, PackSettings
 from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
+from shards.locations import Places
 from shards.manifest import DatasetError, ShardEntry
-from shards.shard_locations import Places
-from shards.sources import SourceError
+from shards.sources._tables import SourceError
 
 SETTINGS = PackSettings(source="webdataset", options={"labels": "cls", "classes": "cat,dog"})
 LIST = "s-{000..001}.tar"

@@ -4,20 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from pmam.encoders import ENCODERS, EncoderSettings
 from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
-from pmam.encoders.sliding_windows import SlidingSettings
+from pmam.encoders.registry import ENCODERS
+from pmam.encoders.settings import EncoderSettings, SlidingSettings
 from pmam.events.overlap_add import Windows, split
-from pmam.events.streaming import window_scores
-from pmam.models.detector import (
-    Backbone,
-    ContextSettings,
-    Detector,
-    DetectorSettings,
-    ModelSettings,
-)
-from pmam.objectives.mean_teacher import FinetuneLossSettings, Finetuning, LabelledBatch
+from pmam.models.backbone import Backbone
+from pmam.models.detector import Detector
+from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
+from pmam.models.window_scores import window_scores
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
+from pmam.objectives.settings import FinetuneLossSettings
 
 RATE_HZ, HOP = 32000, 320
 SMALL = PaSSTSettings(width=24, depth=3, heads=2)

@@ -6,9 +6,8 @@ import pytest
 import torch
 from parity_rule import load, tensors
 
-from pmam.encoders import FrameEncoder
+from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import CheckpointError
-from pmam.models.detector import DetectorSettings
 from pmam.models.importers.detect_format import (
     DESED_CLASSES,
     default_classes,
@@ -17,6 +16,7 @@ from pmam.models.importers.detect_format import (
     import_published,
     kind_of,
 )
+from pmam.models.settings import DetectorSettings
 
 Tensors = dict[str, torch.Tensor]
 

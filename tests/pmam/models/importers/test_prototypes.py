@@ -20,7 +20,8 @@ from pipelines.runtime.parallel_map import ShardResult, ShardTask
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pipelines.stages.prototypes.survey import survey, survey_of
 from pipelines.stages.settings import SegmentSettings
-from pmam.events.decoding import Event, encode
+from pmam.events.event import Event
+from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
 

@@ -8,10 +8,10 @@ import tiny_models
 import torch
 from torch import Tensor, nn
 
-from pmam.objectives.losses import PRETEXTS
 from pmam.objectives.losses.clip_bce import clip_bce, clip_labels
-from pmam.objectives.masked_prediction import PretextBatch, PretextSettings, Pretraining
-from pmam.objectives.masking import MaskSettings
+from pmam.objectives.losses.registry import PRETEXTS
+from pmam.objectives.masked_prediction import PretextBatch, Pretraining
+from pmam.objectives.settings import MaskSettings, PretextSettings
 
 FRAMES, K, WIDTH = 7, 5, 4
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from shards.index import IndexRow
 from shards.io.store import Store
+from shards.locations import Places, Resolver, local_only
 from shards.manifest import MANIFEST, DatasetError, ShardEntry, write_dataset
 from shards.repair.rebuild_index import describe_dataset
 from shards.repair.rewrite_shard import is_whole, put_aside, rewrite_shard
 from shards.repair.verify_shard import verify_shard
-from shards.shard_locations import Places, Resolver, local_only
 
 
 @dataclass(frozen=True, kw_only=True)

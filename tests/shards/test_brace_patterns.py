@@ -5,7 +5,7 @@ from braceexpand import braceexpand
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shards.shard_patterns import MAX_URLS, ShardUrlError, expand_braces
+from shards.brace_patterns import MAX_URLS, ShardUrlError, expand_braces
 
 words = st.text(alphabet="ab/-.:0", max_size=4)
 ends = st.one_of(st.integers(0, 30).map(str), st.integers(0, 12).map("{:03d}".format))

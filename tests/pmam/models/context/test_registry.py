@@ -7,8 +7,10 @@ import tiny_models
 import torch
 from torch import nn
 
-from pmam.models.context.networks import CONTEXTS, ContextNetwork, build_context
-from pmam.models.detector import ContextSettings, Detector
+from pmam.models.context.registry import CONTEXTS, build_context
+from pmam.models.context.transformer_xl import ContextNetwork
+from pmam.models.detector import Detector
+from pmam.models.settings import ContextSettings
 from pmam.settings import from_json, to_json
 
 SETTINGS = ContextSettings(width=16, layers=2, heads=2, hidden=24, dropout=0.0)

@@ -11,10 +11,10 @@ from packing import files, noise_clips, pack
 
 from shards.dataset import Dataset
 from shards.io.store import Store
+from shards.locations import counted, refer
 from shards.manifest import MANIFEST, DatasetError, write_dataset
-from shards.repair.repairs import repair
+from shards.repair.restore import repair
 from shards.repair.verification import verify
-from shards.shard_locations import counted, refer
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from shards.errors import ShardsError
+
 MAX_URLS = 1_000_000
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 
 
-class ShardUrlError(ValueError):
+class ShardUrlError(ShardsError, ValueError):
     """A list of shards that cannot be understood; the message is one line."""
 
 

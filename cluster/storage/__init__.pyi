@@ -1,0 +1,14 @@
+from .download import FetchError as FetchError
+from .download import cache_folder as cache_folder
+from .download import fetch as fetch
+from .filesystems import StorageError as StorageError
+from .filesystems import absolute as absolute
+from .filesystems import filesystem as filesystem
+from .http import NoRangesError as NoRangesError
+from .http import RemoteFile as RemoteFile
+from .http import remote_file as remote_file
+from .redact import shown_url as shown_url
+from .streams import StreamError as StreamError
+from .streams import copy_stream as copy_stream
+from .streams import expand_streams as expand_streams
+from .streams import is_stream as is_stream

@@ -1,0 +1,5 @@
+from .chain import Examples as Examples
+from .chain import InputScale as InputScale
+from .chain import augment as augment
+from .chain import augment_once as augment_once
+from .settings import AugmentSettings as AugmentSettings

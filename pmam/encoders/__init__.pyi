@@ -1,0 +1,9 @@
+from .base import Encoded as Encoded
+from .base import FrameEncoder as FrameEncoder
+from .published import PublishedFile as PublishedFile
+from .registry import ENCODERS as ENCODERS
+from .registry import build_encoder as build_encoder
+from .registry import published_weights as published_weights
+from .settings import EncoderSettings as EncoderSettings
+from .settings import LoraSettings as LoraSettings
+from .settings import SlidingSettings as SlidingSettings

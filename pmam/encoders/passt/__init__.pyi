@@ -1,0 +1,2 @@
+from .encoder import PaSSTEncoder as PaSSTEncoder
+from .with_cnn import PaSSTCNNEncoder as PaSSTCNNEncoder

@@ -1,0 +1,63 @@
+"""The frame encoders by name; to add one, write a file here and one line in `ENCODERS`.
+
+What is particular to an encoder (its published weights, its groups of parameters, its limits)
+stands in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pmam.deferred import Deferred
+from pmam.encoders.published import PublishedFile
+from pmam.encoders.settings import EncoderSettings
+from pmam.errors import InputError
+
+if TYPE_CHECKING:
+    from pmam.encoders.base import FrameEncoder
+
+ENCODERS: dict[str, Callable[[EncoderSettings], FrameEncoder]] = {
+    "small_cnn": Deferred("pmam.encoders.small_cnn:SmallCNNEncoder"),
+    "mn04": Deferred("pmam.encoders.efficientat:MN04Encoder"),
+    "mn10": Deferred("pmam.encoders.efficientat:MN10Encoder"),
+    "cnn": Deferred("pmam.encoders.cnn:CNNEncoder"),
+    "passt": Deferred("pmam.encoders.passt.encoder:PaSSTEncoder"),
+    "passt_cnn": Deferred("pmam.encoders.passt.with_cnn:PaSSTCNNEncoder"),
+}
+
+
+def build_encoder(settings: EncoderSettings) -> FrameEncoder:
+    """The encoder that the settings name, without published weights or calibration.
+
+    A pure function of the settings: what is trained from scratch starts from their seed.
+
+    Raises:
+        InputError: no such encoder, or settings that it does not take.
+    """
+    import torch
+
+    if settings.name not in ENCODERS:
+        raise InputError(f"encoder {settings.name!r}: expected one of {', '.join(ENCODERS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        encoder = ENCODERS[settings.name](settings)
+    if (
+        settings.transformer_layer != EncoderSettings.transformer_layer
+        and not encoder.has_transformer
+    ):
+        raise InputError(
+            f"transformer_layer {settings.transformer_layer}: encoder {settings.name} has no "
+            "transformer; leave it unset"
+        )
+    return encoder
+
+
+def published_weights() -> Mapping[str, PublishedFile]:
+    """What each encoder that is not trained from scratch starts from, by the encoder's name."""
+    found = {}
+    for name, entry in ENCODERS.items():
+        kind = entry.target if isinstance(entry, Deferred) else entry
+        if (file := getattr(kind, "published", None)) is not None:
+            found[name] = file
+    return found

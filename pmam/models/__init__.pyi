@@ -1,0 +1,13 @@
+from .backbone import Backbone as Backbone
+from .checkpoint import Checkpoint as Checkpoint
+from .checkpoint import CheckpointError as CheckpointError
+from .checkpoint import pack_detector as pack_detector
+from .checkpoint import pack_encoder as pack_encoder
+from .checkpoint import pack_masked as pack_masked
+from .checkpoint import unpack as unpack
+from .detector import Detection as Detection
+from .detector import Detector as Detector
+from .masked_audio_model import MaskedAudioModel as MaskedAudioModel
+from .settings import ContextSettings as ContextSettings
+from .settings import DetectorSettings as DetectorSettings
+from .settings import ModelSettings as ModelSettings

@@ -1,0 +1,1 @@
+from .registry import PRETEXTS as PRETEXTS

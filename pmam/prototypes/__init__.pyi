@@ -1,0 +1,3 @@
+from .artifact import Prototypes as Prototypes
+from .drift import Drift as Drift
+from .usage import PrototypeUsage as PrototypeUsage

@@ -1,0 +1,16 @@
+from .filter import FilterError as FilterError
+from .filter import compile_filter as compile_filter
+from .foreign import ForeignSettings as ForeignSettings
+from .foreign import index_shard as index_shard
+from .foreign import split_name as split_name
+from .foreign_labels import ForeignError as ForeignError
+from .foreign_labels import LabelsFrom as LabelsFrom
+from .merge import Merged as Merged
+from .merge import Part as Part
+from .relabel import RelabelError as RelabelError
+from .relabel import RelabelSettings as RelabelSettings
+from .relabel import by_clip as by_clip
+from .relabel import class_list as class_list
+from .relabel import with_labels as with_labels
+from .relabel import with_mapping as with_mapping
+from .relabel import with_subsets as with_subsets

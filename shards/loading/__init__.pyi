@@ -1,0 +1,14 @@
+from .block_order import BlockOrder as BlockOrder
+from .block_order import Blocks as Blocks
+from .loader import Batch as Batch
+from .loader import Example as Example
+from .loader import Loader as Loader
+from .loader import Loading as Loading
+from .loader import State as State
+from .loader import StateError as StateError
+from .loader import evaluation as evaluation
+from .prefetch import ClipReader as ClipReader
+from .prefetch import Reading as Reading
+from .sampling import BatchOrder as BatchOrder
+from .sampling import Group as Group
+from .torch_dataset import TorchStream as TorchStream

@@ -1,0 +1,11 @@
+from .plan import Codec as Codec
+from .plan import OnError as OnError
+from .plan import ShardPlan as ShardPlan
+from .plan import Skipped as Skipped
+from .plan import plan_shards as plan_shards
+from .plan import survey as survey
+from .tar_scan import Member as Member
+from .tar_scan import TarError as TarError
+from .tar_scan import scan_members as scan_members
+from .writer import WrittenShard as WrittenShard
+from .writer import write_shard as write_shard

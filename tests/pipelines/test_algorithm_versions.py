@@ -1,0 +1,173 @@
+"""A stage's output and its algorithm version change together, or not at all.
+
+Where a test fails here and the change was meant: raise ALGORITHM_VERSION in the stage's file, and
+put the line that the message gives in place of the old one. What comes after a changed stage
+changes with it; its version stays.
+"""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from foreign_cases import sound, write_tar
+from stage_outputs import (
+    Output,
+    dataset,
+    embedded,
+    frames,
+    levels,
+    results,
+    sounds,
+    survey,
+    tensors,
+)
+
+from pipelines.cli.main import main
+from pipelines.run import RunResult
+
+TOLERANCE = 1e-3
+# In the order of the run: the stage's folder, its module, and what measures its output.
+MEASURED: dict[str, tuple[str, Callable[[Path], Output]]] = {
+    "recordings": ("presets.recordings", sounds),
+    "soundscapes": ("stages.soundscapes", sounds),
+    "dataset": ("stages.pack.stage", dataset),
+    "embed-1": ("stages.embed", embedded),
+    "fit-1": ("stages.fit.stage", tensors("prototypes.safetensors")),
+    "label-1": ("stages.label", frames),
+    "pretrain-1": ("stages.pretrain", tensors("pretrained.safetensors")),
+    "embed-2": ("stages.embed", frames),
+    "fit-2": ("stages.fit.stage", tensors("prototypes.safetensors")),
+    "label-2": ("stages.label", frames),
+    "pretrain-2": ("stages.pretrain", tensors("pretrained.safetensors")),
+    "finetune": ("stages.finetune", tensors("detector.safetensors")),
+    "score": ("stages.score", frames),
+    "evaluate": ("stages.evaluate.stage", results),
+    "labelled": ("stages.reindex.edit", dataset),
+    "filtered": ("stages.reindex.edit", dataset),
+    "merged": ("stages.reindex.edit", dataset),
+    "foreign": ("stages.reindex.foreign", dataset),
+    "measured": ("stages.inspect.measure", levels),
+    "survey": ("stages.prototypes.survey", survey),
+    "means": ("stages.checkpoint.import_published", tensors("prototypes.safetensors")),
+    "posteriors": ("stages.checkpoint.import_published", frames),
+}
+EXPECTED: dict[str, tuple[int, Output]] = json.loads(
+    (Path(__file__).parent / "algorithm_versions.json").read_text()
+)
+
+
+@pytest.fixture(scope="module")
+def outputs(
+    finished: tuple[Path, RunResult], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Output]:
+    """The outputs of all stages: of a run, and of what reads the same dataset."""
+    out, beside = finished[0], tmp_path_factory.mktemp("beside")
+    make_others(out, beside)
+    return {name: measure(folder_of(name, out, beside)) for name, (_, measure) in MEASURED.items()}
+
+
+def folder_of(name: str, out: Path, beside: Path) -> Path:
+    return next(p for p in (out / name, beside / name) if p.is_dir())
+
+
+def make_others(run: Path, out: Path) -> None:
+    packed = str(run / "dataset")
+
+    def call(*arguments: Any) -> None:
+        main([str(argument) for argument in arguments])
+
+    mapping = out / "mapping.tsv"
+    mapping.write_text("old\tnew\nalarm\tloud\nbark\tanimal\nbark\tdog\n")
+    rename = ("--mapping", mapping, "--unmapped", "drop")
+    call("reindex", "labels", packed, out / "labelled", *rename)
+    where = ("--where", 'subset != "weak" and labels')
+    call("reindex", "filter", packed, out / "filtered", *where)
+    call(
+        "reindex",
+        "merge",
+        packed,
+        out / "filtered",
+        out / "merged",
+        "--prefixes",
+        "a",
+        "b",
+    )
+    members = [
+        (f"clip{n}.{kind}", value)
+        for n in range(4)
+        for kind, value in (("flac", sound(n)), ("cls", str(n % 2)))
+    ]
+    write_tar(out / "tars" / "s-000.tar", members)
+    call("reindex", "foreign", out / "tars", out / "foreign", "--classes", "cat", "dog")
+    call("inspect", packed, "--out", out)
+    call("prototypes", run / "fit-1", "--dataset", packed, "--out", out)
+    random = np.random.default_rng(0)
+    torch.save(torch.from_numpy(random.normal(size=(4, 6))).float(), out / "means.pt")
+    call("import", "prototypes", out / "means.pt", out / "means")
+    ids = sorted(p.stem for p in (run / "soundscapes" / "weak").iterdir())[:3]
+    for name in ids:
+        posteriors = random.dirichlet(np.full(4, 0.3), 10)
+        rows = np.column_stack([np.arange(10) * 0.04, np.arange(1, 11) * 0.04, posteriors])
+        (out / "tables" / "weak").mkdir(parents=True, exist_ok=True)
+        head = "\t".join(["onset", "offset", *map(str, range(4))])
+        file = out / "tables" / "weak" / f"{name}.tsv"
+        np.savetxt(file, rows.round(4), fmt="%.4f", delimiter="\t", header=head, comments="")
+    call("import", "posteriors", out / "tables", packed, out / "posteriors")
+
+
+def changed(expected: Output, found: Output) -> list[str]:
+    """The values that differ by more than float noise."""
+
+    def same(name: str) -> bool:
+        one, other = expected.get(name), found.get(name)
+        if isinstance(one, float | int) and isinstance(other, float | int):
+            # Sums with signs are of standardised values: about 1 is their size.
+            least = 1.0 if name.endswith((" a", " b")) else 1e-2
+            return bool(abs(one - other) <= TOLERANCE * max(least, abs(one)))
+        return one == other
+
+    names = [*expected, *(name for name in found if name not in expected)]
+    return [name for name in names if not same(name)]
+
+
+def version_of(module: str) -> int:
+    return int(importlib.import_module(f"pipelines.{module}").ALGORITHM_VERSION)
+
+
+def test_every_stage_is_measured() -> None:
+    root = Path(__file__).resolve().parents[2] / "pipelines"
+    stages = {
+        ".".join(p.relative_to(root).with_suffix("").parts)
+        for p in root.rglob("*.py")
+        if "\nALGORITHM_VERSION = " in p.read_text()
+    }
+    assert stages == {module for module, _ in MEASURED.values()}
+    assert EXPECTED.keys() == MEASURED.keys()
+
+
+def test_output_and_version_change_together(outputs: dict[str, Output]) -> None:
+    for name, (module, _) in MEASURED.items():
+        version, expected = EXPECTED[name]
+        now = version_of(module)
+        different = changed(expected, outputs[name])
+        line = json.dumps({name: [now, outputs[name]]})
+        assert now == version, f"{module}: version {now}, recorded {version}; record {line}"
+        assert not different, (
+            f"{name}: the output of {module} changed ({', '.join(different)}) and its version did "
+            "not: raise ALGORITHM_VERSION in its file, or mend it; if it changed because a stage "
+            f"before it did, leave the version; then record {line}"
+        )
+
+
+def test_noise_is_no_change_and_a_change_is() -> None:
+    expected: Output = {"a": 1.0, "b": "x", "c": 0.0}
+    assert changed(expected, {"a": 1.0005, "b": "x", "c": 1e-6}) == []
+    found: Output = {"a": 1.002, "b": "y", "c": 1e-4, "d": 1.0}
+    assert changed(expected, found) == ["a", "b", "c", "d"]
+    assert changed({"x a": 0.1}, {"x a": 0.1008}) == []
+    assert changed({"x a": 0.1}, {"x a": 0.1012}) == ["x a"]
