@@ -14,6 +14,7 @@ from typing import Any
 
 from cluster.session import session
 from cluster.storage.filesystems import absolute
+from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
 from pipelines.runtime.declared import is_told_only, told_only
@@ -69,7 +70,7 @@ def run(
     folders = _folders(settings)
     again = [] if redo is None else from_stage(list(folders), redo)
     first, behind = again[0] if again else None, [folders[stage] for stage in again]
-    with redoing(out, first, behind), session(address):
+    with redoing(out, first, behind), session(address), noting_once():
         return story(settings, out)
 
 

@@ -1,7 +1,7 @@
 """The command checkpoint: what a model is, and published ones as checkpoints of ours."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -9,24 +9,19 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
 from pipelines.cli.stages import Flag
-from pipelines.inference.weights import OURS, weights_file
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.inputs import WEIGHTS, checked
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.checkpoint.describe import described
-from pmam.encoders.base import FrameEncoder
-from pmam.models.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    pack_detector,
-    pack_encoder,
-    pack_masked,
-    read_published,
-)
-from pmam.models.detector import Detector
-from pmam.models.importers.detect_format import import_published
-from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import DetectorSettings
 
+if TYPE_CHECKING:
+    from pmam.encoders.base import FrameEncoder
+    from pmam.models.checkpoint import Checkpoint
+    from pmam.models.detector import Detector
+    from pmam.models.masked_audio_model import MaskedAudioModel
+
+OURS = ".safetensors"
 File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
 
 
@@ -37,6 +32,8 @@ def show(file: File) -> None:
         file: Path or URL of a checkpoint (.safetensors), of a file that others published (.pt),
             or of a folder of prototypes; or the name mn04, mn10 or passt-s.
     """
+    from pipelines.stages.checkpoint.describe import described
+
     facts = described(file)
     width = max(map(len, facts))
     for name, fact in facts.items():
@@ -71,7 +68,12 @@ def convert(
     parent, _, stem = absolute(out).removesuffix(OURS).rpartition("/")
     target = store(parent or "/")
     if target.size(f"{stem}{OURS}") is not None and not fresh:
-        raise CheckpointError(f"{out}: is there already; give another name, or --fresh")
+        raise PipelineError(f"{out}: is there already; give another name, or --fresh")
+    checked((WEIGHTS, file))
+    from pipelines.inference.weights import weights_file
+    from pmam.models.checkpoint import read_published
+    from pmam.models.importers.detect_format import import_published
+
     model = import_published(
         read_published(weights_file(file)),
         file,
@@ -84,7 +86,11 @@ def convert(
     print_result(f"{parent}/{stem}{OURS}")
 
 
-def _packed(model: FrameEncoder | MaskedAudioModel | Detector) -> Checkpoint:
+def _packed(model: "FrameEncoder | MaskedAudioModel | Detector") -> "Checkpoint":
+    from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked
+    from pmam.models.detector import Detector
+    from pmam.models.masked_audio_model import MaskedAudioModel
+
     if isinstance(model, Detector):
         return pack_detector(model)
     return pack_masked(model) if isinstance(model, MaskedAudioModel) else pack_encoder(model)

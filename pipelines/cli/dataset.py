@@ -9,12 +9,10 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.inputs import DATASET, FILE, checked
 from pipelines.runtime.reach import joined
-from pipelines.stages.reindex.derived import print_derived
-from pipelines.stages.reindex.edit import reindex_filter, reindex_labels, reindex_merge
-from pipelines.stages.reindex.foreign import reindex_foreign, shard_list
+from pipelines.runtime.tables import print_dataset
 from pipelines.stages.settings import ForeignDataset, NewDataset
-from pipelines.stages.verify import repair_dataset, verify_dataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings
 
@@ -39,6 +37,8 @@ def verify(
     """
     if drop_lost and not repair:
         raise PipelineError("--drop-lost without --repair; give both, or neither")
+    from pipelines.stages.verify import repair_dataset, verify_dataset
+
     if repair:
         repair_dataset(dataset, drop=drop_lost)
     verify_dataset(dataset, decode)
@@ -66,9 +66,11 @@ def foreign(
     """
     if len(paths) < 2:
         raise PipelineError("expected shards and the folder of the new dataset: SHARD... OUT")
+    from pipelines.stages.reindex.foreign import reindex_foreign, shard_list
+
     *shards, out = paths
     with joined(address, reads=shard_list(shards), writes=(out,)):
-        print_derived(reindex_foreign(shards, out, rule, settings, fresh=fresh))
+        print_dataset(reindex_foreign(shards, out, rule, settings, fresh=fresh))
 
 
 def labels(
@@ -97,10 +99,13 @@ def labels(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
+    checked((DATASET, dataset), *((FILE, url) for url in (*table, mapping, subsets)))
+    from pipelines.stages.reindex.edit import reindex_labels
+
     url = reindex_labels(
         dataset, out, rule, settings, tables=table, mapping=mapping, subsets=subsets, fresh=fresh
     )
-    print_derived(url)
+    print_dataset(url)
 
 
 def merge(
@@ -123,8 +128,11 @@ def merge(
         raise PipelineError("expected two datasets and the folder of the new one: DATASET... OUT")
     *datasets, out = paths
     check_job_outputs((out,))
+    checked(*((DATASET, url) for url in datasets))
+    from pipelines.stages.reindex.edit import reindex_merge
+
     url = reindex_merge(datasets, out, settings, prefixes=prefixes, licence=licence, fresh=fresh)
-    print_derived(url)
+    print_dataset(url)
 
 
 def filter_(
@@ -152,7 +160,10 @@ def filter_(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
-    print_derived(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))
+    checked((DATASET, dataset), (FILE, list))
+    from pipelines.stages.reindex.edit import reindex_filter
+
+    print_dataset(reindex_filter(dataset, out, settings, where=where, listed=list, fresh=fresh))
 
 
 KINDS: dict[str, Callable[..., Any]] = {

@@ -8,9 +8,9 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
+from pipelines.runtime.inputs import DATASET, FOLDER, WEIGHTS, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
-from pipelines.stages.checkpoint.import_published import import_posteriors, import_prototypes
 from pipelines.stages.settings import ImportSettings
 
 
@@ -27,6 +27,9 @@ def prototypes(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
+    checked((WEIGHTS, file))
+    from pipelines.stages.checkpoint.import_published import import_prototypes
+
     print_result(import_prototypes(file, out, fresh=fresh))
 
 
@@ -49,7 +52,9 @@ def posteriors(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    with joined(address, reads=(tables, dataset), writes=(out,)):
+    with joined(address, reads=checked((FOLDER, tables), (DATASET, dataset)), writes=(out,)):
+        from pipelines.stages.checkpoint.import_published import import_posteriors
+
         print_result(import_posteriors(tables, dataset, out, settings, fresh=fresh))
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.inputs import DATASET, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, store
@@ -49,6 +50,7 @@ def inspect(
 def _inspect(
     dataset_url: str, out: str, encoder: str, address: str | None, fresh: bool
 ) -> Inspection:
+    reads = checked((DATASET, dataset_url))
     from pipelines.stages.inspect.measure import levels_of, measure_levels
     from pipelines.stages.inspect.page import page
     from pmam.encoders.registry import build_encoder
@@ -58,7 +60,7 @@ def _inspect(
 
     built = build_encoder(EncoderSettings(name=encoder))
     needs = Needs(encoder=encoder, sample_rate_hz=built.sample_rate_hz, hop_s=built.hop_s)
-    with joined(address, reads=(dataset_url,), writes=(out,)):
+    with joined(address, reads=reads, writes=(out,)):
         out = absolute(out)
         levels = levels_of(measure_levels(dataset_url, join(out, MEASURED), fresh=fresh))
     dataset = open_dataset(absolute(dataset_url))

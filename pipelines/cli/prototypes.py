@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.table import Table
@@ -10,11 +10,14 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.inputs import DATASET, PROTOTYPES, STAGE, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
-from pipelines.stages.prototypes.survey import Survey
 from pipelines.stages.settings import SegmentSettings
+
+if TYPE_CHECKING:
+    from pipelines.stages.prototypes.survey import Survey
 
 JSON, PAGE, SURVEY = "prototypes.json", "prototypes.html", "survey"
 log = logging.getLogger("pmam")
@@ -63,7 +66,7 @@ def prototypes(
         )
     fit, dataset = absolute(fit), absolute(dataset)
     # Without an address, Ray starts where there is something to read, and not before.
-    reads = (fit, dataset, posteriors, embeddings)
+    reads = checked((PROTOTYPES, fit), (DATASET, dataset), (STAGE, posteriors), (STAGE, embeddings))
     with joined(address, reads=reads, writes=(out,), starts_ray=False):
         from pipelines.stages.prototypes.survey import survey, survey_of
 
@@ -85,7 +88,7 @@ def _found(
     fit: str,
     dataset_url: str,
     out: str,
-    surveyed: Survey,
+    surveyed: "Survey",
     bounds: tuple[int, float],
 ) -> dict[str, Any]:
     from pipelines.stages.prototypes.excerpts import excerpts

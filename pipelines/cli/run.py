@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,21 +13,23 @@ import tyro
 from tyro.conf import FlagCreatePairsOff
 
 from cluster.storage.filesystems import absolute
+from pipelines.cli.run_help import print_help
 from pipelines.cli.types import REGISTRY
-from pipelines.inference.weights import with_published_weights
 from pipelines.presets import PRESETS
 from pipelines.presets.ablations import ablated
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import digest, parted
+from pipelines.runtime.inputs import DATASET, FOLDER, PROTOTYPES, STAGE, WEIGHTS, checked
 from pipelines.runtime.reach import joined
-from pipelines.runtime.set_aside import sweep
+from pipelines.runtime.set_aside import ASIDE, sweep
 from pipelines.runtime.stage import Command, absent_folders, commanded, delete_all, remove_empty
 from pipelines.runtime.tables import output, print_numbers
 from pipelines.runtime.urls import join, store
+from pipelines.stages.pack.streams import shard_streams
 from pmam.settings import SettingsError, from_json, to_json
 from shards.io.store import Store
 
-CONFIG = "run.json"
+CONFIG, HELP_ALL = "run.json", "--help-all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,40 +41,46 @@ class RunArguments:
     are others than those of what is there, it says which, and changes nothing.
     """
 
-    # demo: synthetic sounds; esc10: soundscapes of ESC-10; own_data: your own recordings; small:
-    # the same with a pretrained encoder; paper: PMAM on DESED as published, paper-0.75.
+    # Settings to start from: demo (synthetic sounds), esc10 (soundscapes of ESC-10), own_data (your
+    # recordings), small (your recordings, a pretrained encoder), paper (PMAM on DESED as
+    # published) or paper-0.75 (with the paper's mask rate).
     preset: str = "demo"
-    # A variant that differs in one setting: kmeans, infonce, cross-entropy,
+    # Variant of the preset that differs in one setting: kmeans, infonce, cross-entropy,
     # softmax-cross-entropy, focal, label-smoothing, no-mask, mask-0.5, k-10, iterations-3 ...
     ablation: str | None = None
-    # The run.json of an earlier run, which repeats it.
+    # File run.json of an earlier run to repeat, instead of a preset.
     config: str | None = None
-    # Folder of the run; by default one named after the settings, below runs/.
+    # Folder of the run; by default one below runs/ that is named after the settings.
     out: str | None = None
-    # Of a Ray cluster; by default Ray runs on this machine.
+    # Address of a Ray cluster; by default Ray runs on this machine.
     address: str | None = None
-    # A stage to do again, such as score or fit-1, with all behind it; what they made before is
-    # set aside, in folders beside. Killed, the same command goes on; finished, it does it again.
+    # Stage to do again, such as score or fit-1, with all behind it; what they made before is set
+    # aside, in folders beside.
     redo: str | None = None
     # Delete all that the run's folder holds, and start over.
     fresh: FlagCreatePairsOff[bool] = False
-    # Print the resolved settings and stop.
+    # Check the settings and paths, print all settings as JSON, and stop.
     dry_run: FlagCreatePairsOff[bool] = False
+    # Settings of the stages.
     settings: Annotated[RunSettings, tyro.conf.arg(name="")] = field(default_factory=RunSettings)
 
 
 def run(arguments: Sequence[str]) -> None:
     """Parse twice: first what the settings start from, then all of them."""
+    arguments = list(arguments)
     preset, settings = starting_settings(arguments)
     ablation = _value(arguments, "--ablation")
     if ablation is not None:
         varied = ablated(settings, ablation)
         preset, settings = (preset if varied == settings else f"{preset}-{ablation}"), varied
+    start = RunArguments(preset=preset, ablation=ablation, settings=settings)
+    if {"-h", "--help"} & {*arguments}:
+        print_help(start)
     parsed = tyro.cli(
         RunArguments,
         prog="pmam run",
-        args=list(arguments),
-        default=RunArguments(preset=preset, ablation=ablation, settings=settings),
+        args=["--help" if argument == HELP_ALL else argument for argument in arguments],
+        default=start,
         config=(tyro.conf.AvoidSubcommands,),
         registry=REGISTRY,
     )
@@ -136,8 +146,20 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
 
 
 def resolved(preset: str, settings: RunSettings) -> RunSettings:
-    """Paths made absolute, and what the data decides filled in."""
-    from pipelines.presets.recordings import esc10_settings
+    """Paths made absolute, and what the data decides filled in.
+
+    Raises:
+        PipelineError, DatasetError: nothing is where a path says.
+    """
+    checked(
+        (DATASET, settings.dataset),
+        (PROTOTYPES, settings.prototypes),
+        (STAGE, settings.posteriors),
+        (WEIGHTS, settings.encoder.weights),
+    )
+    if settings.data is not None and not shard_streams(settings.data, settings.pack.source):
+        checked((FOLDER, settings.data))
+    from pipelines.inference.weights import with_published_weights
 
     settings = replace(
         settings,
@@ -150,6 +172,8 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
     if preset.startswith("esc10") and settings.soundscapes is not None:
         if settings.data is None:
             raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")
+        from pipelines.presets.recordings import esc10_settings
+
         scenes = esc10_settings(settings.data, settings.soundscapes)
         settings = replace(settings, soundscapes=scenes)
     return settings
@@ -202,12 +226,12 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
 
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
+    settings = resolved(preset, settings)
     from pipelines.presets.validate import check_run
     from pipelines.run import run as run_stages
     from pipelines.run import stages
     from pipelines.runtime.redo import from_stage
 
-    settings = resolved(preset, settings)
     check_run(settings)
     data: dict[str, Any] = {"preset": preset, "settings": to_json(settings)}
     text = json.dumps(data, indent=1)
@@ -233,8 +257,27 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
         if result.baseline is not None:
             arms = {"supervised only": result.baseline[subset], **arms}
         print_numbers(subset, arms)
-    console = output()
-    console.print(f"detector  {result.detector}", markup=False)
-    console.print(f"run       {out}", markup=False)
-    console.print(f"try       pmam detect FILE --checkpoint {result.detector}", markup=False)
-    console.print(f"repeat    pmam run --config {join(out, CONFIG)} --out {out}", markup=False)
+    _print_end(result.detector, out)
+
+
+def _print_end(detector: str, out: str) -> None:
+    """Where the detector and the pictures are, and what to do next."""
+    folder = store(out)
+    names = [name for name in folder.names() if ASIDE not in name]
+    pictures = [name for name in names if name.endswith(".png")]
+    fits = sorted(
+        name.partition("/")[0] for name in names if re.match(r"fit-\d+/stage\.json$", name)
+    )
+    lines = [f"detector  {detector}", *(f"picture   {join(out, name)}" for name in pictures)]
+    lines += [f"run       {out}", "next"]
+    lines += [f"  pmam detect FILE --checkpoint {shlex.quote(detector)}"]
+    dataset = join(out, "dataset")
+    if fits and folder.size("dataset/dataset.json") is not None:
+        fit = shlex.quote(join(out, fits[-1]))
+        lines += [f"  pmam prototypes {fit} --dataset {shlex.quote(dataset)} --out prototypes-page"]
+    else:
+        lines += [f"  pmam checkpoint show {shlex.quote(detector)}"]
+    config = shlex.quote(join(out, CONFIG))
+    lines += [f"  pmam run --config {config} --out {shlex.quote(out)}"]
+    for line in lines:
+        output().print(line, markup=False)

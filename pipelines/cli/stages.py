@@ -9,10 +9,18 @@ from tyro.conf import FlagCreatePairsOff, Positional
 from cluster.preflight import check_job_outputs
 from cluster.session import session
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.inputs import (
+    CHECKPOINT,
+    DATASET,
+    FOLDER,
+    PROTOTYPES,
+    STAGE,
+    WEIGHTS,
+    checked,
+)
 from pipelines.runtime.reach import joined
-from pipelines.runtime.tables import print_numbers, print_packed, print_result
+from pipelines.runtime.tables import print_dataset, print_numbers, print_result
 from pipelines.stages.detect.settings import DetectSettings
-from pipelines.stages.detect.stage import write_detections
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     EmbedSettings,
@@ -50,9 +58,10 @@ def soundscapes(
         settings: Classes, splits, counts and scenes.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.stages.soundscapes import soundscapes as stage
+    reads = checked((FOLDER, foreground), (FOLDER, background))
+    with joined(None, reads=reads, writes=(out,), starts_ray=False):
+        from pipelines.stages.soundscapes import soundscapes as stage
 
-    with joined(None, reads=(foreground, background), writes=(out,), starts_ray=False):
         url = stage(foreground, background, out, settings, fresh=fresh)
     print_result(url)
 
@@ -82,10 +91,15 @@ def pack(
         fresh: Delete what is there and start over, instead of keeping it or going on.
         allow_pipe: Let SOURCE be commands of the shell whose output is a tar: 'pipe:COMMAND'.
     """
-    from pipelines.stages.pack.stage import pack as stage
+    from pipelines.stages.pack.streams import shard_streams
 
+    # Streams are told of by who reads them: they may be commands.
+    if not shard_streams(source_folder, settings.source, allow_pipe=allow_pipe):
+        checked((FOLDER, source_folder))
     with joined(address, reads=(source_folder,), writes=(out,)):
-        print_packed(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))
+        from pipelines.stages.pack.stage import pack as stage
+
+        print_dataset(stage(source_folder, out, settings, fresh=fresh, allow_pipe=allow_pipe))
 
 
 def embed(
@@ -108,10 +122,11 @@ def embed(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.stages.embed import embed as stage
-
     chosen = None if model else encoder
-    with joined(address, reads=(dataset, model, encoder.weights), writes=(out,)):
+    reads = checked((DATASET, dataset), (CHECKPOINT, model), (WEIGHTS, encoder.weights))
+    with joined(address, reads=reads, writes=(out,)):
+        from pipelines.stages.embed import embed as stage
+
         print_result(stage(dataset, out, settings, encoder=chosen, model=model, fresh=fresh))
 
 
@@ -146,14 +161,15 @@ def fit(
         address: Of a Ray cluster, for --workers; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.stages.fit.report import print_sweep
-    from pipelines.stages.fit.stage import fit as stage
-
     if settings.warm_start and before is None:
         raise PipelineError("--warm-start: give --before, the posteriors of the iteration before")
     check_job_outputs((out,))
-    reach = joined(address, reads=(dataset, embeddings, before), writes=(out,))
+    reads = checked((DATASET, dataset), (STAGE, embeddings), (STAGE, before))
+    reach = joined(address, reads=reads, writes=(out,))
     with reach if settings.workers else contextlib.nullcontext():
+        from pipelines.stages.fit.report import print_sweep
+        from pipelines.stages.fit.stage import fit as stage
+
         url = stage(dataset, embeddings, out, settings, before=before, fresh=fresh)
     print_sweep(url)
     print_result(url)
@@ -179,9 +195,10 @@ def label(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.stages.label import label as stage
+    reads = checked((DATASET, dataset), (PROTOTYPES, prototypes), (CHECKPOINT, checkpoint))
+    with joined(address, reads=reads, writes=(out,)):
+        from pipelines.stages.label import label as stage
 
-    with joined(address, reads=(dataset, prototypes, checkpoint), writes=(out,)):
         print_result(
             stage(dataset, out, settings, checkpoint=checkpoint, prototypes=prototypes, fresh=fresh)
         )
@@ -205,9 +222,10 @@ def score(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    from pipelines.stages.score import score as stage
+    reads = checked((DATASET, dataset), (CHECKPOINT, checkpoint))
+    with joined(address, reads=reads, writes=(out,)):
+        from pipelines.stages.score import score as stage
 
-    with joined(address, reads=(dataset, checkpoint), writes=(out,)):
         print_result(stage(dataset, out, settings, checkpoint=checkpoint, fresh=fresh))
 
 
@@ -227,10 +245,11 @@ def evaluate(
         settings: Subsets and smoothing.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
+    check_job_outputs((out,))
+    checked((DATASET, dataset), (STAGE, scores))
     from pipelines.stages.evaluate.stage import evaluate as stage
     from pipelines.stages.evaluate.stage import results_of
 
-    check_job_outputs((out,))
     url = stage(dataset, scores, out, settings, fresh=fresh)
     for subset, metrics in results_of(url).items():
         print_numbers(subset, {"": metrics})
@@ -264,6 +283,9 @@ def detect(
     if not files:
         raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
+    checked((CHECKPOINT, checkpoint))
+    from pipelines.stages.detect.stage import write_detections
+
     with session(address) if address else contextlib.nullcontext():
         skipped = write_detections(
             files,

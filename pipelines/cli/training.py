@@ -3,10 +3,9 @@
 from typing import Annotated
 
 from pipelines.cli.stages import Dataset, Flag, Flat, Out
+from pipelines.runtime.inputs import CHECKPOINT, DATASET, PROTOTYPES, STAGE, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result
-from pipelines.stages.finetune import finetune as finetune_stage
-from pipelines.stages.pretrain import pretrain as pretrain_stage
 from pipelines.stages.settings import FinetuneSettings, PretrainSettings
 
 
@@ -34,11 +33,18 @@ def pretrain(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    with joined(
-        address, reads=(dataset, posteriors, prototypes, start, cached_inputs), writes=(out,)
-    ):
+    reads = checked(
+        (DATASET, dataset),
+        (STAGE, posteriors),
+        (PROTOTYPES, prototypes),
+        (CHECKPOINT, start),
+        (STAGE, cached_inputs),
+    )
+    with joined(address, reads=reads, writes=(out,)):
+        from pipelines.stages.pretrain import pretrain as stage
+
         print_result(
-            pretrain_stage(
+            stage(
                 dataset,
                 out,
                 settings,
@@ -71,9 +77,10 @@ def finetune(
         address: Of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    with joined(address, reads=(dataset, start, cached_inputs), writes=(out,)):
+    reads = checked((DATASET, dataset), (CHECKPOINT, start), (STAGE, cached_inputs))
+    with joined(address, reads=reads, writes=(out,)):
+        from pipelines.stages.finetune import finetune as stage
+
         print_result(
-            finetune_stage(
-                dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh
-            )
+            stage(dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh)
         )

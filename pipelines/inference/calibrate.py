@@ -12,7 +12,7 @@ from pipelines.inference.sample_rate_check import low_rates
 from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import OF_ENCODERS, load_weights
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
 from pmam.clustering.pca import Moments, moments
@@ -52,9 +52,9 @@ class _MomentsWorker:
         self.seconds = seconds_per_clip
 
     @torch.inference_mode()
-    def __call__(self, plan: Plan) -> Part:
+    def __call__(self, task: ShardTask) -> ShardResult:
         def blocks() -> Iterator[torch.Tensor]:
-            for row in self.dataset.rows_of(plan["keys"]):
+            for row in self.dataset.rows_of(task["keys"]):
                 rate_hz = self.encoder.sample_rate_hz
                 first = self.dataset.audio_blocks(row, rate_hz, self.seconds)
                 with contextlib.closing(first):
@@ -66,8 +66,8 @@ class _MomentsWorker:
             "mean": total.mean,
             "scatter": total.scatter,
         }
-        self.out.write(plan["output"], save(tensors))
-        return {"outputs": [plan["output"]]}
+        self.out.write(task["output"], save(tensors))
+        return {"outputs": [task["output"]]}
 
 
 def calibrate(
@@ -97,7 +97,7 @@ def calibrate(
     for index in np.sort(generator.choice(len(training), count, replace=False)):
         shard = PurePosixPath(training[index].shard).stem
         by_shard.setdefault(shard, []).append(training[index].key)
-    plans = {
+    tasks = {
         f"moments-{shard}": {"output": f"moments/{shard}.safetensors", "keys": keys}
         for shard, keys in sorted(by_shard.items())
     }
@@ -107,8 +107,8 @@ def calibrate(
         "encoder": encoder,
         "seconds_per_clip": settings.seconds_per_clip,
     }
-    weights = {name: len(plan["keys"]) for name, plan in plans.items()}
-    parts = run_parts(stage, plans, _MomentsWorker, arguments, weights=weights)
+    weights = {name: len(task["keys"]) for name, task in tasks.items()}
+    parts = run_parts(stage, tasks, _MomentsWorker, arguments, weights=weights)
     # Summed in the order of the shards: the same clips give the same bits.
     totals = [_read_moments(stage, name) for part in parts for name in part["outputs"]]
     calibrated.calibration.fit(sum(totals[1:], start=totals[0]))

@@ -17,9 +17,9 @@ from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.inference.settings import InferenceSettings
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage, record_of
-from pipelines.runtime.urls import join, open_dataset, store
+from pipelines.runtime.urls import open_dataset, store
 from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
 from shards.frames.reader import FrameSet, FrameSpec
@@ -84,9 +84,9 @@ class FrameWorker:
             else encoder.input_frames_per_frame
         )
 
-    def __call__(self, plan: Plan) -> Part:
+    def __call__(self, task: ShardTask) -> ShardResult:
         """`{"output": name, "keys": [...]}` to what was written, and counts."""
-        rows = self.dataset.rows_of(plan["keys"])
+        rows = self.dataset.rows_of(task["keys"])
         frames = self.frames_of(rows)
         names: list[str] = []
         clips = count = 0
@@ -100,7 +100,7 @@ class FrameWorker:
                         clips += 1
                         if path.stat().st_size >= self.settings.file_mb * 1e6:
                             break
-                name = _numbered(plan["output"], len(names))
+                name = _numbered(task["output"], len(names))
                 names.append(self.out.publish(name, path))
         return {"outputs": names, "clips": clips, "frames": count, "batch": self.batch.size}
 
@@ -197,7 +197,7 @@ def run_frame_job(
     by_shard: dict[str, list[str]] = {}
     for row in rows:
         by_shard.setdefault(row.shard, []).append(row.key)
-    plans = {
+    tasks = {
         PurePosixPath(shard).stem: {
             "output": f"{FRAMES}/{PurePosixPath(shard).stem}.arrow",
             "keys": keys,
@@ -206,7 +206,7 @@ def run_frame_job(
     }
     parts = run_parts(
         stage,
-        plans,
+        tasks,
         FrameWorker,
         {
             "dataset": dataset_url,
@@ -216,7 +216,7 @@ def run_frame_job(
             "settings": settings,
             **options,
         },
-        weights={name: len(plan["keys"]) for name, plan in plans.items()},
+        weights={name: len(task["keys"]) for name, task in tasks.items()},
         pool=settings.pool(),
     )
     return {
@@ -236,8 +236,3 @@ def _numbered(name: str, number: int) -> str:
 def open_frames(url: str) -> FrameSet:
     """The frame files of a finished stage."""
     return FrameSet(store(url), record_of(url)["result"]["outputs"])
-
-
-def checkpoint_url(stage_url: str, name: str) -> str:
-    """Where a stage keeps its checkpoint."""
-    return join(stage_url, f"{name}.safetensors")

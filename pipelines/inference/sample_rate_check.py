@@ -1,7 +1,8 @@
 """Recordings of a lower rate than the encoder has learnt from: heard, but not as it knows them."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,21 @@ def low_rates(rows: Sequence[Listed], encoder: FrameEncoder) -> list[Listed]:
     return [row for row in rows if encoder.lacking_rate_hz(row.sample_rate_hz) is not None]
 
 
+# What was told in the command at work, where it says so but once.
+_told: set[tuple[str, int]] | None = None
+
+
+@contextlib.contextmanager
+def noting_once() -> Iterator[None]:
+    """Each rate is told once in here for each encoder, whatever number of stages meet it."""
+    global _told
+    before, _told = _told, set()
+    try:
+        yield
+    finally:
+        _told = before
+
+
 def warn_of_low_rates(
     rates_hz: Sequence[int] | npt.NDArray[np.int64],
     encoder: FrameEncoder,
@@ -41,6 +57,11 @@ def warn_of_low_rates(
     low = [encoder.lacking_rate_hz(int(rate)) is not None for rate in rates]
     if any(low):
         example = int(first[low].min())
+        note = (encoder.settings.name, int(rates_hz[example]))
+        if _told is not None:
+            if note in _told:
+                return
+            _told.add(note)
         log.warning(
             "%d of %d clips, such as %s: %s",
             *(counts[low].sum(), len(rates_hz), source_id(example)),

@@ -14,16 +14,16 @@ TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
 class CalibrationSettings:
     """On how much audio the encoder's standardisation is fitted."""
 
-    # At most so many clips, drawn at random.
+    # Largest number of clips to calibrate on, drawn at random.
     clips: int = 400
-    # The beginning of each.
+    # Length of what is read of each clip, from its beginning.
     seconds_per_clip: float = 10.0
-    # Which clips may be drawn: those of training, so that nothing is learnt from test clips.
+    # Subsets to draw them from: training ones, so that nothing is learnt from test clips.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # At recordings of a lower rate than a pretrained encoder has learnt from: they lack the upper
-    # part of what it listens to, whatever they are resampled to.
+    # What to do at recordings whose sample rate is lower than the pretrained encoder's: fail, or
+    # resample them, which leaves the encoder's upper frequencies empty.
     low_rates: Literal["fail", "resample"] = "fail"
-    # Of the draw.
+    # Random seed for sampling calibration clips.
     seed: int = 0
 
 
@@ -31,18 +31,17 @@ class CalibrationSettings:
 class InferenceSettings:
     """How clips go through a model: in windows, several at a time."""
 
-    # Longer clips go through in windows of this length,
+    # Length of the windows that longer clips are cut into.
     window_s: float = 10.0
-
-    # which overlap by so much, and fade into each other.
+    # Overlap of neighbouring windows, in which they fade into each other.
     overlap_s: float = 2.0
-    # Clips of one length that go through together; None finds out how many pay.
+    # Number of clips in a batch; by default as many as make it faster and fit.
     batch: int | None = None
-    # Share of a GPU for each worker, where there are GPUs: decoding takes several workers.
+    # Share of a GPU for each worker, where there are GPUs; decoding keeps several workers busy.
     gpus_per_worker: float = 0.25
-    # Workers at least and at most, such as 2 16; None: as many as there is room for.
+    # Smallest and largest number of workers, such as 2 16; by default as many as fit.
     workers: tuple[int, int] | None = None
-    # A file of frames ends when it is larger than this; a clip is never cut.
+    # Size at which a file of frames ends and the next begins; no clip is cut.
     file_mb: float = 1024.0
 
     def __post_init__(self) -> None:

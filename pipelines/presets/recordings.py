@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import SoundscapesSettings
 from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError
@@ -33,7 +34,7 @@ def demo_recordings(
         write_demo_recordings(stage.store, settings.seed, settings.sample_rate_hz)
         return {"files": len(stage.store.names())}
 
-    return Work(do=work, settings=settings)
+    return Work(do=work, settings=settings, summary=_summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,3 +88,7 @@ def esc10_settings(data: str, settings: SoundscapesSettings) -> SoundscapesSetti
         f"{data}: no copy of ESC-10 here; expected one of {', '.join(ESC10_LAYOUTS)} in it "
         "(a checkout of ESC-50 or ESC-10)"
     )
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    return f"synthesised {counted(result['files'], 'recording')}"

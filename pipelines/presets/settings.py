@@ -22,38 +22,49 @@ from pmam.encoders.settings import EncoderSettings
 class RunSettings:
     """A whole run: everything that decides its numbers."""
 
-    # Where the recordings are: raw audio to pack, or what soundscapes are made of; None: the
-    # demo synthesises its own.
+    # Folder or URL of your recordings and label tables, or of the sounds that soundscapes are made
+    # of; the demo synthesises its own.
     data: str | None = None
-    # A dataset that is packed already, instead of recordings.
+    # Packed dataset, instead of recordings.
     dataset: str | None = None
-    # Make soundscapes out of the recordings first; None: pack the recordings as they are.
+    # Soundscapes that are mixed of the recordings first; by default they are packed as they are.
     soundscapes: SoundscapesSettings | None = None
+    # How the recordings become a dataset.
     pack: PackSettings = field(default_factory=PackSettings)
+    # Encoder from sound to frame features.
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    # How often prototypes are fitted and a model is pretrained on them; 0: labels alone.
+    # Number of times that prototypes are fitted and a model is pretrained on them; 0 trains on
+    # labels alone.
     iterations: int = 2
+    # Frame embeddings that prototypes are fitted to.
     embed: EmbedSettings = field(default_factory=EmbedSettings)
-    # The layer of the pretrained model that later iterations embed.
+    # Layer of the pretrained model that later iterations embed.
     later_layer: str = "context"
-    # A later iteration goes on with the model of the one before, or starts anew (as HuBERT).
+    # Start of later iterations: continue with the model of the one before, or anew (as HuBERT).
     later_start: Literal["continue", "anew"] = "continue"
-    # Training reads the encoder's inputs that the first iteration stored, instead of audio:
-    # for encoders whose own weights are frozen.
+    # Read the encoder's inputs that the first iteration stored, instead of audio; for encoders
+    # whose weights are frozen.
     cached_inputs: bool = False
+    # Number and kind of prototypes.
     fit: FitSettings = field(default_factory=FitSettings)
+    # Posteriors of the prototypes, which pretraining predicts.
     label: LabelSettings = field(default_factory=LabelSettings)
-    # Prototypes and posteriors for the first iteration, instead of fitting and labelling: what
-    # `pmam import` wrote, or an earlier run. Both or neither.
+    # Prototypes for the first iteration, as `pmam import` or an earlier run wrote them; with
+    # --posteriors.
     prototypes: str | None = None
+    # Posteriors of these prototypes, as `pmam import` or an earlier run wrote them.
     posteriors: str | None = None
+    # Pretraining of the masked audio model.
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
-    # First fine-tune in this way: PMAM trains the heads alone before all. None: in one stage.
+    # Fine-tuning before the main one, as PMAM trains the heads alone first; by default none.
     finetune_first: FinetuneSettings | None = None
+    # Fine-tuning of the detector on labelled clips.
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
-    # Also train a detector on the labels alone, for as many steps, and set it beside.
+    # Also train a detector on the labels alone, for as many steps, to compare with.
     baseline: bool = True
+    # Frame scores of the detector.
     score: ScoreSettings = field(default_factory=ScoreSettings)
+    # Comparison with strong labels.
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
 
     def __post_init__(self) -> None:

@@ -15,29 +15,17 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ParamSpec, get_args, get_type_hints
 
 from cluster.storage.filesystems import absolute
-from pipelines.runtime.stage import Stage, fingerprint_of, listing_fingerprint, run_stage
-from pipelines.runtime.urls import (
-    checkpoint_fingerprint,
-    dataset_fingerprint,
-    prototypes_fingerprint,
-)
+from pipelines.runtime.inputs import CHECKPOINT, DATASET, FOLDER, PROTOTYPES, STAGE, Kind
+from pipelines.runtime.stage import Stage, Summary, brief, run_stage
 
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What is at a URL: how its content is identified."""
-
-    fingerprint: Callable[[str], str]
-
-
-DatasetUrl = Annotated[str, Kind(dataset_fingerprint)]
-CheckpointUrl = Annotated[str, Kind(checkpoint_fingerprint)]
-PrototypesUrl = Annotated[str, Kind(prototypes_fingerprint)]
-StageUrl = Annotated[str, Kind(fingerprint_of)]  # of a finished stage
-FolderUrl = Annotated[str, Kind(listing_fingerprint)]  # of raw files
-
+DatasetUrl = Annotated[str, DATASET]
+CheckpointUrl = Annotated[str, CHECKPOINT]
+PrototypesUrl = Annotated[str, PROTOTYPES]
+StageUrl = Annotated[str, STAGE]
+FolderUrl = Annotated[str, FOLDER]
 # Of what a source was made of, where a listing of it says too little; asked when they are needed.
 Fingerprints = Mapping[str, Callable[[], str]]
 
@@ -50,6 +38,7 @@ class Work:
     do: Callable[[Stage], Mapping[str, Any]]
     settings: Any  # a dataclass: those that change the output
     inputs: Mapping[str, str] = field(default_factory=dict)  # fingerprints by name
+    summary: Summary = brief  # of what is recorded, in a few words: what was done
     reopen: bool = False  # go on where it is finished: some of it can be made better now
 
 
@@ -113,6 +102,7 @@ def stage_function(version: int) -> Callable[[Callable[P, Work]], Callable[P, st
                 settings=work.settings,
                 inputs={**inputs, **work.inputs},
                 version=version,
+                summary=work.summary,
                 fresh=given["fresh"],
                 reopen=work.reopen,
             )

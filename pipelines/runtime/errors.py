@@ -3,6 +3,8 @@
 Each room below has a base of its own, since they never import each other. Here they meet.
 """
 
+import errno
+
 from cluster.errors import ClusterError
 from pmam.errors import UserError
 from shards.errors import ShardsError
@@ -16,10 +18,9 @@ class MissingFileError(PipelineError, FileNotFoundError):
     """A file that is not there."""
 
 
-# Until the rooms below raise nothing else for what a person can act on.
-_NOT_YET = (ValueError, OSError)
 # A full memory is a thing that a person can act on, too.
-USER_ERRORS = (UserError, ShardsError, ClusterError, PipelineError, MemoryError, *_NOT_YET)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+USER_ERRORS = (UserError, ShardsError, ClusterError, PipelineError, MemoryError)
 
 
 def user_error(error: BaseException) -> BaseException | None:
@@ -31,11 +32,16 @@ def user_error(error: BaseException) -> BaseException | None:
         wrapped = getattr(seen, "cause", None) or _first(getattr(seen, "worker_failures", None))
         if isinstance(wrapped, BaseException):
             seen = wrapped
-        elif isinstance(seen, USER_ERRORS):
+        elif isinstance(seen, USER_ERRORS) or _is_full(seen):
             return seen
         else:
             seen = seen.__cause__
     return None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether the machine has no room left; that may come up wherever a library writes."""
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 def _first(failures: dict[int, BaseException] | None) -> BaseException | None:

@@ -1,6 +1,6 @@
 """Ray Data jobs that write one output per input shard, and go on after a kill.
 
-One row is one shard's plan. A worker writes that shard's outputs whole, then its part: a small
+One row is one shard's task. A worker writes that shard's outputs whole, then its part: a small
 JSON that names them with their sizes. A part whose outputs are all there is not done again. Ray
 may split, merge and retry rows as it likes: a retried row writes the same bytes under the same
 name.
@@ -22,11 +22,11 @@ from shards.io.store import Store
 
 PARTS = "parts"
 ALL_ROOM = Pool()
-Plan = Mapping[str, Any]
-Part = dict[str, Any]
-# Built once in each worker; called with the plan of one shard, returns the shard's part: plain
+ShardTask = Mapping[str, Any]
+ShardResult = dict[str, Any]
+# Built once in each worker; called with the task of one shard, returns the shard's part: plain
 # values, and under "outputs" the names of the files that it wrote.
-Worker = Callable[[Plan], Part]
+Worker = Callable[[ShardTask], ShardResult]
 
 
 class PartError(PipelineError):
@@ -49,7 +49,7 @@ class _Actor:
         try:
             if self.worker is None:
                 self.worker = self.make(**self.arguments)
-            result, folder = self.worker(json.loads(row["plan"])), store(self.url)
+            result, folder = self.worker(json.loads(row["task"])), store(self.url)
             outputs = {name: folder.size(name) for name in result["outputs"]}
             part = json.dumps({**result, "outputs": outputs})
             folder.write(part_name(row["name"]), part.encode())
@@ -65,25 +65,25 @@ def part_name(name: str) -> str:
 
 def run_parts(
     stage: Stage,
-    plans: Mapping[str, Plan],
+    tasks: Mapping[str, ShardTask],
     make: Callable[..., Worker],
     arguments: Mapping[str, Any],
     *,
     weights: Mapping[str, int],
     unit: str = "clips",
     pool: Pool = ALL_ROOM,
-    again: Callable[[Part], bool] = lambda part: False,
-) -> list[Part]:
-    """Do every plan once, on all workers of the cluster; the parts in the order of the plans.
+    again: Callable[[ShardResult], bool] = lambda part: False,
+) -> list[ShardResult]:
+    """Do every task once, on all workers of the cluster; the parts in the order of the tasks.
 
     In them, "outputs" holds the size of each file by its name.
 
     Args:
         stage: owns the folder that parts go to.
-        plans: JSON values by name; the names are those of the outputs.
+        tasks: JSON values by name; the names are those of the outputs.
         make: builds the worker in its own process, from `arguments`.
         arguments: keyword arguments of `make`, plain values.
-        weights: how much of the progress each plan is.
+        weights: how much of the progress each task is.
         unit: what the weights count.
         pool: how many workers there are.
         again: tells of a part of an earlier run whether it can be made better now.
@@ -93,16 +93,16 @@ def run_parts(
     """
     folder = stage.store
     sizes = dict(folder.listing())
-    kept = {name: _finished(folder, sizes, name) for name in plans}
+    kept = {name: _finished(folder, sizes, name) for name in tasks}
     parts = {name: part for name, part in kept.items() if part is not None and not again(part)}
-    waiting = [name for name in plans if name not in parts]
-    total = sum(weights[name] for name in plans)
+    waiting = [name for name in tasks if name not in parts]
+    total = sum(weights[name] for name in tasks)
     done = sum(weights[name] for name in parts)
     with (
         session(),
         bar(f"{stage.name} ({unit})", total, done) as advance,
         # Where one failed, workers end before anybody looks at what is in the folder.
-        closing(_rows(stage, plans, waiting, make, arguments, weights, pool)) as rows,
+        closing(_rows(stage, tasks, waiting, make, arguments, weights, pool)) as rows,
     ):
         for row in rows:
             if row["error"]:
@@ -111,12 +111,12 @@ def run_parts(
                 raise failure
             parts[row["name"]] = json.loads(row["part"])
             advance(row["weight"], "")
-    return [parts[name] for name in plans]
+    return [parts[name] for name in tasks]
 
 
 def _rows(
     stage: Stage,
-    plans: Mapping[str, Plan],
+    tasks: Mapping[str, ShardTask],
     waiting: Sequence[str],
     make: Callable[..., Worker],
     arguments: Mapping[str, Any],
@@ -127,7 +127,7 @@ def _rows(
         return
     import ray.data
 
-    rows = [{"name": n, "plan": json.dumps(plans[n]), "weight": weights[n]} for n in waiting]
+    rows = [{"name": n, "task": json.dumps(tasks[n]), "weight": weights[n]} for n in waiting]
     least, most, gpus = pool.size(len(waiting), ray.cluster_resources())
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,  # type: ignore[arg-type] # Ray calls an object of it
@@ -139,12 +139,12 @@ def _rows(
     yield from dataset.iter_rows()
 
 
-def _finished(folder: Store, sizes: Mapping[str, int], name: str) -> Part | None:
+def _finished(folder: Store, sizes: Mapping[str, int], name: str) -> ShardResult | None:
     """A part of an earlier run, if all that it names is there in full size."""
     if part_name(name) not in sizes:
         return None
     try:
-        part: Part = json.loads(folder.read(part_name(name)))
+        part: ShardResult = json.loads(folder.read(part_name(name)))
     except ValueError:  # an object store may show what a broken connection left
         return None
     whole = all(sizes.get(output) == size for output, size in part["outputs"].items())

@@ -26,11 +26,11 @@ class Pool:
                 "smaller number first"
             )
 
-    def size(self, plans: int, resources: Mapping[str, float]) -> tuple[int, int, float]:
-        """At least and at most so many workers for so many plans, and the GPUs of each.
+    def size(self, tasks: int, resources: Mapping[str, float]) -> tuple[int, int, float]:
+        """At least and at most so many workers for so many tasks, and the GPUs of each.
 
         Args:
-            plans: what is to be done.
+            tasks: what is to be done.
             resources: `CPU` and `GPU` of the cluster, as Ray tells them.
 
         Raises:
@@ -50,4 +50,4 @@ class Pool:
             room = min(room, int(of_each * there + 1e-9))
         least, most = self.workers or (room, room)
         # More than there is room for now may come, on a cluster that grows; none waits for it.
-        return min(least, room, plans), min(most, plans), gpus
+        return min(least, room, tasks), min(most, tasks), gpus

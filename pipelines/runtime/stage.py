@@ -23,6 +23,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import Identity, differences, digest, identify
 from pipelines.runtime.set_aside import set_aside
 from pipelines.runtime.urls import store
+from pipelines.runtime.words import counted
 from shards.io.store import TEMPORARY, Store
 
 FORMAT_VERSION = 2
@@ -32,6 +33,15 @@ log = logging.getLogger("pmam")
 
 class StageError(PipelineError):
     """A stage's folder that cannot be used as it is."""
+
+
+# From what a stage recorded to what it did, in a few words for people.
+Summary = Callable[[Mapping[str, Any]], str]
+
+
+def brief(result: Mapping[str, Any]) -> str:
+    """What a stage did that has no words of its own for it."""
+    return f"done: {counted(result['clips'], 'clip')}" if "clips" in result else "done"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +124,7 @@ def run_stage(
     settings: Any,
     inputs: Mapping[str, str],
     version: int,
+    summary: Summary = brief,
     fresh: bool = False,
     reopen: bool = False,
 ) -> dict[str, Any]:
@@ -128,6 +139,7 @@ def run_stage(
         inputs: fingerprints by name.
         version: the stage's algorithm version. What an older one finished is kept and used; what
             it left unfinished is set aside, and done anew.
+        summary: says what was done, of what is recorded.
         fresh: delete what is there, and start over even if it was done.
         reopen: let `work` go on where the stage is finished: some of it can be made better now.
 
@@ -182,7 +194,7 @@ def run_stage(
     files = {n: size for n, size in folder.listing() if n not in (PLAN, DONE)}
     record = {**plan, "seconds": seconds, "result": result, "files": files}
     folder.write(DONE, json.dumps(record, indent=1).encode())
-    log.info("%-14s done in %.1f s: %s", name, seconds, _brief(result))
+    log.info("%-14s %s in %.1f s", name, summary(result), seconds)
     return record
 
 
@@ -296,10 +308,3 @@ def _sweep(folder: Store, begun: float) -> None:
         with contextlib.suppress(FileNotFoundError):
             if left.stat().st_mtime < begun:
                 left.unlink()
-
-
-def _brief(result: Mapping[str, Any]) -> str:
-    plain = {k: v for k, v in result.items() if isinstance(v, int | float | str)}
-    return ", ".join(
-        f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in plain.items()
-    )

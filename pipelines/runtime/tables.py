@@ -4,20 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.stage import DONE, record_of
 from pipelines.runtime.urls import join
+from pipelines.runtime.words import TITLES, counted, thousands
 
-TITLES = {
-    "psds1": "PSDS1",
-    "psds2": "PSDS2",
-    "event_f1": "event F1",
-    "frame_ap": "frame AP",
-    "clip_ap": "clip AP",
-}
 SHOWN = 10  # of long lists, on the terminal
+SHOWN_CLASSES = 25
 Numbers = Mapping[str, Mapping[str, Any]]  # by metric: value and values per class
 
 
@@ -48,25 +44,27 @@ def print_numbers(subset: str, arms: Mapping[str, Numbers]) -> None:
     output().print(table)
 
 
-def print_packed(url: str) -> None:
-    """What was packed, what was left out and why, and where it is."""
+def print_dataset(url: str) -> None:
+    """What a dataset holds, what was left out of it and why, and where it is.
+
+    Args:
+        url: of a stage that wrote a dataset.
+    """
     result = record_of(url)["result"]
     console = output()
-    table = Table(title="packed", title_justify="left")
-    table.add_column("subset")
-    table.add_column("clips", justify="right")
-    for subset, clips in result["subsets"].items():
-        table.add_row(subset, str(clips))
-    table.add_row("all", str(result["clips"]))
-    console.print(table)
+    subsets = ", ".join(f"{thousands(n)} {subset}" for subset, n in result["subsets"].items())
+    shards = f" in {counted(result['shards'], 'shard')}" if "shards" in result else ""
+    console.print(f"{counted(result['clips'], 'clip')}{shards} ({subsets})", markup=False)
+    _print_labels(result.get("labels", {}))
     for note in result["notes"]:
         console.print(note, markup=False)
     skipped = [f"{source_id}: {reason}" for source_id, reason in result["skipped"]]
     for what, entries in (
         ("skipped", skipped),
-        ("missing audio", result["missing"]),
-        ("missing labels", result["unlabelled"]),
-        ("extra audio, left out", result["extra"]),
+        ("missing audio", result.get("missing", [])),
+        ("missing labels", result.get("unlabelled", [])),
+        ("extra audio, left out", result.get("extra", [])),
+        ("in the tables, but not in the dataset", result.get("not_in_dataset", [])),
     ):
         if entries:
             console.print(f"{what}: {len(entries)}", markup=False)
@@ -75,3 +73,19 @@ def print_packed(url: str) -> None:
         if len(entries) > SHOWN:
             console.print(f"  ... all of them are in {join(url, DONE)}", markup=False)
     print_result(url)
+
+
+def _print_labels(labels: Mapping[str, Mapping[str, int]]) -> None:
+    """The classes of a dataset with their counts, the most frequent first."""
+    if not labels:
+        return
+    table = Table(title=counted(len(labels), "class", "classes"), title_justify="left")
+    table.add_column("class")
+    table.add_column("clips", justify="right")
+    table.add_column("events", justify="right")
+    most = sorted(labels.items(), key=lambda item: (-item[1]["clips"], item[0]))
+    for label, counts in most[:SHOWN_CLASSES]:
+        table.add_row(escape(label), thousands(counts["clips"]), thousands(counts["events"]))
+    if len(labels) > SHOWN_CLASSES:
+        table.add_row(f"... and {len(labels) - SHOWN_CLASSES} rarer ones", "", "")
+    output().print(table)

@@ -1,16 +1,25 @@
-"""Artifacts behind URLs: opened anew in each process so that no credential travels."""
+"""Artifacts behind URLs: opened anew in each process so that no credential travels.
+
+Models and prototypes load torch, when they are read and not before.
+"""
 
 import hashlib
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.errors import MissingFileError
-from pmam.models.checkpoint import Checkpoint, CheckpointError
-from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
 from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.manifest import MANIFEST, read_manifest
+
+if TYPE_CHECKING:
+    from pmam.models.checkpoint import Checkpoint
+    from pmam.prototypes.artifact import Prototypes
+
+CHECKPOINT_SUFFIXES = (".json", ".safetensors")
+PROTOTYPES_FILE = "prototypes.json"  # names the tensors beside it
 
 
 def store(url: str) -> Store:
@@ -28,43 +37,63 @@ def join(url: str, name: str) -> str:
     return f"{url.rstrip('/')}/{name}"
 
 
-def write_checkpoint(target: Store, name: str, checkpoint: Checkpoint) -> None:
+def write_checkpoint(target: Store, name: str, checkpoint: "Checkpoint") -> None:
     """`<name>.safetensors`, then `<name>.json`, which names it by sha256."""
     target.write(f"{name}.safetensors", checkpoint.tensors)
     target.write(f"{name}.json", checkpoint.description)
 
 
-def read_checkpoint(url: str) -> Checkpoint:
+def checkpoint_stem(url: str) -> tuple[str, str]:
+    """The folder of a checkpoint and its name without suffix, of a URL with or without one."""
+    plain = absolute(url).removesuffix(".json").removesuffix(".safetensors")
+    parent, _, stem = plain.rpartition("/")
+    return parent or "/", stem
+
+
+def lacking_checkpoint(url: str) -> str | None:
+    """What is missing of a checkpoint, in one line; None where both its files are there."""
+    folder, stem = checkpoint_stem(url)
+    source = store(folder)
+    for suffix in CHECKPOINT_SUFFIXES:
+        if source.size(stem + suffix) is None:
+            return (
+                f"{source.path(stem + suffix)}: no such file; expected a checkpoint "
+                f"({stem}.safetensors beside {stem}.json), as `pmam finetune` writes it"
+            )
+    return None
+
+
+def read_checkpoint(url: str) -> "Checkpoint":
     """A checkpoint by the URL of its `.safetensors`, with or without the suffix.
 
     Raises:
         CheckpointError: there is none.
     """
-    parent, _, stem = (
-        absolute(url).removesuffix(".json").removesuffix(".safetensors").rpartition("/")
-    )
-    source = store(parent or "/")
-    for suffix in (".json", ".safetensors"):
-        if source.size(stem + suffix) is None:
-            raise CheckpointError(
-                f"{source.path(stem + suffix)}: no such file; expected a checkpoint "
-                f"({stem}.safetensors beside {stem}.json), as `pmam finetune` writes it"
-            )
+    from pmam.models.checkpoint import Checkpoint, CheckpointError
+
+    if absent := lacking_checkpoint(url):
+        raise CheckpointError(absent)
+    folder, stem = checkpoint_stem(url)
+    source = store(folder)
     return Checkpoint(
         tensors=source.read(f"{stem}.safetensors"), description=source.read(f"{stem}.json")
     )
 
 
-def write_prototypes(target: Store, prototypes: Prototypes) -> None:
+def write_prototypes(target: Store, prototypes: "Prototypes") -> None:
     """Both files of the prototypes, the one that names the other last."""
+    from pmam.prototypes.artifact import DESCRIPTION, TENSORS
+
     with tempfile.TemporaryDirectory() as folder:
         prototypes.save(Path(folder))
         for name in (TENSORS, DESCRIPTION):
             target.write(name, (Path(folder) / name).read_bytes())
 
 
-def read_prototypes(url: str) -> Prototypes:
+def read_prototypes(url: str) -> "Prototypes":
     """The prototypes in a folder."""
+    from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
+
     source = store(url)
     if source.is_local:
         return Prototypes.load(Path(source.root))
@@ -88,7 +117,7 @@ def checkpoint_fingerprint(url: str) -> str:
 
 def prototypes_fingerprint(url: str) -> str:
     """What identifies prototypes: the sha256 of their description, which names their tensors."""
-    return file_fingerprint(join(absolute(url), DESCRIPTION))
+    return file_fingerprint(join(absolute(url), PROTOTYPES_FILE))
 
 
 def file_fingerprint(url: str) -> str:

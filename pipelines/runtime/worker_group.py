@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from pipelines.runtime.errors import USER_ERRORS
-from pmam.training.errors import TrainingError
+from pipelines.runtime.errors import user_error
 
 RESTARTS = 2  # of a worker group, where one of its workers died
 log = logging.getLogger("pmam")
@@ -16,7 +15,7 @@ def restarted(fit: Callable[[], None]) -> None:
     Not Train's own restarts: they repeat what failed for its input, which fails again.
 
     Raises:
-        an error of `USER_ERRORS`, or TrainingError: what a worker refused.
+        an error that a person can act on: what a worker refused.
         ChildProcessError: workers died, again and again.
         WorkerGroupError: workers failed in another way.
     """
@@ -27,7 +26,7 @@ def restarted(fit: Callable[[], None]) -> None:
             return fit()
         except WorkerGroupError as error:
             for failure in error.worker_failures.values():
-                if isinstance(failure, (*USER_ERRORS, TrainingError)):
+                if user_error(failure) is not None:
                     raise failure from error
             if attempt == RESTARTS:
                 if (told := _told(error.worker_failures)) is not None:

@@ -1,5 +1,6 @@
 """embed: frame embeddings of a dataset, from an encoder or from a layer of a trained model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,10 +10,8 @@ from pipelines.inference.layers import layer_function
 from pipelines.inference.weights import weights_fingerprint, weights_url
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import (
-    join,
-    write_checkpoint,
-)
+from pipelines.runtime.urls import join, write_checkpoint
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
@@ -81,11 +80,17 @@ def embed(
         )
         return {**result, "checkpoint": checkpoint}
 
-    counted = replace(settings, inference=settings.inference.of_results())
-    return Work(do=work, settings=_Identity(counted, encoder), inputs=inputs)
+    identity = replace(settings, inference=settings.inference.of_results())
+    return Work(do=work, settings=_Identity(identity, encoder), inputs=inputs, summary=_summary)
 
 
 @dataclass(frozen=True)
 class _Identity:
     settings: EmbedSettings
     encoder: EncoderSettings | None
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    if not result["clips"]:
+        return "calibrated the encoder"
+    return f"embedded {counted(result['clips'], 'clip')}, {counted(result['frames'], 'frame')},"

@@ -1,7 +1,7 @@
 """finetune: a detector from a pretrained model and few labels, with a mean teacher."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipelines.runtime.urls import (
     read_checkpoint,
     write_checkpoint,
 )
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import TrainingClips, tag_targets
 from pipelines.training.job import run_training
@@ -127,7 +128,13 @@ class FinetuneTask:
         chosen = max(self._models, key=lambda name: (found.get(f"{name}_frame_ap", 0.0), name))
         checkpoint = pack_detector(self._models[chosen])
         write_checkpoint(folder, CHECKPOINT, checkpoint)
-        return {"chosen": chosen, "validation": found, "sha256": checkpoint.fingerprint}
+        return {
+            "steps": self.settings.training.optimizer.steps,
+            "clips": self.clips.count,
+            "chosen": chosen,
+            "validation": found,
+            "sha256": checkpoint.fingerprint,
+        }
 
     @property
     def _models(self) -> dict[str, Detector]:
@@ -174,7 +181,7 @@ def finetune(
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, FinetuneTask, arguments, settings.training)
 
-    return Work(do=work, settings=settings.identity)
+    return Work(do=work, settings=settings.identity, summary=_summary)
 
 
 def labels_alone(settings: FinetuneSettings) -> FinetuneSettings:
@@ -185,3 +192,11 @@ def labels_alone(settings: FinetuneSettings) -> FinetuneSettings:
         losses=replace(settings.losses, consistency_weight=0.0),
         training=replace(settings.training, batch=batch),
     )
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    steps, clips = counted(result["steps"], "step"), counted(result["clips"], "clip")
+    chosen = result["chosen"]
+    value = result["validation"].get(f"{chosen}_frame_ap")
+    kept = "" if value is None else f", kept the {chosen} (validation frame AP {value:.3f}),"
+    return f"fine-tuned {steps} on {clips}{kept}"

@@ -1,5 +1,6 @@
 """label: the posteriors of the prototypes for each frame of each training clip."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipelines.runtime.declared import (
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import LabelSettings
 from shards.frames.reader import FrameSpec
 
@@ -86,5 +88,10 @@ def label(
             inputs=cached_inputs,
         )
 
-    counted = replace(settings, inference=settings.inference.of_results())
-    return Work(do=work, settings=counted)
+    identity = replace(settings, inference=settings.inference.of_results())
+    return Work(do=work, settings=identity, summary=_summary)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    clips, frames = counted(result["clips"], "clip"), counted(result["frames"], "frame")
+    return f"computed posteriors of {clips}, {frames},"

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     write_checkpoint,
 )
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import PretrainSettings
 from pipelines.training.examples import TrainingClips
 from pipelines.training.job import run_training
@@ -63,7 +65,7 @@ class PretrainTask:
         self.model = MaskedAudioModel(backbone, means.shape[1], prototypes=len(means))
         self.module = Pretraining(self.model, means, settings.pretext)
         self.posteriors = open_frames(posteriors)
-        self.warned = False
+        self.warned, self.steps = False, training.optimizer.steps
         told, hop_s = self.posteriors.spec, backbone.encoder.hop_s
         if told.width != len(means) or not math.isclose(told.hop_s, hop_s, rel_tol=1e-3):
             raise PipelineError(
@@ -117,7 +119,11 @@ class PretrainTask:
         """Write the pretrained model."""
         checkpoint = pack_masked(self.model)
         write_checkpoint(folder, CHECKPOINT, checkpoint)
-        return {"sha256": checkpoint.fingerprint}
+        return {
+            "steps": self.steps,
+            "clips": self.clips.count,
+            "sha256": checkpoint.fingerprint,
+        }
 
 
 @stage_function(ALGORITHM_VERSION)
@@ -158,4 +164,11 @@ def pretrain(
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, PretrainTask, arguments, settings.training)
 
-    return Work(do=work, settings=replace(settings, training=settings.training.identity))
+    return Work(
+        do=work, settings=replace(settings, training=settings.training.identity), summary=_summary
+    )
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    steps, clips = counted(result["steps"], "step"), counted(result["clips"], "clip")
+    return f"pretrained {steps} on {clips}"

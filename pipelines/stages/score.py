@@ -1,5 +1,6 @@
 """score: the detector's probabilities for each frame of each clip of some subsets."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ from pipelines.inference.frame_job import FrameFunction, clips_of, run_frame_job
 from pipelines.inference.layers import load_detector
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import ScoreSettings
 from shards.frames.reader import FrameSpec
 
@@ -52,5 +54,10 @@ def score(
         )
         return {**result, "classes": list(classes)}
 
-    counted = replace(settings, inference=settings.inference.of_results())
-    return Work(do=work, settings=counted)
+    identity = replace(settings, inference=settings.inference.of_results())
+    return Work(do=work, settings=identity, summary=_summary)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    clips, frames = counted(result["clips"], "clip"), counted(result["frames"], "frame")
+    return f"scored {clips}, {frames},"

@@ -21,22 +21,22 @@ class PackSettings:
     # Layout of the source: folder, desed, audioset_strong, tut_rare, esc50 (ESC-10 too),
     # realdesed, mtl or webdataset.
     source: str = "folder"
-    # Of the source, as pairs: --options esc10 true (esc50), labels mid (audioset_strong),
+    # Options of that layout, as pairs: esc10 true (esc50), labels mid (audioset_strong),
     # suffix _16k (desed), snr 20 (mtl), audio flac events json:events (webdataset).
     options: dict[str, str] = field(default_factory=dict)
-    # keep leaves the recordings' bytes as they are.
+    # Audio format in the shards; keep copies each recording's bytes unchanged.
     codec: Literal["keep", "flac", "wav"] = "keep"
-    # Resample to this rate; by default recordings keep theirs.
+    # Sample rate to resample to; by default each recording keeps its own.
     sample_rate_hz: int | None = None
-    # About how large a shard is.
+    # Approximate size of a shard.
     shard_mb: float = 256.0
-    # At a recording that cannot be used: fail, or leave it out and list it.
+    # What to do at an unusable recording: fail, or leave it out and list it.
     on_error: Literal["fail", "skip"] = "fail"
-    # Of the dataset.
+    # Name of the dataset.
     name: str = "dataset"
-    # Of the recordings.
+    # Licence of the recordings.
     licence: str = "unknown"
-    # Of the order of clips in shards.
+    # Random seed for the order of clips in shards.
     seed: int = 0
 
 
@@ -44,23 +44,25 @@ class PackSettings:
 class SoundscapesSettings:
     """Which recordings, how they are split, and how many soundscapes of each subset."""
 
-    # Label table of the recordings (columns filename, category, fold), for ESC-50 and its like;
-    # None: the folder of a recording is its class.
+    # Label table of the recordings (CSV with the columns filename, category, fold, as of ESC-50);
+    # without one, the folder of a recording is its class.
     table: str | None = None
-    # Only the recordings that ESC-50 marks as ESC-10.
+    # Use only the recordings that ESC-50's table marks as ESC-10.
     esc10_only: bool = False
-    # Classes that are backgrounds, where both lie in one folder.
+    # Classes to use as backgrounds, where events and backgrounds lie in one folder.
     background_classes: tuple[str, ...] = ()
-    # Where the source recording and the fold stand in a file's name, as a regular expression.
+    # Regular expression for file names, with groups for the source recording and the fold.
     name_rule: str | None = None
-    # By fold: {"train": ["1", "2"], "validation": ["4"], "test": ["5"]}; empty: by source.
+    # Folds of each split, such as train 1,2 validation 4 test 5; by default the recordings are
+    # split by `shares`.
     folds: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    # By source recording, where there are no folds: shares of the recordings of each class.
+    # Share of each class's source recordings that each split gets, where no folds are given.
     shares: dict[str, float] = field(
         default_factory=lambda: {"train": 0.6, "validation": 0.2, "test": 0.2}
     )
-    # A CSV with the columns filename and split, which rules over both.
+    # CSV file with the columns filename and split; it overrides folds and shares.
     split_csv: str | None = None
+    # Number of soundscapes of each subset.
     counts: dict[str, int] = field(
         default_factory=lambda: {
             "strong": 60,
@@ -70,10 +72,13 @@ class SoundscapesSettings:
             "test": 300,
         }
     )
+    # How each soundscape is drawn.
     scene: SoundscapeSettings = field(default_factory=SoundscapeSettings)
+    # Audio format of the soundscapes.
     codec: Literal["flac", "wav"] = "flac"
     # Write a packed dataset instead of audio files and tables.
     shards: bool = False
+    # Number of soundscapes that a worker renders at a time, and that one shard holds.
     clips_per_part: int = 100
 
 
@@ -81,17 +86,18 @@ class SoundscapesSettings:
 class EmbedSettings:
     """Which frames are kept of which clips."""
 
-    # input: the encoder's calibrated inputs; encoder: its frames; context, context1, ...
+    # Layer whose frames are stored: input (the encoder's calibrated inputs), encoder, or of a
+    # pretrained model context, context1, ...
     layer: str = "input"
-    # One random frame of so many; 1 keeps all, so that later stages can read them as a cache.
+    # Number of frames of which one is kept, at random; 1 keeps all, as --cached-inputs needs.
     keep_every: int = 1
-    # Which clips are embedded; with none, the encoder is calibrated and that is all.
+    # Subsets to embed; with none, the encoder is only calibrated.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # How the encoder's standardisation is fitted.
+    # Clips by which the encoder's inputs are standardised.
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
-    # Windows and batches.
+    # Windows, batches and workers.
     inference: InferenceSettings = field(default_factory=InferenceSettings)
-    # Of the choice of frames.
+    # Random seed for choosing frames.
     seed: int = 0
 
 
@@ -99,11 +105,11 @@ class EmbedSettings:
 class LabelSettings:
     """Which clips are labelled, and with which layer's features."""
 
-    # The layer that the prototypes were fitted to.
+    # Layer that the prototypes were fitted to.
     layer: str = "input"
-    # Which clips are labelled.
+    # Subsets to label.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # Windows and batches.
+    # Windows, batches and workers.
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
@@ -111,9 +117,9 @@ class LabelSettings:
 class PretrainSettings:
     """The context network, what is masked, and how it is trained."""
 
-    # Size of the context network.
+    # Kind and size of the context network.
     context: ContextSettings = field(default_factory=ContextSettings)
-    # Masking and loss.
+    # Masking, augmentation and loss.
     pretext: PretextSettings = field(default_factory=PretextSettings)
     # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
@@ -123,21 +129,22 @@ class PretrainSettings:
 class FinetuneSettings:
     """The losses, the teacher, and how the detector is trained."""
 
-    # Used where the start is an encoder; a pretrained model brings its own.
+    # Context network of a detector that starts from an encoder; a pretrained model has its own.
     context: ContextSettings = field(default_factory=ContextSettings)
-    # Temperature and sliding windows of the detector.
+    # Output temperature and sliding windows of the detector.
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     # Weights of the losses.
     losses: FinetuneLossSettings = field(default_factory=FinetuneLossSettings)
-    # What is done to the training clips; differently for student and teacher.
+    # Augmentation of the training clips, drawn anew for student and teacher.
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    # Place events in frames as PMAM's code does: onsets rounded, offsets rounded up.
+    # Use the rounding of PMAM's published code for event borders: onsets to the nearest frame,
+    # offsets up.
     published_borders: bool = False
-    # Decay of the teacher's moving average, once it has run a while.
+    # Highest decay of the teacher's moving average (EMA), reached after some steps.
     ema_limit: float = 0.99
-    # Whether it averages batch statistics too; PMAM's code lets the teacher gather its own.
+    # Average batch-norm statistics into the teacher too; PMAM's code lets it gather its own.
     ema_statistics: bool = True
-    # Steps from one look at the validation clips to the next; 0: at the end alone.
+    # Steps between two validations; 0 validates only at the end.
     validate_every: int = 100
     # Steps, batches and learning rates.
     training: TrainSettings = field(default_factory=TrainSettings)
@@ -159,9 +166,9 @@ class FinetuneSettings:
 class ScoreSettings:
     """Which clips are scored."""
 
-    # Which clips are scored.
+    # Subsets to score.
     subsets: tuple[str, ...] = ("validation", "test")
-    # Windows and batches.
+    # Windows, batches and workers.
     inference: InferenceSettings = field(default_factory=InferenceSettings)
 
 
@@ -169,11 +176,11 @@ class ScoreSettings:
 class EvaluateSettings:
     """Which clips are evaluated, and how their scores are smoothed."""
 
-    # Which clips are evaluated: strongly labelled ones.
+    # Subsets to evaluate on; their clips need strong labels.
     subsets: tuple[str, ...] = ("test",)
-    # What is done to the scores before they are evaluated.
+    # Median filter of the scores before they are evaluated.
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
-    # Also draw the values per class, and some clips.
+    # Draw the values per class and some example clips.
     pictures: bool = True
 
 
@@ -181,11 +188,11 @@ class EvaluateSettings:
 class SegmentSettings:
     """Which segments stand for a prototype."""
 
-    # Length of a segment.
+    # Length of the segments to see and hear.
     segment_s: float = 1.0
-    # Segments per prototype: those with its greatest mean posterior.
+    # Number of segments listed for each prototype: those with its highest mean posterior.
     segments: int = 20
-    # Of them from one clip.
+    # Largest number of them from one clip.
     per_clip: int = 2
 
     def __post_init__(self) -> None:
@@ -200,7 +207,7 @@ class SegmentSettings:
 class ImportSettings:
     """What is imported for which clips."""
 
-    # Clips that pretraining may use; those without a table are left out of it, and counted.
+    # Subsets for pretraining; their clips without a table are left out, and counted.
     subsets: tuple[str, ...] = ("strong", "weak", "unlabeled")
 
 
@@ -208,9 +215,9 @@ class ImportSettings:
 class NewDataset:
     """What every reindexed dataset needs."""
 
-    # Of the new dataset; by default that of the old one.
+    # Name of the new dataset; by default that of the old one.
     name: str | None = None
-    # Name shards relative to the new dataset, for folders that move together.
+    # Write paths of shards relative to the new dataset, for folders that move together.
     relative: bool = False
 
 
@@ -218,7 +225,7 @@ class NewDataset:
 class ForeignDataset(NewDataset):
     """What an index over foreign shards needs besides the rule for their members."""
 
-    # Of the recordings.
+    # Licence of the recordings.
     licence: str = "unknown"
-    # Write plain copies of gzipped tars into the new dataset: gzip has no byte ranges.
+    # Unpack gzipped tars into the new dataset, since gzip has no byte ranges.
     unpack: bool = False

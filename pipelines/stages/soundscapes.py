@@ -7,9 +7,10 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import SoundscapesSettings
 from shards.clip import Clip, Event
 from shards.io.store import Store
@@ -43,8 +44,8 @@ class _Renderer:
         stores = {name: store(url) for name, url in folders.items()}
         self.read = RecordingReader(stores, settings.scene.sample_rate_hz)
 
-    def __call__(self, plan: Plan) -> Part:
-        soundscapes = [Soundscape.from_json(line) for line in plan["soundscapes"]]
+    def __call__(self, task: ShardTask) -> ShardResult:
+        soundscapes = [Soundscape.from_json(line) for line in task["soundscapes"]]
         if not self.settings.shards:
             for scene in soundscapes:
                 self.out.write(self._file(scene), self._audio(scene))
@@ -55,8 +56,8 @@ class _Renderer:
                 local.write(self._file(scene), self._audio(scene))
             clips = tuple(to_clip(scene, self._file(scene)) for scene in soundscapes)
             path = Path(folder) / "shard.tar"
-            shard = write_shard(local, ShardPlan(name=plan["output"], clips=clips), path)
-            name = self.out.publish(plan["output"], path)
+            shard = write_shard(local, ShardPlan(name=task["output"], clips=clips), path)
+            name = self.out.publish(task["output"], path)
         return {"outputs": [name], "written": shard.stored_as(name).to_json()}
 
     def _file(self, scene: Soundscape) -> str:
@@ -135,7 +136,7 @@ def soundscapes(
             for number, start in enumerate(range(0, len(scenes), size))
         }
         arguments = {"folders": folders, "out": out, "settings": settings}
-        weights = {name: len(plan["soundscapes"]) for name, plan in parts.items()}
+        weights = {name: len(task["soundscapes"]) for name, task in parts.items()}
         done = run_parts(stage, parts, _Renderer, arguments, weights=weights)
         classes = sorted({recording.label for recording in events})
         if settings.shards:
@@ -152,7 +153,7 @@ def soundscapes(
             stage.store.write(name, data)
         return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
 
-    return Work(do=work, settings=settings, inputs=identified)
+    return Work(do=work, settings=settings, inputs=identified, summary=_summary)
 
 
 def _recordings(
@@ -205,3 +206,9 @@ def _trimmed(
         split: [trim(settings.scene, recording, read) for recording in members]
         for split, members in parts.items()
     }
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    clips, classes = counted(result["clips"], "soundscape"), len(result["classes"])
+    recordings = counted(result["recordings"], "recording")
+    return f"mixed {clips} of {counted(classes, 'class', 'classes')} from {recordings}"

@@ -146,6 +146,7 @@ class TrainingClips:
         members = {subset: columns.of_subset(subset) & among for subset in batch}
         used = np.logical_or.reduce(list(members.values()))
         self.labelled = bool((columns.labelled() & used).any())
+        self.count = int(used.sum())  # clips that may be in a batch
         self.batch = _taken(batch, {name: bool(which.any()) for name, which in members.items()})
         encoder.check_length(crop_s, "training.crop_s")
         places = np.flatnonzero(used)

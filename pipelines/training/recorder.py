@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load, save
 
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.progress import bar
 from pipelines.runtime.remote_log import Messages, held
 from pmam.training.trainer import Trainer
@@ -35,7 +36,7 @@ def restore(folder: Store, trainer: Trainer) -> bool:
     latest = json.loads(folder.read(LATEST))
     data = folder.read(latest["name"])
     if hashlib.sha256(data).hexdigest() != latest["sha256"]:
-        raise ValueError(
+        raise PipelineError(
             f"{folder.path(latest['name'])}: does not match its sha256; "
             "run the stage with --fresh to train it again"
         )

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pmam.training.settings import OptimizerSettings, Precision
 
@@ -15,36 +16,36 @@ class TrainSettings:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     # Length of a training example; longer clips are cropped, shorter ones padded.
     crop_s: float = 10.0
-    # Clips of each subset in a global batch.
+    # Number of clips of each subset in a batch, over all workers.
     batch: dict[str, int] = field(default_factory=lambda: {"strong": 8, "weak": 8, "unlabeled": 8})
-    # Parts of a worker's batch that go through the network one after the other, to save memory.
+    # Number of parts that a worker's batch is computed in, one after the other, to save memory.
     accumulate: int = 1
-    # Of matrix products; weights and losses are kept in float32.
+    # Number format of matrix products; weights and losses stay in float32.
     precision: Precision = "float32"
     # Compile the blocks of the networks: a minute at the start, faster steps on a GPU.
     compile: bool = False
-    # Size of a local cache of clips, for datasets in an object store; 0: none.
+    # Size of a local cache of clips, for datasets in an object store; 0 for none.
     cache_gb: float = 0.0
-    # 0 trains in this process; 1 and more start Ray Train workers (20-40 s).
+    # Number of Ray Train workers, which take 20 to 40 s to start; 0 trains in this process.
     workers: int = 0
-    # Steps from one checkpoint to the next.
+    # Steps between two checkpoints.
     checkpoint_every: int = 50
-    # Of the weights, the order of clips, crops, masks and dropout.
+    # Random seed for weights, order of clips, crops, masks and dropout.
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.accumulate < 1 or self.checkpoint_every < 1 or self.workers < 0:
-            raise ValueError(
+            raise PipelineError(
                 f"accumulate {self.accumulate}, checkpoint_every {self.checkpoint_every}, workers "
                 f"{self.workers}: expected at least 1, 1 and 0"
             )
         if not 0 < self.crop_s < math.inf or self.cache_gb < 0:
-            raise ValueError(
+            raise PipelineError(
                 f"crop_s {self.crop_s}, cache_gb {self.cache_gb}: expected a positive length, and "
                 "0 or more"
             )
         if min(self.batch.values(), default=0) < 0 or not any(self.batch.values()):
-            raise ValueError(
+            raise PipelineError(
                 f"batch {self.batch}: expected 0 or more clips of each subset, and some in all"
             )
 

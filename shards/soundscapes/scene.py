@@ -24,21 +24,37 @@ class SoundscapeSettings:
     says of different classes. A clip so full that an event finds no room gets fewer events.
     """
 
+    # Length of a soundscape.
     duration_s: float = 10.0
+    # Sample rate of the soundscapes.
     sample_rate_hz: int = 32_000
+    # Smallest number of events in a soundscape.
     events_min: int = 1
+    # Largest number of events in a soundscape.
     events_max: int = 4
+    # Shortest event.
     event_min_s: float = 0.25
+    # Longest event; longer recordings are cut.
     event_max_s: float = 5.0
+    # Shortest event of a texture, a class whose recordings go on and on.
     texture_min_s: float = 1.0
+    # Classes whose recordings go on and on: their events are random cuts.
     textures: tuple[str, ...] = ()
+    # Lowest signal-to-noise ratio of an event against the background.
     snr_min_db: float = 0.0
+    # Highest signal-to-noise ratio of an event against the background.
     snr_max_db: float = 15.0
+    # Lowest level of the background.
     background_min_dbfs: float = -45.0
+    # Highest level of the background.
     background_max_dbfs: float = -33.0
+    # Share of soundscapes whose background is white noise.
     white_noise_share: float = 0.25
+    # Let events of different classes overlap.
     overlap: bool = True
+    # Distribution of the onsets in a soundscape.
     onsets: Literal["uniform", "normal"] = "uniform"
+    # Random seed of the soundscapes.
     seed: int = 0
 
     def __post_init__(self) -> None:

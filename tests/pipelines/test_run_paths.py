@@ -1,5 +1,6 @@
 """What a run does in the cases that the presets leave out."""
 
+import contextlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ class Stages:
         self.calls: dict[str, dict[str, Any]] = {}
         for name in ("embed", "fit", "label", "pretrain", "finetune", "score", "evaluate"):
             monkeypatch.setattr(run_module, name, self.stage)
+        monkeypatch.setattr(run_module, "session", lambda address: contextlib.nullcontext())
         monkeypatch.setattr(run_module, "packed", lambda settings, folder: self.stage(name="pack"))
         monkeypatch.setattr(run_module, "has_truth", lambda dataset, settings: False)
 
@@ -47,7 +49,6 @@ class Stages:
         return f"/{name}"
 
 
-@pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize(
     ("later_start", "second"),
     [("continue", "/pretrain-1/pretrained"), ("anew", "/embed-1/encoder")],
@@ -66,7 +67,6 @@ def test_what_a_later_iteration_starts_from(
     assert calls["finetune-supervised"]["start"] == "/embed-1/encoder"
 
 
-@pytest.mark.usefixtures("ray_session")
 def test_fine_tuning_in_two_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     stages = Stages(monkeypatch)
     first = FinetuneSettings(losses=FinetuneLossSettings(trained="heads"))
@@ -78,7 +78,6 @@ def test_fine_tuning_in_two_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls["finetune-supervised"]["start"] == "/finetune-first-supervised/detector"
 
 
-@pytest.mark.usefixtures("ray_session")
 def test_the_first_iteration_may_start_from_given_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     stages = Stages(monkeypatch)
     given = {"dataset": "/theirs", "prototypes": "/means", "posteriors": "/labels"}

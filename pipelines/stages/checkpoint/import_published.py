@@ -11,9 +11,10 @@ from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
 from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store, write_prototypes
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import ImportSettings
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
@@ -55,7 +56,8 @@ def import_prototypes(
         write_prototypes(stage.store, prototypes)
         return {"k": len(prototypes.means), "width": prototypes.width}
 
-    return Work(do=work, settings=NoSettings(), inputs={"means": weights_fingerprint(file)})
+    means = {"means": weights_fingerprint(file)}
+    return Work(do=work, settings=NoSettings(), inputs=means, summary=_means)
 
 
 @stage_function(ALGORITHM_VERSION)
@@ -92,13 +94,13 @@ def import_posteriors(
         for row in rows:
             if row.key in table_of:
                 by_shard.setdefault(PurePosixPath(row.shard).stem, {})[row.key] = table_of[row.key]
-        plans = {
+        tasks = {
             name: {"output": f"{FRAMES}/{name}.arrow", "tables": by_shard[name]}
             for name in sorted(by_shard)
         }
         parts = run_parts(
             stage,
-            plans,
+            tasks,
             TableWorker,
             {
                 "tables": tables,
@@ -106,7 +108,7 @@ def import_posteriors(
                 "width": labels.posteriors.shape[1],
                 "hop_s": round(labels.hop_s, 6),
             },
-            weights={name: len(plan["tables"]) for name, plan in plans.items()},
+            weights={name: len(task["tables"]) for name, task in tasks.items()},
         )
         missing = Counter(row.subset for row in rows if row.key not in table_of)
         for subset, count in missing.items():
@@ -121,7 +123,7 @@ def import_posteriors(
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    return Work(do=work, settings=settings)
+    return Work(do=work, settings=settings, summary=_summary)
 
 
 def join_name(folder: str, name: str) -> str:
@@ -169,9 +171,9 @@ class TableWorker:
         self.tables, self.url, self.out = store(tables), tables, store(out)
         self.spec = FrameSpec(kind="posteriors", width=width, dtype="sparse8", hop_s=hop_s)
 
-    def __call__(self, plan: Plan) -> Part:
+    def __call__(self, task: ShardTask) -> ShardResult:
         """`{"output": name, "tables": {key: name}}` to what was written."""
-        tables: Mapping[str, str] = plan["tables"]
+        tables: Mapping[str, str] = task["tables"]
         frames = 0
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "frames.arrow"
@@ -187,5 +189,13 @@ class TableWorker:
                         )
                     writer.add(key, labels.posteriors)
                     frames += len(labels.posteriors)
-            name = self.out.publish(plan["output"], path)
+            name = self.out.publish(task["output"], path)
         return {"outputs": [name], "frames": frames}
+
+
+def _means(result: Mapping[str, Any]) -> str:
+    return f"imported {counted(result['k'], 'prototype')} of {result['width']} dimensions"
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    return f"imported posteriors of {counted(result['clips'], 'clip')}"

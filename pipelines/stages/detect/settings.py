@@ -18,24 +18,23 @@ class DetectError(PipelineError):
 class DetectSettings:
     """From audio to events."""
 
-    # An event is a run of frames with a smoothed probability above it; or a box of more confidence.
+    # Lowest smoothed probability of an event's frames, or lowest confidence of a box.
     threshold: float = 0.5
-    # Each class's probabilities are smoothed by a running median, or by the running maximum of it;
-    # or boxes of one confidence each are found where they change (arXiv 2406.04212). Boxes are
-    # joined by looking at a whole file: 4 bytes are held for each of its frames and classes, an
-    # hour of ten classes at 100 frames a second in 14 MB. With the others, memory does not grow.
+    # How events are found: a running median of each class's probabilities, the running maximum of
+    # that median, or boxes of one confidence each where the probabilities change (arXiv
+    # 2406.04212). Boxes hold a file's scores in memory: 14 MB for an hour of ten classes.
     method: Literal["median", "max", "boxes"] = "median"
-    # Length of the windows of median and maximum.
+    # Length of the median (and maximum) filter.
     median_s: float = 0.3
-    # Another length for some classes, by name.
+    # Length of the filter for single classes, as pairs such as Speech 0.5.
     median_by_class_s: dict[str, float] = field(default_factory=dict)
-    # Of the method boxes.
+    # Settings of the method boxes.
     boxes: BoxSettings = field(default_factory=BoxSettings)
-    # Length of the windows that the model hears.
+    # Length of the windows that the model is given.
     window_s: float = 10.0
-    # How much neighbouring windows share; they fade into each other there.
+    # Overlap of neighbouring windows, in which they fade into each other.
     overlap_s: float = 2.0
-    # Windows that go through the model together.
+    # Number of windows in a batch.
     batch: int = 8
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_functio
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
+from pipelines.runtime.words import TITLES
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
 from pipelines.stages.settings import EvaluateSettings
 from pmam.events.event import Event
@@ -69,7 +70,7 @@ def evaluate(
         first = numbers[settings.subsets[0]]
         return {metric: entry["value"] for metric, entry in first.items()}
 
-    return Work(do=work, settings=settings)
+    return Work(do=work, settings=settings, summary=_summary)
 
 
 def results_of(url: str) -> dict[str, Any]:
@@ -119,3 +120,8 @@ def _save(stage: Stage, name: str, figure: Any) -> None:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=110)
     stage.store.write(name, image.getvalue())
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    numbers = ", ".join(f"{TITLES[metric]} {value:.3f}" for metric, value in result.items())
+    return f"evaluated ({numbers})"

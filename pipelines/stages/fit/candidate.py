@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pipelines.runtime.urls import write_prototypes
-from pipelines.stages.detect.inputs import InputError
 from pipelines.stages.fit.frame_partition import Blocks, projected
 from pipelines.stages.fit.shared import Work
 from pipelines.stages.fit.state import Saved
@@ -22,6 +21,7 @@ from pmam.clustering.ppca_residual import (
     residual_variance,
 )
 from pmam.clustering.silhouette import silhouette
+from pmam.errors import InputError
 from pmam.mixture.cuml import cuml_kmeans, on_gpu
 from pmam.mixture.diagnostics import complaints, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import log_likelihood

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipelines.stages.detect.inputs import InputError
 from pmam.clustering.pca import Projection
+from pmam.errors import InputError
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
 from pmam.mixture.process_group import ProcessGroup
 from shards.frames.reader import FrameSet

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pipelines.inference.settings import TRAINING_SUBSETS
 from pipelines.runtime.identity import at_defaults
-from pipelines.stages.detect.inputs import InputError
+from pmam.errors import InputError
 from pmam.mixture.settings import COVARIANCE_TYPES, Backend, CovarianceType, Criterion
 
 PCA_TRIED = (8, 16, 32, 64, 128, 256)  # dimensions below the full width, by `auto`

@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
+from pipelines.runtime.words import counted
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.workers import SWEEP, FitJob, run_fit
 from pmam.mixture.model_selection import Outcome
@@ -70,7 +72,12 @@ def fit(
             )
         return result
 
-    return Work(do=work, settings=settings.identity)
+    return Work(do=work, settings=settings.identity, summary=_summary)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    used = f"{result['in_use']} of {result['k']} prototypes in use"
+    return f"fitted in {counted(result['iterations'], 'iteration')}, {used},"
 
 
 def sweep_of(url: str) -> tuple[str, list[Outcome]] | None:

@@ -20,7 +20,6 @@ from pipelines.runtime.urls import (
     write_prototypes,
 )
 from pipelines.runtime.worker_group import restarted
-from pipelines.stages.detect.inputs import InputError
 from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
 from pipelines.stages.fit.drift import drift_of
 from pipelines.stages.fit.frame_partition import FramePartition
@@ -28,6 +27,7 @@ from pipelines.stages.fit.progress import Reported, silent, watching
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import MOMENTS, Work
 from pipelines.stages.fit.state import Phase
+from pmam.errors import InputError
 from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes, sweep_json
 from pmam.mixture.process_group import Alone, Distributed, ProcessGroup

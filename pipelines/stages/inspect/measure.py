@@ -1,6 +1,7 @@
 """inspect: the levels of every clip of a dataset, damaged ones included."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,9 +11,10 @@ import pyarrow.parquet as pq
 
 from pipelines.runtime.declared import DatasetUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import USER_ERRORS
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import DONE, Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
+from pipelines.runtime.words import counted, thousands
 from shards.audio.levels import BLOCK_S, SCHEMA, measure
 from shards.index import IndexRow
 from shards.io.store import Store
@@ -29,12 +31,12 @@ class _Inspector:
     def __init__(self, dataset: str, out: str) -> None:
         self.dataset, self.out = open_dataset(dataset), store(out)
 
-    def __call__(self, plan: Plan) -> Part:
-        measured = [self._levels(row) for row in self.dataset.rows_of(plan["keys"])]
+    def __call__(self, task: ShardTask) -> ShardResult:
+        measured = [self._levels(row) for row in self.dataset.rows_of(task["keys"])]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "levels.parquet"
             pq.write_table(pa.Table.from_pylist(measured, schema=SCHEMA), path)
-            name = self.out.publish(plan["output"], path)
+            name = self.out.publish(task["output"], path)
         damaged = sum(levels["error"] is not None for levels in measured)
         return {"outputs": [name], "clips": len(measured), "damaged": damaged}
 
@@ -67,16 +69,16 @@ def measure_levels(
         table = open_dataset(dataset).table
         for shard, key in zip(table["shard"].to_pylist(), table["key"].to_pylist(), strict=True):
             by_shard.setdefault(shard, []).append(key)
-        plans = {
+        tasks = {
             f"{number:05d}-{PurePosixPath(shard).stem}": keys
             for number, (shard, keys) in enumerate(sorted(by_shard.items()))
         }
         parts = run_parts(
             stage,
-            {n: {"output": f"{LEVELS}/{n}.parquet", "keys": keys} for n, keys in plans.items()},
+            {n: {"output": f"{LEVELS}/{n}.parquet", "keys": keys} for n, keys in tasks.items()},
             _Inspector,
             {"dataset": dataset, "out": out},
-            weights={name: len(keys) for name, keys in plans.items()},
+            weights={name: len(keys) for name, keys in tasks.items()},
             again=lambda part: part["damaged"] > 0,
         )
         return {
@@ -87,7 +89,7 @@ def measure_levels(
 
     # Levels are facts of the audio: nothing can be chosen.
     damaged = store(out).size(DONE) is not None and record_of(out)["result"]["damaged"] > 0
-    return Work(do=work, settings=NoSettings(), reopen=damaged)
+    return Work(do=work, settings=NoSettings(), reopen=damaged, summary=_summary)
 
 
 def levels_of(url: str) -> pa.Table:
@@ -98,3 +100,8 @@ def levels_of(url: str) -> pa.Table:
 
 def _read(folder: Store, name: str) -> pa.Table:
     return pq.read_table(pa.BufferReader(folder.read(name)), schema=SCHEMA)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    damaged = f" ({thousands(result['damaged'])} damaged)" if result["damaged"] else ""
+    return f"measured {counted(result['clips'], 'clip')}{damaged}"

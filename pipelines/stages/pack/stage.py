@@ -1,14 +1,17 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.dataset_words import label_counts
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import join, store
+from pipelines.runtime.words import counted, hours
 from pipelines.stages.pack.streams import (
     COPIES,
     copy_streams,
@@ -33,8 +36,8 @@ class _ShardWriter:
     def __init__(self, source: str, out: str, settings: PackSettings) -> None:
         self.source, self.out, self.settings = MemberStore(store(source)), store(out), settings
 
-    def __call__(self, plan: Plan) -> Part:
-        shard = ShardPlan.from_json(plan["plan"])
+    def __call__(self, task: ShardTask) -> ShardResult:
+        shard = ShardPlan.from_json(task["plan"])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard.tar"
             written = write_shard(
@@ -131,6 +134,7 @@ def pack(
             "hours": round(manifest.totals.seconds / 3600, 4),
             "shards": len(manifest.shards),
             "subsets": dict(manifest.totals.subsets),
+            "labels": label_counts(rows),
             "skipped": [list(entry) for entry in skipped],
             "missing": list(listing.missing),
             "extra": list(listing.extra),
@@ -138,4 +142,9 @@ def pack(
             "notes": list(listing.notes),
         }
 
-    return Work(do=work, settings=settings, inputs=identified)
+    return Work(do=work, settings=settings, inputs=identified, summary=_summary)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    clips, shards = counted(result["clips"], "clip"), counted(result["shards"], "shard")
+    return f"packed {clips} ({hours(result['hours'])}) into {shards}"

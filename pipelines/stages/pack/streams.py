@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from cluster.storage.filesystems import PIPE, StorageError
 from cluster.storage.http import NoRangesError, remote_file
 from cluster.storage.streams import copy_stream, expand_streams, is_stream
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from shards.locations import shard_names
@@ -61,16 +61,16 @@ def copy_streams(stage: Stage, urls: Sequence[str]) -> None:
     if not urls:
         return
     stems = [PurePosixPath(name).stem for name in shard_names(map(_file_name, urls))]
-    plans = {
+    tasks = {
         f"{COPIES}-{stem}": {"url": url, "stem": stem}
         for stem, url in zip(stems, urls, strict=True)
     }
     run_parts(
         stage,
-        plans,
+        tasks,
         _Copier,
         {"out": stage.url},
-        weights=dict.fromkeys(plans, 1),
+        weights=dict.fromkeys(tasks, 1),
         unit="shards to read",
     )
 
@@ -90,13 +90,13 @@ class _Copier:
     def __init__(self, out: str) -> None:
         self.out = store(out)
 
-    def __call__(self, plan: Plan) -> Part:
+    def __call__(self, task: ShardTask) -> ShardResult:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard"
-            copy_stream(plan["url"], path)
+            copy_stream(task["url"], path)
             with path.open("rb") as file:
                 packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-            name = f"{COPIES}/{plan['stem']}.{'tgz' if packed else 'tar'}"
+            name = f"{COPIES}/{task['stem']}.{'tgz' if packed else 'tar'}"
             return {"outputs": [self.out.publish(name, path)]}
 
 

@@ -1,7 +1,7 @@
 """prototypes: what each prototype is used for, from the posteriors of a dataset's frames."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.urls import (
     join,
@@ -23,6 +23,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     store,
 )
+from pipelines.runtime.words import counted
 from pipelines.stages.settings import SegmentSettings
 from pmam.events.event import Event, uniform_edges_s
 from pmam.events.targets import encode_at
@@ -92,8 +93,8 @@ class _Surveyor:
         self.dataset, self.out, self.frames = open_dataset(dataset), store(out), store(frames)
         self.prototypes, self.settings = read_prototypes(prototypes), settings
 
-    def __call__(self, plan: Plan) -> Part:
-        file = FrameFile.open(self.frames, plan["frames"])
+    def __call__(self, task: ShardTask) -> ShardResult:
+        file = FrameFile.open(self.frames, task["frames"])
         found = Survey(len(self.prototypes.weights), self.settings)
         found.clips, found.hop_s = len(file.keys), file.spec.hop_s
         for row in rows_of(self.dataset, file.keys):
@@ -104,8 +105,8 @@ class _Surveyor:
                 hop_s=file.spec.hop_s,
                 first_frame_s=file.spec.first_frame_s,
             )
-        self.out.write(plan["output"], json.dumps(found.to_json()).encode())
-        return {"outputs": [plan["output"]], "clips": found.clips, "frames": found.usage.frames}
+        self.out.write(task["output"], json.dumps(found.to_json()).encode())
+        return {"outputs": [task["output"]], "clips": found.clips, "frames": found.usage.frames}
 
     def _blocks(
         self, file: FrameFile, row: IndexRow, found: Survey
@@ -212,7 +213,7 @@ def survey(
             )
 
     def work(stage: Stage) -> dict[str, Any]:
-        plans = {
+        tasks = {
             f"{number:05d}": {"frames": name, "output": f"{USAGE}/{number:05d}.json"}
             for number, name in enumerate(record_of(frames_url)["result"]["outputs"])
         }
@@ -223,15 +224,16 @@ def survey(
             "prototypes": prototypes,
             "settings": settings,
         }
-        weights = dict.fromkeys(plans, 1)
-        parts = run_parts(stage, plans, _Surveyor, arguments, weights=weights, unit="files")
+        weights = dict.fromkeys(tasks, 1)
+        parts = run_parts(stage, tasks, _Surveyor, arguments, weights=weights, unit="files")
         return {
             "clips": sum(part["clips"] for part in parts),
             "frames": sum(part["frames"] for part in parts),
             "outputs": [name for part in parts for name in part["outputs"]],
         }
 
-    return Work(do=work, settings=settings, inputs={"frames": fingerprint_of(frames_url)})
+    frames = {"frames": fingerprint_of(frames_url)}
+    return Work(do=work, settings=settings, inputs=frames, summary=_summary)
 
 
 def survey_of(url: str, settings: SegmentSettings) -> Survey:
@@ -263,3 +265,7 @@ def _check_embeddings(fit_url: str, embeddings: str) -> None:
             f"{embeddings}: not of the encoder that {fit_url} was fitted with; give the "
             "embeddings of the fit, or of other clips by the same encoder"
         )
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    return f"looked through {counted(result['clips'], 'clip')}"

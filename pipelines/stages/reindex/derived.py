@@ -1,12 +1,12 @@
 """What is common to datasets whose audio lies elsewhere: how they are named and written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.runtime.stage import DONE, Stage, record_of
-from pipelines.runtime.tables import SHOWN, output, print_result
-from pipelines.runtime.urls import join
+from pipelines.runtime import words
+from pipelines.runtime.dataset_words import label_counts
+from pipelines.runtime.stage import Stage
 from pipelines.stages.settings import NewDataset
 from shards.index import IndexRow
 from shards.locations import counted
@@ -45,33 +45,13 @@ def write_derived(
         "shards": len(manifest.shards),
         "classes": 0 if manifest.classes is None else len(manifest.classes),
         "subsets": dict(manifest.totals.subsets),
+        "labels": label_counts(rows),
         "skipped": [],
-        "missing": [],
+        "not_in_dataset": [],
         "notes": [],
     }
 
 
-def print_derived(url: str) -> None:
-    """What the new dataset holds, what was left out and why, and where it is."""
-    result = record_of(url)["result"]
-    console = output()
-    subsets = ", ".join(f"{clips} {subset}" for subset, clips in result["subsets"].items())
-    console.print(
-        f"{result['clips']} clips in {result['shards']} shards ({subsets}), "
-        f"{result['classes']} classes",
-        markup=False,
-    )
-    for note in result["notes"]:
-        console.print(note, markup=False)
-    skipped = [f"{name}: {reason}" for name, reason in result["skipped"]]
-    for what, entries in (
-        ("skipped", skipped),
-        ("in the tables, but not in the dataset", result["missing"]),
-    ):
-        if entries:
-            console.print(f"{what}: {len(entries)}", markup=False)
-        for entry in entries[:SHOWN]:
-            console.print(f"  {entry}", markup=False)
-        if len(entries) > SHOWN:
-            console.print(f"  ... all of them are in {join(url, DONE)}", markup=False)
-    print_result(url)
+def in_words(result: Mapping[str, Any]) -> str:
+    """What a new dataset holds."""
+    return f"indexed {words.counted(result['clips'], 'clip')}"

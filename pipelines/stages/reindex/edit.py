@@ -8,7 +8,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
-from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import NewDataset
 from shards.editing.filter import compile_filter
 from shards.editing.merge import Part, merge
@@ -83,7 +83,7 @@ def reindex_labels(
     def change(rows: Rows, notes: dict[str, Any]) -> Rows:
         if tables:
             table = [row for url in tables for row in _table(url, ("filename",))]
-            listed, notes["missing"] = by_clip(rows, table)
+            listed, notes["not_in_dataset"] = by_clip(rows, table)
             notes["labelled"] = len(listed)
             rows = with_labels(rows, listed, rule)
         if mapping:
@@ -139,7 +139,7 @@ def reindex_filter(
         if test is not None:
             kept = [row for row in rows if test(row)]
         else:
-            found, notes["missing"] = by_clip(rows, _id_rows(str(listed)))
+            found, notes["not_in_dataset"] = by_clip(rows, _id_rows(str(listed)))
             kept = [row for row in rows if row.source_id in found]
         if not kept:
             raise RelabelError(f"filter {where!r}: no clip of {len(rows)} is left; loosen it")
@@ -213,7 +213,9 @@ def reindex_merge(
 
     rule = _MergeRule(prefixes=tuple(prefixes), licence=licence)
     inputs = {f"dataset {n} {url}": dataset_fingerprint(url) for n, url in enumerate(urls)}
-    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
+    return Work(
+        do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
+    )
 
 
 def _derive(
@@ -244,7 +246,9 @@ def _derive(
         return {**result, **notes, "notes": [left] if len(rows) < len(dataset.rows) else []}
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
-    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
+    return Work(
+        do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
+    )
 
 
 def _table(url: str, columns: Sequence[str]) -> list[Row]:

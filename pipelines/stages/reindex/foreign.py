@@ -12,10 +12,10 @@ from typing import Any, BinaryIO, cast
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
 from pipelines.runtime.declared import Work, stage_function
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
-from pipelines.stages.reindex.derived import Recorded, write_derived
+from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import ForeignDataset, NewDataset
 from shards.brace_patterns import expand_braces
 from shards.editing.foreign import ForeignSettings, index_shard
@@ -38,8 +38,8 @@ class _Indexer:
     def __init__(self, out: str, rule: ForeignSettings, unpack: bool) -> None:
         self.out, self.rule, self.unpack = store(out), rule, unpack
 
-    def __call__(self, plan: Plan) -> Part:
-        url, name = plan["url"], plan["name"]
+    def __call__(self, task: ShardTask) -> ShardResult:
+        url, name = task["url"], task["name"]
         parent, _, base = url.rpartition("/")
         folder = store(parent or "/")
         with folder.open(base) as file:
@@ -55,7 +55,7 @@ class _Indexer:
                 )
             return self._unpacked(cast(BinaryIO, file), url, name)
 
-    def _unpacked(self, file: BinaryIO, url: str, name: str) -> Part:
+    def _unpacked(self, file: BinaryIO, url: str, name: str) -> ShardResult:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard.tar"
             try:
@@ -99,16 +99,16 @@ def reindex_foreign(
 
     def work(stage: Stage) -> dict[str, Any]:
         names = shard_names(urls)
-        plans = {
+        tasks = {
             PurePosixPath(name).stem: {"url": url, "name": name}
             for url, name in zip(urls, names, strict=True)
         }
         parts = run_parts(
             stage,
-            plans,
+            tasks,
             _Indexer,
             {"out": out, "rule": rule, "unpack": settings.unpack},
-            weights=dict.fromkeys(plans, 1),
+            weights=dict.fromkeys(tasks, 1),
             unit="shards",
         )
         found = [(WrittenShard.from_json(part["written"]), part["url"]) for part in parts]
@@ -133,7 +133,9 @@ def reindex_foreign(
         return {**result, "skipped": [list(entry) for entry in skipped]}
 
     inputs = {url: _size_and_time(url) for url in urls}
-    return Work(do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs)
+    return Work(
+        do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
+    )
 
 
 def shard_list(shards: Sequence[str]) -> list[str]:

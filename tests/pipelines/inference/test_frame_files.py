@@ -13,7 +13,7 @@ import torch
 
 from pipelines.inference.frame_job import FrameFunction, FrameWorker, open_frames
 from pipelines.inference.settings import InferenceSettings
-from pipelines.runtime.parallel_map import Part, Plan
+from pipelines.runtime.parallel_map import ShardResult, ShardTask
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
@@ -52,7 +52,7 @@ def wide(encoder: FrameEncoder, most: int = 10**9) -> FrameFunction:
 
 def written(
     dataset: Dataset, out: Path, function: Any, arguments: Any, **settings: Any
-) -> tuple[Part, FrameSet]:
+) -> tuple[ShardResult, FrameSet]:
     inference = InferenceSettings(**settings)
     worker = FrameWorker(dataset.store.root, str(out), function, arguments, inference)
     part = worker({"output": "frames/a.arrow", "keys": [row.key for row in dataset.rows]})
@@ -95,8 +95,8 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
     pools = []
 
     def here(
-        _: Any, plans: Mapping[str, Plan], make: Any, arguments: Any, *, pool: Pool, **__: Any
-    ) -> list[Part]:
+        _: Any, plans: Mapping[str, ShardTask], make: Any, arguments: Any, *, pool: Pool, **__: Any
+    ) -> list[ShardResult]:
         pools.append(pool)
         return [make(**arguments)(plan) for plan in plans.values()]
 

@@ -7,7 +7,7 @@ import packing
 import pytest
 
 from pipelines.inference.calibrate import check_rates
-from pipelines.inference.sample_rate_check import low_rates, warn_of_low_rates
+from pipelines.inference.sample_rate_check import low_rates, noting_once, warn_of_low_rates
 from pipelines.runtime.urls import open_dataset
 from pipelines.training.examples import TrainingClips
 from pmam.encoders.registry import build_encoder
@@ -61,3 +61,22 @@ def test_training_and_scoring_with_a_model_from_elsewhere_tell(
         high = [rate for rate in rates_hz if rate >= encoder.sample_rate_hz]
         warn_of_low_rates(high, encoder, lambda place: "never asked")
         assert caplog.messages == []
+
+
+def test_a_run_tells_each_rate_once(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = build_encoder(EncoderSettings(name="mn04"))
+
+    def tell(*rates_hz: int) -> None:
+        warn_of_low_rates(rates_hz, encoder, lambda place: f"clip {place}")
+
+    with caplog.at_level(logging.WARNING, "pmam"), noting_once():
+        for _stage in ("embed", "label", "pretrain"):
+            tell(44100, 16000)
+        assert [line.partition(":")[0] for line in caplog.messages] == [
+            "1 of 2 clips, such as clip 1"
+        ]
+        tell(8000)
+        assert len(caplog.messages) == 2
+    with caplog.at_level(logging.WARNING, "pmam"):
+        tell(44100, 16000)  # another command
+        assert len(caplog.messages) == 3

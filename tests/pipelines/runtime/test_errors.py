@@ -1,5 +1,6 @@
 """Whose fault an error is: a person's, who gets one line, or ours, whose traceback stays."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from pipelines.cli import main as command_line
 from pipelines.cli.main import main
-from pipelines.runtime.errors import USER_ERRORS, MissingFileError, PipelineError, user_error
+from pipelines.runtime.errors import MissingFileError, PipelineError, user_error
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,12 +22,13 @@ def test_a_persons_error_is_found_in_what_it_is_wrapped_in() -> None:
     assert user_error(inner) is inner
     assert user_error(MissingFileError("a: no such file")) is not None
     assert user_error(MemoryError()) is not None
+    assert user_error(OSError(errno.ENOSPC, "No space left on device", "a")) is not None
 
 
-@pytest.mark.parametrize("bug", [KeyError("k"), TypeError("t"), AssertionError(), ValueError("v")])
+@pytest.mark.parametrize(
+    "bug", [KeyError("k"), TypeError("t"), AssertionError(), ValueError("v"), OSError("o")]
+)
 def test_anything_else_is_a_bug(bug: Exception) -> None:
-    if isinstance(bug, USER_ERRORS):
-        pytest.skip("until all rooms raise errors of their own")
     wrapped = RuntimeError("a worker failed")
     wrapped.__cause__ = bug
     assert user_error(bug) is None and user_error(wrapped) is None

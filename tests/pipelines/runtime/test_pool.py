@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.inference.settings import InferenceSettings
-from pipelines.runtime.parallel_map import Part, Plan, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import Stage, run_stage
 
@@ -64,12 +64,12 @@ def test_a_pool_that_may_outgrow_the_machine_does_everything(
     """Ray would wait for ever for workers that have no CPU."""
 
     class Worker:  # in here, so that it travels by value: workers do not know the tests
-        def __call__(self, plan: Plan) -> Part:
+        def __call__(self, plan: ShardTask) -> ShardResult:
             time.sleep(0.05)
             return {"outputs": [], "number": plan["number"], "process": os.getpid()}
 
     plans = {str(number): {"number": number} for number in range(12)}
-    found: list[Part] = []
+    found: list[ShardResult] = []
 
     def work(stage: Stage) -> dict[str, int]:
         pool = Pool(workers=workers, gpus=0.5)

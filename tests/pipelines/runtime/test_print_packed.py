@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.cli.main import main
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
-from pipelines.runtime.tables import SHOWN, print_packed
+from pipelines.runtime.tables import SHOWN, print_dataset
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.settings import PackSettings
 from shards.sources import SOURCES
@@ -19,7 +19,9 @@ def test_what_is_not_as_the_tables_say_is_listed(
 ) -> None:
     result = {
         "clips": 1161,
+        "shards": 2,
         "subsets": {"validation": 1161},
+        "labels": {"Dog [x]": {"clips": 900, "events": 1300}, "Cat": {"clips": 1, "events": 0}},
         "skipped": [["validation/x", "x.wav: cut short"]],
         "missing": [f"validation/m{number}.wav" for number in range(SHOWN + 3)],
         "unlabelled": ["validation/[bold]u.wav"],
@@ -28,8 +30,13 @@ def test_what_is_not_as_the_tables_say_is_listed(
     }
     record = {"format_version": FORMAT_VERSION, "fingerprint": "x", "result": result}
     (tmp_path / DONE).write_text(json.dumps(record))
-    print_packed(str(tmp_path))
+    print_dataset(str(tmp_path))
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 161 clips in 2 shards (1 161 validation)"
+    assert [line.split("│")[1:4] for line in lines if "Dog" in line or "Cat" in line] == [
+        [" Dog [x] ", "   900 ", "  1 300 "],
+        [" Cat     ", "     1 ", "      0 "],
+    ]
     assert "validation: 1161 of 1168 clips present (99.4 %)" in lines
     for line in ("skipped: 1", "  validation/x: x.wav: cut short", "missing audio: 13"):
         assert line in lines

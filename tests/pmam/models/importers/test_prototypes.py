@@ -16,7 +16,7 @@ from s3_server import s3_server
 from sklearn.metrics import normalized_mutual_info_score
 
 from pipelines.cli.main import main
-from pipelines.runtime.parallel_map import Part, Plan
+from pipelines.runtime.parallel_map import ShardResult, ShardTask
 from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pipelines.stages.prototypes.survey import survey, survey_of
 from pipelines.stages.settings import SegmentSettings
@@ -26,7 +26,9 @@ from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
 
 
-def here(stage: Any, plans: Mapping[str, Plan], make: Any, arguments: Any, **_: Any) -> list[Part]:
+def here(
+    stage: Any, plans: Mapping[str, ShardTask], make: Any, arguments: Any, **_: Any
+) -> list[ShardResult]:
     """`run_parts` without Ray: a worker for each plan."""
     return [make(**arguments)(plan) for plan in plans.values()]
 
