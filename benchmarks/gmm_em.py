@@ -48,8 +48,9 @@ from mixture.iterations import FIRST, REG_COVAR, K, active, ours, reference, sta
 from mixture.memory import MIB, peak_in_child
 
 from pmam.mixture.e_step import statistics as e_step
-from pmam.mixture.m_step import m_step
+from pmam.mixture.em import FitState, expectation_maximisation
 from pmam.mixture.parameters import MixtureParameters
+from pmam.mixture.process_group import alone
 
 AGREEING = 10  # iterations
 
@@ -74,15 +75,15 @@ def compare(frames: torch.Tensor, starts: list[MixtureParameters], rounds: int) 
 
 def agreement(frames: torch.Tensor, start: MixtureParameters) -> str:
     """Log-likelihoods per frame after ten iterations, each in its precision, from one start."""
-    parameters = start
-    for _ in range(AGREEING):
-        total = e_step(frames, parameters)
-        parameters = m_step(total, "full", REG_COVAR)[0]
+    state = FitState(parameters=start)
+    state = expectation_maximisation(
+        frames, state, alone(), reg_covar=REG_COVAR, tol=0.0, max_iter=AGREEING
+    )
     array = frames.double().numpy()
     mixture = reference(start, np.dtype(np.float64))
     for _ in range(AGREEING):
         theirs(mixture, array)
-    found = e_step(frames, parameters)
+    found = e_step(frames, state.parameters)
     final = found.log_likelihood / found.frames
     expected = float(mixture._e_step(array)[0])
     return f"ours {final:.6f}   scikit-learn {expected:.6f}   difference {final - expected:.1e}"

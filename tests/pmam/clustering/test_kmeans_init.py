@@ -50,6 +50,15 @@ def test_a_sample_of_several_workers_is_one_uniform_sample_of_all_frames():
     assert torch.equal(few[0], torch.cat([part[:7] for part in parts]))
 
 
+def test_workers_draw_their_samples_independently():
+    halves = torch.arange(2000.0).view(2, 1000, 1)
+    with groups(2) as each:
+        sample = each(lambda group: sample_rows(halves[group.rank], 600, 5, group=group))[0]
+    first, second = (set((sample[:, 0] % 1000)[sample[:, 0] // 1000 == n].tolist()) for n in (0, 1))
+    # About 30 % of the places of one worker are drawn from the other too; alike, all would be.
+    assert len(first & second) < 0.5 * len(first)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="got 3 for 5 components"):
         kmeans(blobs(count=3), 5)
