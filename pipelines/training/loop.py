@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -34,20 +34,12 @@ class Prepared(Protocol):
         """In parts that fit in memory."""
 
 
-class TrainedModule(Protocol):
-    """The module of a task: its loss adds up over parts of a batch."""
-
-    def totals(self, prepared: Any) -> dict[str, Tensor]:
-        """What the means of a batch are over."""
-
-    def partial_loss(self, part: Any, totals: Mapping[str, Tensor]) -> Share:
-        """What a part of a batch adds to the batch's loss, and to the means to log."""
-
-
 class Task(Protocol):
     """What a stage trains."""
 
-    module: Any  # an nn.Module, and a TrainedModule
+    # An nn.Module whose loss adds up over parts of a batch: `totals(prepared)` says what means are
+    # over, `partial_loss(part, totals)` what a part adds to the loss and to the means to log.
+    module: Any
     clips: TrainingClips
 
     def prepare(self, batch: list[Example], step: int, random: Random) -> Prepared:

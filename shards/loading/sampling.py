@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 Indices = npt.NDArray[np.int64]
 ROUNDS = 6
-MASK64 = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
