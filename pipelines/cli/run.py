@@ -99,7 +99,7 @@ def demo(
 
     Args:
         out: Folder of the run; by default one named after the settings, below runs/.
-        seed: Of the sounds.
+        seed: Random seed of the sounds.
         fresh: Delete all that the run's folder holds, and start over.
     """
     settings = PRESETS["demo"]()

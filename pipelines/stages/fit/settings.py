@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.inference.settings import TRAINING_SUBSETS
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pmam.mixture.settings import Backend
+from shards.clip import TRAINING_SUBSETS
 
 Criterion = Literal["held-out", "bic", "silhouette"]
 
