@@ -49,7 +49,7 @@ def prototypes(
         fit: Folder of the prototypes, as `pmam fit` wrote it.
         dataset: Folder of the dataset that was labelled, or of other labels over its audio.
         out: Folder of what is written.
-        posteriors: Folder of the posteriors (`pmam label`); by default RUN/label-1 where FIT is RUN/fit-1.
+        posteriors: Folder of the posteriors, by `pmam label`; by default RUN/label-1 of RUN/fit-1.
         embeddings: Folder of embeddings to compute posteriors from instead.
         settings: Which segments stand for a prototype.
         sounds: Segments of each prototype to be heard in the page, of --segments that are listed.
