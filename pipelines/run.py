@@ -18,7 +18,7 @@ from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
 from pipelines.runtime.declared import is_told_only, told_only
-from pipelines.runtime.redo import begin_redo, end_redo, from_stage, go_on
+from pipelines.runtime.redo import from_stage, redoing
 from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.urls import join
 from pipelines.stages.embed import ENCODER, embed
@@ -67,16 +67,11 @@ def run(
         PipelineError: settings that do not fit, or a stage to redo that the run does not have.
     """
     out = absolute(out)
-    if redo is None:
-        go_on(out)
-    else:
-        folders = _folders(settings)
-        again = from_stage(list(folders), redo)
-        begin_redo(out, again[0], {stage: folders[stage] for stage in again})
-    with session(address), noting_once():
-        result = story(settings, out)
-    end_redo(out)
-    return result
+    folders = _folders(settings)
+    again = [] if redo is None else from_stage(list(folders), redo)
+    first, behind = again[0] if again else None, [folders[stage] for stage in again]
+    with redoing(out, first, behind), session(address), noting_once():
+        return story(settings, out)
 
 
 def stages(settings: RunSettings) -> list[str]:

@@ -73,7 +73,19 @@ def _allowed(url: str, allow_pipe: bool) -> str:
         raise StorageError(
             f"{shown_url(url)}: no stream, among others that are: give one kind of place alone"
         )
-    return absolute(url)
+    return _plain(absolute(url))
+
+
+def _plain(url: str) -> str:
+    """The same URL for curl, to which `[1-3]` in a path is three files, read as if they were one.
+
+    Brackets around the address of a host stay: there they mean no such thing.
+    """
+    host, mark, path = url.partition("://")[2].partition("/")
+    if not mark:
+        return url
+    path = path.translate({ord("["): "%5B", ord("]"): "%5D"})
+    return f"{url.partition('://')[0]}://{host}/{path}"
 
 
 def _scheme(url: str) -> str:

@@ -284,6 +284,9 @@ def detect(
         raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
     checked((CHECKPOINT, checkpoint))
+    from pipelines.stages.detect.inputs import audio_files
+
+    audio_files(files, on_error)  # says what is wrong with them
     from pipelines.stages.detect.stage import write_detections
 
     with session(address) if address else contextlib.nullcontext():

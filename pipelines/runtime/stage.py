@@ -62,6 +62,8 @@ class Stage:
 class Command:
     """The command that stages are a part of."""
 
+    # Called with the URL of a stage's folder, before it is looked at.
+    reached: Callable[[str], None] = lambda url: None
     # Called before a stage writes the first thing.
     begin: Callable[[], None] = lambda: None
     # How a stage is done again, and where something else goes; `{stage}` is its name.
@@ -71,6 +73,11 @@ class Command:
 
 _ALONE = Command()
 _COMMAND: ContextVar[Command] = ContextVar("command", default=_ALONE)
+
+
+def current_command() -> Command:
+    """The command that stages here are a part of."""
+    return _COMMAND.get()
 
 
 @contextlib.contextmanager
@@ -143,6 +150,7 @@ def run_stage(
     url = absolute(url)
     identity = identify(name.rstrip("-0123456789"), settings, inputs, version)
     folder = store(url)
+    _COMMAND.get().reached(url)
     before = None if fresh else _usable(name, url, folder, identity)
     done = before is not None and "files" in before
     if before is not None and before["algorithm_version"] < version:

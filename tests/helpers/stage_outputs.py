@@ -79,6 +79,31 @@ def tensors(file: str) -> Callable[[Path], Output]:
     return measure
 
 
+def learned(file: str, start: str) -> Callable[[Path], Output]:
+    """Of how far, in thousandths, training moved the weights that a model began with.
+
+    Beside the weights themselves these steps are small. Of matrices and kernels alone: where a
+    softmax or a batch norm takes a bias out again, its gradient is rounding, of which Adam makes
+    steps; and batch statistics follow the clips.
+
+    Args:
+        file: of the model, in the stage's folder.
+        start: of what it began with, from the stage's folder on.
+    """
+
+    def measure(folder: Path) -> Output:
+        held, before = load_file(folder / file), load_file(folder / start)
+        moved = {
+            k: 1e3 * (v.astype(np.float64) - before[k])
+            for k, v in sorted(held.items())
+            if v.dtype.kind == "f" and k in before and v.ndim > 1
+            if not np.array_equal(v, before[k])
+        }
+        return {"moved": text(list(moved)), **named("moved", spread(moved.values()))}
+
+    return measure
+
+
 def embedded(folder: Path) -> Output:
     return frames(folder) | tensors("encoder.safetensors")(folder)
 

@@ -52,6 +52,16 @@ def test_lists_are_read_as_webdataset_reads_them(monkeypatch: pytest.MonkeyPatch
     ]
 
 
+@needs_curl
+def test_brackets_in_a_name_are_no_range_of_files(server: HttpFiles, tmp_path: Path) -> None:
+    for name in ("y-1.tar", "y-2.tar", "y-[1-2].tar"):
+        (tmp_path / "served" / name).write_bytes(name.encode())
+    [url] = expand_streams(server.url("y-[1-2].tar"))
+    assert b"".join(stream(url)) == b"y-[1-2].tar"
+    address = "http://[1:2:3:4:5:6:7:8]:8000/a.tar"
+    assert expand_streams(address) == [address]
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [

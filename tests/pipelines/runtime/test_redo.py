@@ -19,7 +19,7 @@ from pipelines.cli import run as run_commands
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
 from pipelines.run import stages
-from pipelines.runtime.redo import INTENT, begin_redo, end_redo, from_stage, go_on
+from pipelines.runtime.redo import INTENT, from_stage, redoing
 from pipelines.runtime.set_aside import set_aside
 from pipelines.runtime.stage import Command, Stage, StageError, commanded, run_stage
 from shards.io.store import Store
@@ -32,13 +32,21 @@ class Settings:
     k: int = 3
 
 
-def run_chain(out: str, redo: str | None = None, *, pause_s: float = 0.0, version: int = 1) -> None:
+def run_chain(
+    out: str,
+    redo: str | None = None,
+    *,
+    pause_s: float = 0.0,
+    version: int = 1,
+    settings: Settings | None = None,
+) -> None:
     """Three stages, each made of the one before; each folder tells in which process it was made."""
-    if redo is None:
-        go_on(out)
-    else:
-        again = from_stage(CHAIN, redo)
-        begin_redo(out, again[0], {name: name for name in again})
+    again = [] if redo is None else from_stage(CHAIN, redo)
+    with redoing(out, again[0] if again else None, again):
+        _chain(out, settings or Settings(), pause_s=pause_s, version=version)
+
+
+def _chain(out: str, settings: "Settings", *, pause_s: float, version: int) -> None:
     inputs: dict[str, str] = {}
     for name in CHAIN:
 
@@ -51,10 +59,9 @@ def run_chain(out: str, redo: str | None = None, *, pause_s: float = 0.0, versio
             return {"made": folder.read("second").hex()}
 
         record = run_stage(
-            name, f"{out}/{name}", work, settings=Settings(), inputs=inputs, version=version
+            name, f"{out}/{name}", work, settings=settings, inputs=inputs, version=version
         )
         inputs = {"before": record["fingerprint"]}
-    end_redo(out)
 
 
 def made(out: Path) -> dict[str, str]:
@@ -129,6 +136,25 @@ def test_what_is_no_stages_folder_stops_before_anything_moves(tmp_path: Path) ->
     with pytest.raises(StageError, match="three: is not empty and no stage of pmam wrote it"):
         run_chain(str(out), "two")
     assert sorted(out.rglob("*")) == before
+
+
+def test_settings_that_a_stage_before_refuses_move_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_chain(str(out))
+    first = made(out)
+    with pytest.raises(StageError, match=r"one: .*k"):
+        run_chain(str(out), "two", settings=Settings(k=4))
+    assert made(out) == first  # which lists the folder: no record of it is left
+    run_chain(str(out))
+    assert made(out) == first
+
+
+def test_a_damaged_record_of_a_redo_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_chain(str(out))
+    (out / INTENT).write_text("{")
+    with pytest.raises(StageError, match=f"{INTENT}: not the record of a redo"):
+        run_chain(str(out))
 
 
 @pytest.mark.parametrize("seed", range(3))
