@@ -13,6 +13,8 @@ from shards.errors import ShardsError
 MAX_KEY_LENGTH = 80  # with an extension it stays inside the 100 bytes of a tar header
 HASH_DIGITS = 32  # 128 bits: no two of 10^15 ids meet
 MAX_FOLD = 2**31 - 1  # the index holds 32 bits
+# Subsets that training may learn from.
+TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
 LATE_OFFSET_S = 0.5  # DESED's validation labels end up to 0.12 s after their clips
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")

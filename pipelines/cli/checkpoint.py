@@ -58,9 +58,9 @@ def convert(
     Args:
         file: Path or URL of the file, or the name mn04, mn10 or passt-s.
         out: Name of the checkpoint: OUT.safetensors and OUT.json are written.
-        kind: What it is to become; by default what it is.
+        kind: Kind of model to make of it; by default the kind that it is.
         encoder: Ours that takes the weights; by default passt, mn04 or mn10.
-        classes: Of a detector, in the order of its outputs; by default DESED's ten.
+        classes: Classes of a detector, in the order of its outputs; by default DESED's ten.
         detector: How a detector is read.
         fresh: Replace OUT.
     """

@@ -61,7 +61,7 @@ def foreign(
         paths: Tars, folders or lists, and last the folder of the new dataset.
         rule: How members become clips.
         settings: Name, licence, copies.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if len(paths) < 2:
@@ -120,7 +120,7 @@ def merge(
     Args:
         paths: Folders of the datasets, and last that of the new one.
         prefixes: One per dataset, before its clips' ids: needed where two share an id.
-        licence: Of all recordings; by default the licences of all.
+        licence: Licence of all recordings; by default the licences of all.
         settings: Name, and whether shards are named relative to the new dataset.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """

@@ -49,7 +49,7 @@ def posteriors(
         dataset: Folder of the dataset.
         out: Folder of the posteriors.
         settings: Which clips.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     with joined(address, reads=checked((FOLDER, tables), (DATASET, dataset)), writes=(out,)):

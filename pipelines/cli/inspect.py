@@ -36,7 +36,7 @@ def inspect(
         out: Folder of what is written; by default beside the dataset, with -inspect at the end.
         encoder: Whose sample rate and frames the clips are compared with.
         strict: End with status 1 where a finding is serious.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Measure all clips again.
     """
     out = out or f"{dataset.rstrip('/')}-inspect"

@@ -46,16 +46,16 @@ def prototypes(
     Posteriors are those that `pmam label` wrote, or are computed from --embeddings.
 
     Args:
-        fit: What `pmam fit` wrote.
+        fit: Folder of the prototypes, as `pmam fit` wrote it.
         dataset: Folder of the dataset that was labelled, or of other labels over its audio.
         out: Folder of what is written.
-        posteriors: What `pmam label` wrote; by default RUN/label-1 where FIT is RUN/fit-1.
-        embeddings: What `pmam embed` wrote, to compute posteriors from instead.
+        posteriors: Folder of the posteriors, by `pmam label`; by default RUN/label-1 of RUN/fit-1.
+        embeddings: Folder of embeddings to compute posteriors from instead.
         settings: Which segments stand for a prototype.
         sounds: Segments of each prototype to be heard in the page, of --segments that are listed.
         page_mb: Sounds are left out, the last of each prototype first, where the page would be
             larger.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Read all posteriors again.
     """
     if posteriors and embeddings:

@@ -99,7 +99,7 @@ def demo(
 
     Args:
         out: Folder of the run; by default one named after the settings, below runs/.
-        seed: Of the sounds.
+        seed: Random seed of the sounds.
         fresh: Delete all that the run's folder holds, and start over.
     """
     settings = PRESETS["demo"]()
@@ -226,11 +226,11 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
 
 def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
     """Run, and print the numbers and where everything is."""
+    if arguments.redo is not None:
+        _check_redo(settings, arguments.redo, fresh=arguments.fresh)
     settings = resolved(preset, settings)
     from pipelines.presets.validate import check_run
     from pipelines.run import run as run_stages
-    from pipelines.run import stages
-    from pipelines.runtime.redo import from_stage
 
     check_run(settings)
     data: dict[str, Any] = {"preset": preset, "settings": to_json(settings)}
@@ -238,10 +238,6 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
     if arguments.dry_run:
         sys.stdout.write(text + "\n")
         return
-    if arguments.redo is not None:
-        from_stage(stages(settings), arguments.redo)  # says what is wrong with it
-        if arguments.fresh:
-            raise SettingsError("--redo and --fresh: expected one of them")
     given = arguments.out or default_folder(preset, settings)
     out = absolute(given)
     reads = (settings.data, settings.dataset, settings.prototypes, settings.posteriors)
@@ -258,6 +254,16 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
             arms = {"supervised only": result.baseline[subset], **arms}
         print_numbers(subset, arms)
     _print_end(result.detector, out)
+
+
+def _check_redo(settings: RunSettings, stage: str, *, fresh: bool) -> None:
+    """Refuse a stage that the run does not have, before anything else is looked at."""
+    from pipelines.run import stages
+    from pipelines.runtime.redo import from_stage
+
+    from_stage(stages(settings), stage)
+    if fresh:
+        raise SettingsError("--redo and --fresh: expected one of them")
 
 
 def _print_end(detector: str, out: str) -> None:

@@ -87,7 +87,7 @@ def pack(
         source_folder: What is packed: a folder or URL, laid out as --source says.
         out: Folder of the dataset.
         settings: Source, codec, shard size.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
         allow_pipe: Let SOURCE be commands of the shell whose output is a tar: 'pipe:COMMAND'.
     """
@@ -119,7 +119,7 @@ def embed(
         encoder: The encoder; it is calibrated on training clips first.
         model: Checkpoint of a pretrained model or detector to embed with instead.
         settings: Layer, subsets, sampling.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     chosen = None if model else encoder
@@ -153,12 +153,12 @@ def fit(
 
     Args:
         dataset: Folder of the dataset.
-        embeddings: What `pmam embed` wrote.
+        embeddings: Folder of the embeddings, as `pmam embed` wrote it.
         out: Folder of the prototypes.
         settings: Number and kind of prototypes.
         before: What `pmam label` wrote with the prototypes of an iteration before: tells how far
             they moved, and lets --warm-start begin with them.
-        address: Of a Ray cluster, for --workers; by default Ray runs on this machine.
+        address: Address of a Ray cluster, for --workers; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if settings.warm_start and before is None:
@@ -188,11 +188,11 @@ def label(
 
     Args:
         dataset: Folder of the dataset.
-        prototypes: What `pmam fit` wrote.
+        prototypes: Folder of the prototypes, as `pmam fit` wrote it.
         out: Folder of the posteriors.
         checkpoint: The encoder (EMBEDDINGS/encoder) or model that the embeddings came from.
         settings: Layer and subsets.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     reads = checked((DATASET, dataset), (PROTOTYPES, prototypes), (CHECKPOINT, checkpoint))
@@ -219,7 +219,7 @@ def score(
         out: Folder of the scores.
         checkpoint: The detector, as `pmam finetune` wrote it.
         settings: Subsets and windows.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     reads = checked((DATASET, dataset), (CHECKPOINT, checkpoint))
@@ -240,7 +240,7 @@ def evaluate(
 
     Args:
         dataset: Folder of the dataset.
-        scores: What `pmam score` wrote.
+        scores: Folder of the scores, as `pmam score` wrote it.
         out: Folder of results.json and pictures.
         settings: Subsets and smoothing.
         fresh: Delete what is there and start over, instead of keeping it or going on.
@@ -275,15 +275,18 @@ def detect(
         files: Audio files, folders or URLs.
         checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors).
         settings: Threshold, smoothing, windows.
-        format: Of the events; audacity is a label track per file.
+        format: Format of the events; audacity is a label track per file.
         output_dir: Write one file of events per audio file here instead.
-        on_error: At an unreadable file: fail, or skip it and go on.
-        address: Of a Ray cluster, for many files.
+        on_error: What to do at an unreadable file: fail, or skip it and go on.
+        address: Address of a Ray cluster, for many files.
     """
     if not files:
         raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
     checked((CHECKPOINT, checkpoint))
+    from pipelines.stages.detect.inputs import audio_files
+
+    audio_files(files, on_error)  # says what is wrong with them
     from pipelines.stages.detect.stage import write_detections
 
     with session(address) if address else contextlib.nullcontext():

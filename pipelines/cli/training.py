@@ -25,12 +25,12 @@ def pretrain(
     Args:
         dataset: Folder of the dataset.
         out: Folder of the pretrained model.
-        posteriors: What `pmam label` wrote.
-        prototypes: What `pmam fit` wrote.
+        posteriors: Folder of the posteriors, as `pmam label` wrote it.
+        prototypes: Folder of the prototypes, as `pmam fit` wrote it.
         start: Checkpoint to start from: an encoder (EMBEDDINGS/encoder), or a pretrained model.
         cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
         settings: Context network, masking, training.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     reads = checked(
@@ -74,7 +74,7 @@ def finetune(
         start: Checkpoint to start from: a pretrained model, or an encoder for labels alone.
         cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
         settings: Losses, teacher, training.
-        address: Of a Ray cluster; by default Ray runs on this machine.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     reads = checked((DATASET, dataset), (CHECKPOINT, start), (STAGE, cached_inputs))

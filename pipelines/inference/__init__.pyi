@@ -5,6 +5,5 @@ from .frame_job import open_frames as open_frames
 from .frame_job import run_frame_job as run_frame_job
 from .layers import layer_function as layer_function
 from .layers import load_detector as load_detector
-from .settings import TRAINING_SUBSETS as TRAINING_SUBSETS
 from .settings import CalibrationSettings as CalibrationSettings
 from .settings import InferenceSettings as InferenceSettings

@@ -6,8 +6,7 @@ from typing import Literal
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.pool import Pool
-
-TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
+from shards.clip import TRAINING_SUBSETS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,12 @@ name.
 
 import json
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
 from cluster.session import session
+from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
@@ -98,13 +99,15 @@ def run_parts(
     waiting = [name for name in tasks if name not in parts]
     total = sum(weights[name] for name in tasks)
     done = sum(weights[name] for name in parts)
+    rows = [{"name": n, "task": json.dumps(tasks[n]), "weight": weights[n]} for n in waiting]
+    actor = {"make": make, "arguments": dict(arguments), "url": stage.url}
     with (
         session(),
         bar(f"{stage.name} ({unit})", total, done) as advance,
         # Where one failed, workers end before anybody looks at what is in the folder.
-        closing(_rows(stage, tasks, waiting, make, arguments, weights, pool)) as rows,
+        closing(through_actors(rows, _Actor, actor, pool)) as done_rows,
     ):
-        for row in rows:
+        for row in done_rows:
             if row["error"]:
                 failure = PartError(row["error"])
                 failure.add_note(row["trace"])  # for PMAM_TRACEBACK
@@ -112,31 +115,6 @@ def run_parts(
             parts[row["name"]] = json.loads(row["part"])
             advance(row["weight"], "")
     return [parts[name] for name in tasks]
-
-
-def _rows(
-    stage: Stage,
-    tasks: Mapping[str, ShardTask],
-    waiting: Sequence[str],
-    make: Callable[..., Worker],
-    arguments: Mapping[str, Any],
-    weights: Mapping[str, int],
-    pool: Pool,
-) -> Generator[dict[str, Any]]:
-    if not waiting:
-        return
-    import ray.data
-
-    rows = [{"name": n, "task": json.dumps(tasks[n]), "weight": weights[n]} for n in waiting]
-    least, most, gpus = pool.size(len(waiting), ray.cluster_resources())
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-        _Actor,  # type: ignore[arg-type] # Ray calls an object of it
-        fn_constructor_kwargs={"make": make, "arguments": dict(arguments), "url": stage.url},
-        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-        num_cpus=1,
-        num_gpus=gpus or None,
-    )
-    yield from dataset.iter_rows()
 
 
 def _finished(folder: Store, sizes: Mapping[str, int], name: str) -> ShardResult | None:

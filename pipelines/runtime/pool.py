@@ -12,7 +12,7 @@ class Pool:
 
     # Share of a GPU for each of them, where the cluster has GPUs; more than one: a whole number.
     gpus: float = 0.0
-    # At least and at most so many; None: as many as there is room for.
+    # Smallest and largest number; None: as many as there is room for.
     workers: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from pipelines.inference.settings import TRAINING_SUBSETS, CalibrationSettings, InferenceSettings
+from pipelines.inference.settings import CalibrationSettings, InferenceSettings
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.training.settings import TrainSettings
@@ -11,6 +11,7 @@ from pmam.augment.settings import AugmentSettings
 from pmam.events.settings import SmoothingSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
+from shards.clip import TRAINING_SUBSETS
 from shards.soundscapes.scene import SoundscapeSettings
 
 

@@ -16,12 +16,12 @@ from pipelines.training.stored_inputs import StoredInputs
 from pmam.encoders.base import FrameEncoder
 from pmam.events.event import Event
 from pmam.events.targets import encode, encode_published
+from shards.clip import TRAINING_SUBSETS
 from shards.dataset import Dataset
 from shards.index import IndexRow
 from shards.io.disk_cache import ClipCache
 from shards.loading.examples import AudioReader, ClipReader, Crops, Example, Floats
 from shards.loading.loader import Loader, Loading
-from shards.quality.leakage import TRAINING_SUBSETS
 
 BatchT = TypeVar("BatchT")
 log = logging.getLogger("pmam")

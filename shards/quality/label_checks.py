@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from shards.index import IndexRow
 from shards.quality.finding import Finding, Needs, finding_of
 from shards.quality.label_statistics import overlaps_itself
-from shards.quality.leakage import TRAINING_SUBSETS
+from shards.quality.leakage import TRAINED
 
 LATE_S = 1e-6  # an event's end may be rounded
 # What the clips of a subset are used for needs these labels.
@@ -65,7 +65,7 @@ def label_findings(rows: Sequence[IndexRow], classes: Sequence[str] | None) -> I
         "Correct them, or add them to the classes: pmam verify refuses the dataset so.",
         (f"{_names([label])} ({_clips(uses[label])})" for label in sorted(uses.keys() - known)),
     )
-    trained = {label for label, subsets in uses.items() if TRAINING_SUBSETS & subsets.keys()}
+    trained = {label for label, subsets in uses.items() if TRAINED & subsets.keys()}
     if trained:
         yield from finding_of(
             "warning",

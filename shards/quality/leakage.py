@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from shards.clip import TRAINING_SUBSETS
 from shards.index import IndexRow
 
-TRAINING_SUBSETS = frozenset({"strong", "synthetic", "train", "unlabeled", "weak"})
+# Others may call all of them `train`.
+TRAINED = frozenset({*TRAINING_SUBSETS, "train"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,5 +68,5 @@ def _leak(one: tuple[str, int | None], other: tuple[str, int | None]) -> bool:
     (subset, fold), (other_subset, other_fold) = one, other
     if fold is not None and other_fold is not None and fold != other_fold:
         return True
-    training = TRAINING_SUBSETS.issuperset({subset, other_subset})
+    training = TRAINED.issuperset({subset, other_subset})
     return subset != other_subset and not training

@@ -14,6 +14,8 @@ from rich.markup import escape
 from cluster.storage.filesystems import absolute
 from pipelines.inference.layers import load_detector
 from pipelines.inference.sample_rate_check import low_rate
+from pipelines.runtime.actors import through_actors
+from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
 from pipelines.runtime.reach import joined
 from pipelines.runtime.urls import store
@@ -141,20 +143,12 @@ def _on_ray(
         joined(None, reads=(checkpoint, *files), writes=()),
         bar("detect (files)", len(files)) as advance,
     ):
-        import ray.data
-
         rows = [{"position": n, "file": json.dumps(file)} for n, file in enumerate(files)]
-        # A pool that takes every CPU would wait for ever on the task that feeds it.
-        workers = min(len(files), max(1, int(ray.cluster_resources().get("CPU", 1)) - 1))
-        dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), RAY_BLOCKS)).map(
-            _Worker,  # type: ignore[arg-type] # Ray calls an object of it
-            fn_constructor_kwargs={"checkpoint": checkpoint, "settings": settings},
-            compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
-        )
+        actor = {"checkpoint": checkpoint, "settings": settings}
+        found = through_actors(rows, _Worker, actor, Pool(), most_blocks=RAY_BLOCKS)
         waiting: dict[int, FileEvents] = {}  # done before their turn
         due = 0
-        for row in dataset.iter_rows():
+        for row in found:
             waiting[row["position"]] = from_json(FileEvents, json.loads(row["found"]))
             advance(1, "")
             while due in waiting:

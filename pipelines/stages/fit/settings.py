@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.inference.settings import TRAINING_SUBSETS
 from pipelines.runtime.identity import at_defaults
 from pmam.errors import InputError
 from pmam.mixture.settings import COVARIANCE_TYPES, Backend, CovarianceType, Criterion
+from shards.clip import TRAINING_SUBSETS
 
 PCA_TRIED = (8, 16, 32, 64, 128, 256)  # dimensions below the full width, by `auto`
 

@@ -197,6 +197,7 @@ WRONG = [
     "score nowhere out --checkpoint c",
     "evaluate nowhere scores out",
     "detect a.wav --checkpoint nowhere",
+    "detect nowhere.wav --checkpoint model",
     "import prototypes nowhere.pt out",
     "import posteriors nowhere d out",
     "checkpoint convert nowhere.pt out",
@@ -211,13 +212,15 @@ WRONG = [
 
 
 def test_wrong_paths_are_told_at_once(tmp_path: Path) -> None:
+    for suffix in ("json", "safetensors"):
+        (tmp_path / f"model.{suffix}").touch()
     found, errors = watched(*(line.split() for line in WRONG), cwd=tmp_path)
     lines = [line for line in errors.splitlines() if "pmam: error:" in line]
     assert len(lines) == len(WRONG), errors
     for wrong, (code, loaded, _), line in zip(WRONG, found, lines, strict=True):
         assert (code, loaded) == (2, []), (wrong, line)
         assert "nowhere" in line or "paint" in line, (wrong, line)
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.safetensors"]
 
 
 def test_every_command_has_its_help_here() -> None:
