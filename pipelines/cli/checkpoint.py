@@ -11,9 +11,10 @@ from cluster.storage.filesystems import absolute
 from pipelines.cli.stages import Flag
 from pipelines.inference.weights import OURS, weights_file
 from pipelines.runtime.tables import output, print_result
-from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.stages.checkpoint.describe import described
+from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint
+from pipelines.stages.checkpoint.describe import described, is_ours
 from pmam.encoders.base import FrameEncoder
+from pmam.events.settings import PostprocessOverrides
 from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -21,6 +22,7 @@ from pmam.models.checkpoint import (
     pack_encoder,
     pack_masked,
     read_published,
+    unpack,
 )
 from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import import_published
@@ -50,21 +52,23 @@ def convert(
     encoder: str | None = None,
     classes: tuple[str, ...] = (),
     detector: DetectorSettings = DetectorSettings(),
+    postprocess: PostprocessOverrides = PostprocessOverrides(),
     fresh: Flag = False,
 ) -> None:
-    """Make a checkpoint of ours of a file that others published.
+    """Make a checkpoint of ours of a file that others published, or of an older one of ours.
 
     Knows PaSST, EfficientAT (mn04, mn10), and PMAM's and MAT-SED's models of any stage, with or
     without the prefix `module.`, with LoRA merged or beside. OUT.safetensors serves as --start,
-    --checkpoint or --encoder.weights.
+    --checkpoint or --encoder.weights. An older checkpoint of ours, in two files, becomes one file.
 
     Args:
         file: Path or URL of the file, or the name mn04, mn10 or passt-s.
-        out: Name of the checkpoint: OUT.safetensors and OUT.json are written.
+        out: Name of the checkpoint: OUT.safetensors is written.
         kind: What it is to become; by default what it is.
         encoder: Ours that takes the weights; by default passt, mn04 or mn10.
         classes: Of a detector, in the order of its outputs; by default DESED's ten.
         detector: How a detector is read.
+        postprocess: How a detector's scores become events, other than by default.
         fresh: Replace OUT.
     """
     check_job_outputs((out,))
@@ -72,16 +76,45 @@ def convert(
     target = store(parent or "/")
     if target.size(f"{stem}{OURS}") is not None and not fresh:
         raise CheckpointError(f"{out}: is there already; give another name, or --fresh")
-    model = import_published(
-        read_published(weights_file(file)),
-        file,
-        kind=kind,
-        encoder=encoder,
-        classes=classes,
-        reading=detector,
-    )
+    if is_ours(file):
+        if (kind, encoder, classes, detector) != (None, None, (), DetectorSettings()):
+            raise CheckpointError(
+                f"{file}: tells itself what it is; --kind, --encoder, --classes and --detector are "
+                "for files that others published: leave them out"
+            )
+        model = unpack(read_checkpoint(file), file)
+    else:
+        model = import_published(
+            read_published(weights_file(file)),
+            file,
+            kind=kind,
+            encoder=encoder,
+            classes=classes,
+            reading=detector,
+        )
+    _postprocess(model, postprocess, file)
     write_checkpoint(target, stem, _packed(model))
     print_result(f"{parent}/{stem}{OURS}")
+
+
+def _postprocess(
+    model: FrameEncoder | MaskedAudioModel | Detector, given: PostprocessOverrides, file: str
+) -> None:
+    """Give a detector other post-processing.
+
+    Raises:
+        CheckpointError: it is no detector, or has not the classes that are named.
+    """
+    if given == PostprocessOverrides():
+        return
+    if not isinstance(model, Detector):
+        raise CheckpointError(f"{file}: no detector, which alone has --postprocess: leave it out")
+    found = given.applied(model.postprocess)
+    try:
+        found.check(model.classes)
+    except ValueError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    model.postprocess = found
 
 
 def _packed(model: FrameEncoder | MaskedAudioModel | Detector) -> Checkpoint:

@@ -29,13 +29,14 @@ def join(url: str, name: str) -> str:
 
 
 def write_checkpoint(target: Store, name: str, checkpoint: Checkpoint) -> None:
-    """`<name>.safetensors`, then `<name>.json`, which names it by sha256."""
-    target.write(f"{name}.safetensors", checkpoint.tensors)
-    target.write(f"{name}.json", checkpoint.description)
+    """One file, `<name>.safetensors`."""
+    target.write(f"{name}.safetensors", checkpoint.to_bytes())
 
 
 def read_checkpoint(url: str) -> Checkpoint:
     """A checkpoint by the URL of its `.safetensors`, with or without the suffix.
+
+    Older ones have their description beside it, in `<name>.json`; that one may be named too.
 
     Raises:
         CheckpointError: there is none.
@@ -44,15 +45,22 @@ def read_checkpoint(url: str) -> Checkpoint:
         absolute(url).removesuffix(".json").removesuffix(".safetensors").rpartition("/")
     )
     source = store(parent or "/")
-    for suffix in (".json", ".safetensors"):
-        if source.size(stem + suffix) is None:
-            raise CheckpointError(
-                f"{source.path(stem + suffix)}: no such file; expected a checkpoint "
-                f"({stem}.safetensors beside {stem}.json), as `pmam finetune` writes it"
-            )
-    return Checkpoint(
-        tensors=source.read(f"{stem}.safetensors"), description=source.read(f"{stem}.json")
-    )
+    file, beside = f"{stem}.safetensors", f"{stem}.json"
+    if source.size(file) is None:
+        raise CheckpointError(
+            f"{source.path(file)}: no such file; expected a checkpoint, as `pmam finetune` "
+            "writes it"
+        )
+    tensors = source.read(file)
+    found = Checkpoint.from_bytes(tensors, url)
+    if found is not None:
+        return found
+    if source.size(beside) is None:
+        raise CheckpointError(
+            f"{source.path(file)}: does not tell what model it is, and {beside} is not beside it; "
+            "give a checkpoint that `pmam` wrote, of an old one both files"
+        )
+    return Checkpoint(tensors=tensors, description=source.read(beside))
 
 
 def write_prototypes(target: Store, prototypes: Prototypes) -> None:

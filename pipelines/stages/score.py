@@ -8,10 +8,11 @@ from pipelines.inference.layers import load_detector
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.stage import Stage
 from pipelines.stages.settings import ScoreSettings
+from pmam.settings import to_json
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 
 def score_function(checkpoint: str) -> FrameFunction:
@@ -35,11 +36,14 @@ def score(
     name: str = "score",
     fresh: bool = False,
 ) -> Work:
-    """Score clips with a detector; returns the URL of the scores."""
+    """Score clips with a detector; returns the URL of the scores.
+
+    They are as the detector gives them; its classes and post-processing are recorded beside.
+    """
 
     def work(stage: Stage) -> dict[str, Any]:
         rows = clips_of(dataset, settings.subsets)
-        classes = load_detector(checkpoint).classes
+        detector = load_detector(checkpoint)
         arguments = {"checkpoint": checkpoint}
         result = run_frame_job(
             stage,
@@ -50,7 +54,11 @@ def score(
             settings.inference,
             inputs=cached_inputs,
         )
-        return {**result, "classes": list(classes)}
+        return {
+            **result,
+            "classes": list(detector.classes),
+            "postprocess": to_json(detector.postprocess),
+        }
 
     counted = replace(settings, inference=settings.inference.of_results())
     return Work(do=work, settings=counted)

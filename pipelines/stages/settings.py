@@ -8,7 +8,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessOverrides, PostprocessSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
 from shards.soundscapes.scene import SoundscapeSettings
@@ -137,6 +137,13 @@ class FinetuneSettings:
     ema_limit: float = 0.99
     # Whether it averages batch statistics too; PMAM's code lets the teacher gather its own.
     ema_statistics: bool = True
+    # Post-processing of the detector, as far as it is not chosen on validation clips
+    postprocess: PostprocessSettings = field(default_factory=PostprocessSettings)
+    # Windows in seconds to choose from on validation clips, besides postprocess.median_s: that of
+    # the highest PSDS1. None keeps postprocess.median_s
+    median_choices_s: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+    # Choose the threshold of each class on validation clips: that of the highest event-based F1
+    choose_thresholds: bool = True
     # Steps from one look at the validation clips to the next; 0: at the end alone.
     validate_every: int = 100
     # Steps, batches and learning rates.
@@ -148,6 +155,8 @@ class FinetuneSettings:
                 f"ema_limit {self.ema_limit}, validate_every {self.validate_every}: expected a "
                 "decay between 0 and 1, and 0 or more steps"
             )
+        for width_s in self.median_choices_s:
+            replace(self.postprocess, median_s=width_s)  # says what is wrong with it
 
     @property
     def identity(self) -> "FinetuneSettings":
@@ -166,13 +175,11 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
-    """Which clips are evaluated, and how their scores are smoothed."""
+class EvaluateSettings(PostprocessOverrides):
+    """Which clips are evaluated, and what is done to their scores other than by the detector."""
 
     # Which clips are evaluated: strongly labelled ones.
     subsets: tuple[str, ...] = ("test",)
-    # What is done to the scores before they are evaluated.
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     # Also draw the values per class, and some clips.
     pictures: bool = True
 
