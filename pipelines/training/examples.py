@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipelines.inference.events import events_of
 from pmam.encoders.base import FrameEncoder
-from pmam.events.event import Event
 from pmam.events.targets import encode, encode_published
 from shards.dataset import Dataset
 from shards.frames.reader import FrameSet
@@ -121,10 +121,7 @@ class ExampleReader:
         """Strong labels of the crop, `(T, classes)`."""
         hop_s = self.encoder.hop_s
         total = max(1, -(-example.row.num_samples // round(hop_s * example.row.sample_rate_hz)))
-        events = [
-            Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
-            for e in example.row.events or ()
-        ]
+        events = events_of(example.row.events)
         if self.published_borders:
             rate_hz = self.encoder.sample_rate_hz
             targets = encode_published(events, classes, total, rate_hz, round(hop_s * rate_hz))
