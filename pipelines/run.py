@@ -17,10 +17,11 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
+from pipelines.presets.validate import check_classes
 from pipelines.runtime.declared import is_told_only, told_only
 from pipelines.runtime.redo import from_stage, redoing
 from pipelines.runtime.run_folder import RunFolder
-from pipelines.runtime.urls import join
+from pipelines.runtime.urls import join, open_dataset
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.evaluate.stage import evaluate, has_truth, results_of
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR
@@ -90,6 +91,8 @@ def story(settings: RunSettings, out: str) -> RunResult:
     """All stages of a run, each after those that it reads from."""
     folder = RunFolder(out)
     dataset = settings.dataset or packed(settings, folder)
+    if not is_told_only():
+        check_classes(settings, open_dataset(dataset).manifest.classes or ())
     encoders = pretrained(settings, dataset, folder)
     detector, numbers = tuned(settings, dataset, folder, encoders.pretrained, encoders)
     baseline = None

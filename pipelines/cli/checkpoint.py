@@ -12,7 +12,21 @@ from pipelines.cli.stages import Flag
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import WEIGHTS, checked
 from pipelines.runtime.tables import output, print_result
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint
+from pipelines.stages.checkpoint.describe import described, is_ours
+from pmam.encoders.base import FrameEncoder
+from pmam.events.settings import PostprocessOverrides
+from pmam.models.checkpoint import (
+    Checkpoint,
+    pack_detector,
+    pack_encoder,
+    pack_masked,
+    read_published,
+    unpack,
+)
+from pmam.models.detector import Detector
+from pmam.models.importers.detect_format import import_published
+from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import DetectorSettings
 
 if TYPE_CHECKING:
@@ -32,7 +46,6 @@ def show(file: File) -> None:
         file: Path or URL of a checkpoint (.safetensors), of a file that others published (.pt),
             or of a folder of prototypes; or the name mn04, mn10 or passt-s.
     """
-    from pipelines.stages.checkpoint.describe import described
 
     facts = described(file)
     width = max(map(len, facts))
@@ -47,21 +60,23 @@ def convert(
     encoder: str | None = None,
     classes: tuple[str, ...] = (),
     detector: DetectorSettings = DetectorSettings(),
+    postprocess: PostprocessOverrides = PostprocessOverrides(),
     fresh: Flag = False,
 ) -> None:
-    """Make a checkpoint of ours of a file that others published.
+    """Make a checkpoint of ours of a file that others published, or of an older one of ours.
 
     Knows PaSST, EfficientAT (mn04, mn10), and PMAM's and MAT-SED's models of any stage, with or
     without the prefix `module.`, with LoRA merged or beside. OUT.safetensors serves as --start,
-    --checkpoint or --encoder.weights.
+    --checkpoint or --encoder.weights. An older checkpoint of ours, in two files, becomes one file.
 
     Args:
         file: Path or URL of the file, or the name mn04, mn10 or passt-s.
-        out: Name of the checkpoint: OUT.safetensors and OUT.json are written.
+        out: Name of the checkpoint: OUT.safetensors is written.
         kind: Kind of model to make of it; by default the kind that it is.
         encoder: Ours that takes the weights; by default passt, mn04 or mn10.
         classes: Classes of a detector, in the order of its outputs; by default DESED's ten.
         detector: How a detector is read.
+        postprocess: How a detector's scores become events, other than by default.
         fresh: Replace OUT.
     """
     check_job_outputs((out,))
@@ -71,23 +86,49 @@ def convert(
         raise PipelineError(f"{out}: is there already; give another name, or --fresh")
     checked((WEIGHTS, file))
     from pipelines.inference.weights import weights_file
-    from pmam.models.checkpoint import read_published
-    from pmam.models.importers.detect_format import import_published
 
-    model = import_published(
-        read_published(weights_file(file)),
-        file,
-        kind=kind,
-        encoder=encoder,
-        classes=classes,
-        reading=detector,
-    )
+    if is_ours(file):
+        if (kind, encoder, classes, detector) != (None, None, (), DetectorSettings()):
+            raise PipelineError(
+                f"{file}: tells itself what it is; --kind, --encoder, --classes and --detector are "
+                "for files that others published: leave them out"
+            )
+        model = unpack(read_checkpoint(file), file)
+    else:
+        model = import_published(
+            read_published(weights_file(file)),
+            file,
+            kind=kind,
+            encoder=encoder,
+            classes=classes,
+            reading=detector,
+        )
+    _postprocess(model, postprocess, file)
     write_checkpoint(target, stem, _packed(model))
     print_result(f"{parent}/{stem}{OURS}")
 
 
+def _postprocess(
+    model: "FrameEncoder | MaskedAudioModel | Detector", given: PostprocessOverrides, file: str
+) -> None:
+    """Give a detector other post-processing.
+
+    Raises:
+        PipelineError: it is no detector.
+        InputError: it has not the classes that are named.
+    """
+    from pmam.models.detector import Detector
+
+    if given == PostprocessOverrides():
+        return
+    if not isinstance(model, Detector):
+        raise PipelineError(f"{file}: no detector, which alone has --postprocess: leave it out")
+    found = given.applied(model.postprocess)
+    found.check(model.classes)
+    model.postprocess = found
+
+
 def _packed(model: "FrameEncoder | MaskedAudioModel | Detector") -> "Checkpoint":
-    from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked
     from pmam.models.detector import Detector
     from pmam.models.masked_audio_model import MaskedAudioModel
 

@@ -242,7 +242,7 @@ def evaluate(
         dataset: Folder of the dataset.
         scores: Folder of the scores, as `pmam score` wrote it.
         out: Folder of results.json and pictures.
-        settings: Subsets and smoothing.
+        settings: Subsets, and post-processing other than the detector's.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     check_job_outputs((out,))
@@ -273,8 +273,9 @@ def detect(
 
     Args:
         files: Audio files, folders or URLs.
-        checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors).
-        settings: Threshold, smoothing, windows.
+        checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors); what makes
+            events of its scores is stored in it.
+        settings: Windows, and post-processing other than the detector's.
         format: Format of the events; audacity is a label track per file.
         output_dir: Write one file of events per audio file here instead.
         on_error: What to do at an unreadable file: fail, or skip it and go on.

@@ -6,7 +6,6 @@ from pipelines.presets.settings import RunSettings
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     EmbedSettings,
-    EvaluateSettings,
     FinetuneSettings,
     PackSettings,
     PretrainSettings,
@@ -14,7 +13,7 @@ from pipelines.stages.settings import (
 )
 from pipelines.training.settings import TrainSettings
 from pmam.encoders.settings import EncoderSettings
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.models.settings import ContextSettings
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.settings import OptimizerSettings
@@ -54,8 +53,8 @@ def esc10() -> RunSettings:
                 batch={"strong": 8, "weak": 8, "unlabeled": 8},
                 optimizer=OptimizerSettings(steps=200, body_lr=1e-3, head_lr=1e-2),
             ),
+            postprocess=PostprocessSettings(median_s=0.7),
         ),
-        evaluate=EvaluateSettings(smoothing=SmoothingSettings(width_s=0.7)),
     )
 
 

@@ -15,7 +15,7 @@ from pipelines.stages.settings import (
 from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.settings import FINETUNE_ALL, FINETUNE_HEADS, PRETRAIN, OptimizerSettings
@@ -73,8 +73,8 @@ def paper() -> RunSettings:
     clips follow the teacher's clips   its clip branch              losses.consistency_clips_from
     events end on the nearest frame    on the next one              published_borders
     frames behind windows stay whole   count as zeros in windows    sliding.zeros_behind
-    odd median windows                 even ones: half a frame late smoothing.odd_windows
-    scores as they are                 times the clip's probability smoothing.clip_mask
+    odd median windows                 even ones: half a frame late postprocess.odd_windows
+    scores as they are                 times the clip's probability postprocess.clip_mask
     a later iteration goes on          starts from PaSST anew       later_start
     ================================== ============================ =============================
 
@@ -106,6 +106,15 @@ def paper() -> RunSettings:
         published_borders=True,
         ema_limit=0.999,
         ema_statistics=False,
+        postprocess=PostprocessSettings(
+            median_s=SHORT_S,
+            median_by_class_s=dict.fromkeys(LONG, LONG_S),
+            odd_windows=False,
+            clip_mask=True,
+        ),
+        # Nothing is chosen on the clips that the numbers are told for.
+        median_choices_s=(),
+        choose_thresholds=False,
         validate_every=5 * EPOCH,
         training=TrainSettings(
             batch=TUNING_BATCH,
@@ -183,13 +192,5 @@ def paper() -> RunSettings:
         ),
         finetune_first=heads,
         finetune=everything,
-        evaluate=EvaluateSettings(
-            subsets=("validation",),
-            smoothing=SmoothingSettings(
-                width_s=SHORT_S,
-                width_by_class_s=dict.fromkeys(LONG, LONG_S),
-                odd_windows=False,
-                clip_mask=True,
-            ),
-        ),
+        evaluate=EvaluateSettings(subsets=("validation",)),
     )

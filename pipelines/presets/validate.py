@@ -1,5 +1,7 @@
 """Settings of a run that cannot work, found before hours are spent on the stages in between."""
 
+from collections.abc import Sequence
+
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.errors import PipelineError
 from pipelines.stages.settings import FinetuneSettings
@@ -44,6 +46,25 @@ def check_run(settings: RunSettings) -> None:
             _check_learning_rates(
                 tuning.training.optimizer, backbone, name, heads_alone=heads_alone
             )
+
+
+def check_classes(settings: RunSettings, classes: Sequence[str]) -> None:
+    """Refuse settings of single classes that the dataset does not have, before any training.
+
+    Raises:
+        PipelineError: one line that names the setting, and the classes there are.
+    """
+    tunings = {"finetune_first": settings.finetune_first, "finetune": settings.finetune}
+    for name, tuning in tunings.items():
+        if tuning is not None:
+            for place, postprocess in (
+                (f"{name}.postprocess", tuning.postprocess),
+                ("evaluate", settings.evaluate.applied(tuning.postprocess)),
+            ):
+                try:
+                    postprocess.check(classes)
+                except ValueError as error:
+                    raise PipelineError(f"{place}: {error}") from error
 
 
 def _check_layers(settings: RunSettings, backbone: Backbone) -> None:

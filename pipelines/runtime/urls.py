@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pmam.models.checkpoint import Checkpoint
     from pmam.prototypes.artifact import Prototypes
 
-CHECKPOINT_SUFFIXES = (".json", ".safetensors")
 PROTOTYPES_FILE = "prototypes.json"  # names the tensors beside it
 
 
@@ -38,9 +37,8 @@ def join(url: str, name: str) -> str:
 
 
 def write_checkpoint(target: Store, name: str, checkpoint: "Checkpoint") -> None:
-    """`<name>.safetensors`, then `<name>.json`, which names it by sha256."""
-    target.write(f"{name}.safetensors", checkpoint.tensors)
-    target.write(f"{name}.json", checkpoint.description)
+    """One file, `<name>.safetensors`."""
+    target.write(f"{name}.safetensors", checkpoint.to_bytes())
 
 
 def checkpoint_stem(url: str) -> tuple[str, str]:
@@ -51,20 +49,19 @@ def checkpoint_stem(url: str) -> tuple[str, str]:
 
 
 def lacking_checkpoint(url: str) -> str | None:
-    """What is missing of a checkpoint, in one line; None where both its files are there."""
+    """What is missing of a checkpoint, in one line; None where it is there."""
     folder, stem = checkpoint_stem(url)
     source = store(folder)
-    for suffix in CHECKPOINT_SUFFIXES:
-        if source.size(stem + suffix) is None:
-            return (
-                f"{source.path(stem + suffix)}: no such file; expected a checkpoint "
-                f"({stem}.safetensors beside {stem}.json), as `pmam finetune` writes it"
-            )
-    return None
+    file = f"{stem}.safetensors"
+    if source.size(file) is not None:
+        return None
+    return f"{source.path(file)}: no such file; expected a checkpoint, as `pmam finetune` writes it"
 
 
 def read_checkpoint(url: str) -> "Checkpoint":
     """A checkpoint by the URL of its `.safetensors`, with or without the suffix.
+
+    Older ones have their description beside it, in `<name>.json`; that one may be named too.
 
     Raises:
         CheckpointError: there is none.
@@ -75,9 +72,17 @@ def read_checkpoint(url: str) -> "Checkpoint":
         raise CheckpointError(absent)
     folder, stem = checkpoint_stem(url)
     source = store(folder)
-    return Checkpoint(
-        tensors=source.read(f"{stem}.safetensors"), description=source.read(f"{stem}.json")
-    )
+    file, beside = f"{stem}.safetensors", f"{stem}.json"
+    tensors = source.read(file)
+    found = Checkpoint.from_bytes(tensors, url)
+    if found is not None:
+        return found
+    if source.size(beside) is None:
+        raise CheckpointError(
+            f"{source.path(file)}: does not tell what model it is, and {beside} is not beside it; "
+            "give a checkpoint that `pmam` wrote, of an old one both files"
+        )
+    return Checkpoint(tensors=tensors, description=source.read(beside))
 
 
 def write_prototypes(target: Store, prototypes: "Prototypes") -> None:

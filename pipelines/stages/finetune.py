@@ -20,7 +20,9 @@ from pipelines.runtime.words import counted
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import TrainingClips, tag_targets
 from pipelines.training.job import run_training
-from pipelines.training.validation import validated
+from pipelines.training.validation import ValidationScores, validation_scores
+from pmam.events.settings import PostprocessSettings
+from pmam.metrics.postprocess_choice import chosen_postprocess
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import Detector
 from pmam.objectives.mean_teacher import (
@@ -29,6 +31,7 @@ from pmam.objectives.mean_teacher import (
     MeanTeacherBatch,
     follow,
 )
+from pmam.settings import to_json
 from pmam.training.clip_draws import Random
 from pmam.training.schedules import ema_decay
 from shards.io.store import Store
@@ -55,6 +58,7 @@ class FinetuneTask:
             raise PipelineError(f"{dataset}: no labels in it; pack it with label tables")
         model = unpack(read_checkpoint(start), start)
         classes = tuple(packed.manifest.classes)
+        settings.postprocess.check(classes)  # now, not when the training is done
         student = start_detector(model, settings.context, classes, settings.detector, start)
         self.module = Finetuning(student, settings.losses, settings.augment)
         self.classes = student.classes
@@ -116,35 +120,64 @@ class FinetuneTask:
         every = self.settings.validate_every
         if not self.validation or every == 0 or step % every:
             return {}
-        found = self._validated()
+        found = self._numbers(self._scores())
         self.module.train()
         said = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
         log.info("step %d: on validation clips %s", step, said)
         return {f"validation/{name}": value for name, value in found.items()}
 
     def finish(self, folder: Store) -> dict[str, Any]:
-        """Write the better of student and teacher on validation clips."""
-        found = self._validated()
+        """Write the better of student and teacher, with post-processing that suits it."""
+        scores = self._scores()
+        found = self._numbers(scores)
         chosen = max(self._models, key=lambda name: (found.get(f"{name}_frame_ap", 0.0), name))
-        checkpoint = pack_detector(self._models[chosen])
+        model = self._models[chosen]
+        model.postprocess = self._postprocess(scores[chosen])
+        checkpoint = pack_detector(model)
         write_checkpoint(folder, CHECKPOINT, checkpoint)
         return {
             "steps": self.settings.training.optimizer.steps,
             "clips": self.clips.count,
             "chosen": chosen,
             "validation": found,
+            "postprocess": to_json(model.postprocess),
             "sha256": checkpoint.fingerprint,
         }
+
+    def _postprocess(self, scores: ValidationScores) -> PostprocessSettings:
+        """What the detector gets, and says it."""
+        settings = self.settings
+        if not scores.has_events:
+            log.warning(
+                "no events in strongly labelled validation clips: nothing to choose "
+                "post-processing by; the detector gets %s",
+                settings.postprocess.in_words,
+            )
+            return settings.postprocess
+        found = chosen_postprocess(
+            scores.processed,
+            settings.postprocess,
+            medians_s=settings.median_choices_s,
+            thresholds=settings.choose_thresholds,
+        )
+        log.info("post-processing of the detector: %s", found.in_words)
+        return found
 
     @property
     def _models(self) -> dict[str, Detector]:
         return {"student": self.module.student, "teacher": self.module.teacher}
 
-    def _validated(self) -> dict[str, float]:
+    def _scores(self) -> dict[str, ValidationScores]:
+        return {
+            name: validation_scores(model, self.examples, self.validation)
+            for name, model in self._models.items()
+        }
+
+    def _numbers(self, scores: dict[str, ValidationScores]) -> dict[str, float]:
         return {
             f"{name}_{metric}": value
-            for name, model in self._models.items()
-            for metric, value in validated(model, self.examples, self.validation).items()
+            for name, of_model in scores.items()
+            for metric, value in of_model.numbers(self.settings.postprocess).items()
         }
 
 

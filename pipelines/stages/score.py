@@ -10,10 +10,11 @@ from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import ScoreSettings
+from pmam.settings import to_json
 from shards.frames.reader import FrameSpec
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 
 def score_function(checkpoint: str) -> FrameFunction:
@@ -37,11 +38,14 @@ def score(
     name: str = "score",
     fresh: bool = False,
 ) -> Work:
-    """Score clips with a detector; returns the URL of the scores."""
+    """Score clips with a detector; returns the URL of the scores.
+
+    They are as the detector gives them; its classes and post-processing are recorded beside.
+    """
 
     def work(stage: Stage) -> dict[str, Any]:
         rows = clips_of(dataset, settings.subsets)
-        classes = load_detector(checkpoint).classes
+        detector = load_detector(checkpoint)
         arguments = {"checkpoint": checkpoint}
         result = run_frame_job(
             stage,
@@ -52,7 +56,11 @@ def score(
             settings.inference,
             inputs=cached_inputs,
         )
-        return {**result, "classes": list(classes)}
+        return {
+            **result,
+            "classes": list(detector.classes),
+            "postprocess": to_json(detector.postprocess),
+        }
 
     identity = replace(settings, inference=settings.inference.of_results())
     return Work(do=work, settings=identity, summary=_summary)

@@ -8,7 +8,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessOverrides, PostprocessSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
 from shards.clip import TRAINING_SUBSETS
@@ -145,6 +145,14 @@ class FinetuneSettings:
     ema_limit: float = 0.99
     # Average batch-norm statistics into the teacher too; PMAM's code lets it gather its own.
     ema_statistics: bool = True
+    # Post-processing of the detector, as far as it is not chosen on validation clips.
+    postprocess: PostprocessSettings = field(default_factory=PostprocessSettings)
+    # Windows in seconds to choose from on validation clips, besides postprocess.median_s: the one
+    # with the highest PSDS1. None keeps postprocess.median_s.
+    median_choices_s: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+    # Whether each class's threshold is chosen on validation clips: the one with the highest
+    # event-based F1.
+    choose_thresholds: bool = True
     # Steps between two validations; 0 validates only at the end.
     validate_every: int = 100
     # Steps, batches and learning rates.
@@ -156,6 +164,8 @@ class FinetuneSettings:
                 f"ema_limit {self.ema_limit}, validate_every {self.validate_every}: expected a "
                 "decay between 0 and 1, and 0 or more steps"
             )
+        for width_s in self.median_choices_s:
+            replace(self.postprocess, median_s=width_s)  # says what is wrong with it
 
     @property
     def identity(self) -> "FinetuneSettings":
@@ -174,13 +184,11 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
-    """Which clips are evaluated, and how their scores are smoothed."""
+class EvaluateSettings(PostprocessOverrides):
+    """Which clips are evaluated, and what is done to their scores other than by the detector."""
 
     # Subsets to evaluate on; their clips need strong labels.
     subsets: tuple[str, ...] = ("test",)
-    # Median filter of the scores before they are evaluated.
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     # Draw the values per class and some example clips.
     pictures: bool = True
 

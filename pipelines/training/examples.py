@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from cluster.storage.download import cache_folder
+from pipelines.inference.events import events_of
 from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.training.stored_inputs import StoredInputs
 from pmam.encoders.base import FrameEncoder
-from pmam.events.event import Event
 from pmam.events.targets import encode, encode_published
 from shards.clip import TRAINING_SUBSETS
 from shards.dataset import Dataset
@@ -92,10 +92,7 @@ class Examples:
         """Strong labels of the crop, `(T, classes)`."""
         hop_s = self.encoder.hop_s
         total = max(1, -(-example.row.num_samples // round(hop_s * example.row.sample_rate_hz)))
-        events = [
-            Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
-            for e in example.row.events or ()
-        ]
+        events = events_of(example.row.events)
         if self.published_borders:
             rate_hz = self.encoder.sample_rate_hz
             targets = encode_published(events, classes, total, rate_hz, round(hop_s * rate_hz))

@@ -1,30 +1,65 @@
-"""How good a detector is on validation clips while it trains."""
+"""How good a detector is on validation clips, and which post-processing suits it there."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from pipelines.training.examples import Examples, Span
+from pipelines.inference.events import events_within
+from pipelines.training.examples import Examples
 from pmam.events.event import Event
+from pmam.events.settings import PostprocessSettings
 from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.postprocess_choice import postprocessed
 from pmam.metrics.psds import PSDS1, psds
 from pmam.models.detector import Detector
-from shards.index import IndexRow
 
 BATCH = 32
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValidationScores:
+    """What a detector gives for validation clips, before post-processing, beside the truth."""
+
+    scores: dict[str, npt.NDArray[np.float32]]  # (frames, classes) by clip
+    truth: dict[str, list[Event]]
+    classes: tuple[str, ...]
+    hop_s: float
+
+    @property
+    def has_events(self) -> bool:
+        """Whether any clip holds an event: without one nothing can be measured."""
+        return any(self.truth.values())
+
+    def processed(self, settings: PostprocessSettings) -> EvaluationSet:
+        """What metrics are computed from."""
+        return postprocessed(
+            self.scores.items(),
+            self.hop_s,
+            self.truth,
+            {key: len(frames) * self.hop_s for key, frames in self.scores.items()},
+            self.classes,
+            settings,
+        )
+
+    def numbers(self, settings: PostprocessSettings) -> dict[str, float]:
+        """`frame_ap` and `psds1`, both 0 to 1; nothing where no clip holds an event."""
+        if not self.has_events:
+            return {}
+        clips = self.processed(settings)
+        return {"frame_ap": float(macro_frame_ap(clips).value), "psds1": psds(clips, PSDS1).value}
+
+
 @torch.inference_mode()
-def validated(model: Detector, clips: Examples, indices: Sequence[int]) -> dict[str, float]:
-    """Macro frame average precision and PSDS1 of strongly labelled clips, as they are trained on.
+def validation_scores(model: Detector, clips: Examples, indices: Sequence[int]) -> ValidationScores:
+    """A detector's scores of strongly labelled clips, as they are trained on.
 
     Longer clips than an example are cropped, always at the same place; the events with them.
     The model is left in evaluation mode. Nothing is drawn, so that training goes on undisturbed.
-
-    Returns:
-        `frame_ap` and `psds1`, both 0 to 1; nothing where no clip holds an event.
     """
     model.eval()
     scores, truth = {}, {}
@@ -36,30 +71,7 @@ def validated(model: Detector, clips: Examples, indices: Sequence[int]) -> dict[
         predicted = model(inputs, padding).frames.cpu().numpy()
         for example, frames in zip(examples, predicted, strict=True):
             span = clips.span(example)
+            begin_s, length_s = span.first * hop_s, span.frames * hop_s
             scores[example.row.key] = frames[: span.frames]
-            truth[example.row.key] = events_of(example.row, span, hop_s)
-    if not any(truth.values()):
-        return {}
-    evaluated = EvaluationSet(
-        scores=scores,
-        hop_s=hop_s,
-        ground_truth=truth,
-        durations_s={key: len(frames) * hop_s for key, frames in scores.items()},
-        classes=model.classes,
-    )
-    return {
-        "frame_ap": float(macro_frame_ap(evaluated).value),
-        "psds1": psds(evaluated, PSDS1).value,
-    }
-
-
-def events_of(row: IndexRow, span: Span, hop_s: float) -> list[Event]:
-    """The events of a crop, in seconds from where it begins."""
-    begin_s, length_s = span.first * hop_s, span.frames * hop_s
-    found = []
-    for event in row.events or ():
-        onset_s = max(event.onset_s - begin_s, 0.0)
-        offset_s = min(event.offset_s - begin_s, length_s)
-        if onset_s < offset_s:
-            found.append(Event(onset_s=onset_s, offset_s=offset_s, label=event.label))
-    return found
+            truth[example.row.key] = events_within(example.row.events, begin_s, length_s)
+    return ValidationScores(scores=scores, truth=truth, classes=model.classes, hop_s=hop_s)

@@ -48,3 +48,20 @@ def uniform_edges_s(frames: int, hop_s: float, start_s: float = 0.0) -> FloatArr
     if not (math.isfinite(hop_s) and hop_s > 0):
         raise InputError(f"hop_s={hop_s}: expected a positive number of seconds per frame")
     return start_s + hop_s * np.arange(frames + 1, dtype=np.float64)
+
+
+def frame_end_s(frame: int, hop_s: float, clip_s: float) -> float:
+    """Where a frame, counted from 0, ends: with its clip of ``clip_s``, if that ends in it.
+
+    A frame wholly behind the clip stays as it is.
+    """
+    begin_s, end_s = hop_s * frame, hop_s * (frame + 1)
+    return clip_s if begin_s < clip_s < end_s else end_s
+
+
+def edges_within_s(frames: int, hop_s: float, clip_s: float) -> FloatArray:
+    """:func:`uniform_edges_s` of a clip's frames; the last ends with the clip, at ``clip_s``."""
+    edges_s = uniform_edges_s(frames, hop_s)
+    if frames:
+        edges_s[-1] = frame_end_s(frames - 1, hop_s, clip_s)
+    return edges_s

@@ -12,7 +12,7 @@ from pmam.events.median_filter import (
     median_filter_frames,
     weak_mask,
 )
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessSettings
 
 
 def smooth(
@@ -20,7 +20,7 @@ def smooth(
     clip_probabilities: npt.NDArray[Scores] | None,
     classes: Sequence[str],
     hop_s: float,
-    settings: SmoothingSettings,
+    settings: PostprocessSettings,
 ) -> npt.NDArray[Scores]:
     """Scores `(frames, classes)` after mask and filter, the same shape.
 

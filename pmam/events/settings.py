@@ -1,11 +1,14 @@
-"""Settings of post-processing: how frame scores are smoothed before they become events."""
+"""Settings of post-processing: what is done to frame scores before they become events."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pmam.errors import InputError
 from pmam.events.median_filter import odd_frames
+
+Method = Literal["median", "max", "boxes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +35,16 @@ class BoxSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothingSettings:
-    """How frame scores are smoothed."""
+class PostprocessSettings:
+    """From frame scores to events; a detector's checkpoint stores them."""
 
     # Smoothing: running median, running maximum of that median, or boxes with one confidence each
     # (arXiv 2406.04212).
-    method: Literal["median", "max", "boxes"] = "median"
+    method: Method = "median"
     # Window length of median and maximum, in seconds.
-    width_s: float = 0.4
+    median_s: float = 0.4
     # Window lengths of single classes, by class name, in seconds.
-    width_by_class_s: dict[str, float] = field(default_factory=dict)
+    median_by_class_s: dict[str, float] = field(default_factory=dict)
     # Whether windows are rounded to odd numbers of frames; false cuts them to whole frames, as
     # PMAM's code does, where an even window moves events by half a frame.
     odd_windows: bool = True
@@ -50,20 +53,150 @@ class SmoothingSettings:
     clip_mask: bool = False
     # Settings of the method `boxes`.
     boxes: BoxSettings = field(default_factory=BoxSettings)
+    # Probability above which frames, or a box, make an event
+    threshold: float = 0.5
+    # Thresholds of single classes, by name
+    threshold_by_class: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for width_s in (self.median_s, *self.median_by_class_s.values()):
+            if not 0 <= width_s < math.inf:
+                raise InputError(f"median width {width_s} s: expected a finite number, 0 or more")
+        for threshold in (self.threshold, *self.threshold_by_class.values()):
+            if not 0 <= threshold < 1:
+                raise InputError(f"threshold {threshold}: expected at least 0 and below 1")
 
     def sizes(self, classes: Sequence[str], hop_s: float) -> list[int]:
         """The window of each class in frames.
 
         Raises:
-            InputError: a width that is negative, or of a class that is not there.
+            InputError: a width of a class that is not there, or a hop that is not positive.
         """
-        if unknown := sorted(self.width_by_class_s.keys() - set(classes)):
-            raise InputError(
-                f"filter width of the class {unknown[0]!r}: expected one of {', '.join(classes)}"
-            )
-        widths_s = [self.width_by_class_s.get(name, self.width_s) for name in classes]
-        sizes = [odd_frames(width_s, hop_s) for width_s in widths_s]  # refuses bad widths
+        widths_s = _of_each("median width", self.median_s, self.median_by_class_s, classes)
+        sizes = [odd_frames(width_s, hop_s) for width_s in widths_s]  # refuses bad hops
         if self.odd_windows:
             return sizes
         # The reference cuts the fraction off; the slack keeps whole numbers whole.
         return [max(int(width_s / hop_s + 1e-6), 1) for width_s in widths_s]
+
+    def thresholds(self, classes: Sequence[str]) -> list[float]:
+        """The threshold of each class.
+
+        Raises:
+            InputError: a threshold of a class that is not there.
+        """
+        return _of_each("threshold", self.threshold, self.threshold_by_class, classes)
+
+    def check(self, classes: Sequence[str]) -> None:
+        """Refuse names that are none of the classes.
+
+        Raises:
+            InputError: there is one; the message names it.
+        """
+        self.sizes(classes, 1.0)
+        self.thresholds(classes)
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether the scores of a whole clip decide on each of its frames."""
+        return self.clip_mask or self.method == "boxes"
+
+    @property
+    def in_words(self) -> str:
+        """All of it in one line."""
+        windows = f"{_listed(self.median_s, self.median_by_class_s)} s"
+        boxes = self.boxes
+        ratio = "" if boxes.merge_ratio is None else f", ratio {boxes.merge_ratio:g}"
+        smoothing = {
+            "median": f"median {windows}",
+            "max": f"maximum of median {windows}",
+            "boxes": f"boxes (step {boxes.step_s:g} s, drop {boxes.merge_drop:g}{ratio})",
+        }[self.method]
+        even = "" if self.odd_windows or self.method == "boxes" else ", even windows"
+        mask = ", clip mask" if self.clip_mask else ""
+        threshold = _listed(self.threshold, self.threshold_by_class)
+        return f"{smoothing}{even}{mask}, threshold {threshold}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxOverrides:
+    """Boxes other than those that the detector stores."""
+
+    # Length over which scores are compared at a border, half on either side, in seconds
+    step_s: float | None = None
+    # Highest drop of the score in a gap that is closed
+    merge_drop: float | None = None
+    # Highest ratio of the scores around and in a gap that is closed; inf: any
+    merge_ratio: float | None = None
+
+    def applied(self, stored: BoxSettings) -> BoxSettings:
+        """The stored settings with what is given here in place of theirs."""
+        ratio = stored.merge_ratio if self.merge_ratio is None else self.merge_ratio
+        return BoxSettings(
+            step_s=stored.step_s if self.step_s is None else self.step_s,
+            merge_drop=stored.merge_drop if self.merge_drop is None else self.merge_drop,
+            merge_ratio=None if ratio == math.inf else ratio,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostprocessOverrides:
+    """Post-processing other than what the detector stores; by default nothing differs."""
+
+    # Running median, running maximum of it, or boxes (arXiv 2406.04212); by default the detector's
+    method: Method | None = None
+    # Window length of median and maximum in seconds, of all classes; by default the detector's
+    median_s: float | None = None
+    # Window lengths of single classes in seconds, by name
+    median_by_class_s: dict[str, float] = field(default_factory=dict)
+    # Windows of an odd number of frames, or of any; by default the detector's
+    odd_windows: bool | None = None
+    # Multiply each class by the probability that the clip holds it; by default the detector's
+    clip_mask: bool | None = None
+    # Boxes of the method boxes
+    boxes: BoxOverrides = field(default_factory=BoxOverrides)
+    # Probability above which frames, or a box, make an event, of all classes; by default the
+    # detector's
+    threshold: float | None = None
+    # Thresholds of single classes, by name
+    threshold_by_class: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.applied(PostprocessSettings())  # says what is wrong with it
+
+    def applied(self, stored: PostprocessSettings) -> PostprocessSettings:
+        """The stored settings with what is given here in place of theirs.
+
+        A window or threshold of all classes also takes the place of stored ones of single classes.
+        """
+        found = replace(stored, boxes=self.boxes.applied(stored.boxes))
+        if self.method is not None:
+            found = replace(found, method=self.method)
+        if self.median_s is not None:
+            found = replace(found, median_s=self.median_s, median_by_class_s={})
+        if self.odd_windows is not None:
+            found = replace(found, odd_windows=self.odd_windows)
+        if self.clip_mask is not None:
+            found = replace(found, clip_mask=self.clip_mask)
+        if self.threshold is not None:
+            found = replace(found, threshold=self.threshold, threshold_by_class={})
+        return replace(
+            found,
+            median_by_class_s={**found.median_by_class_s, **self.median_by_class_s},
+            threshold_by_class={**found.threshold_by_class, **self.threshold_by_class},
+        )
+
+
+def _of_each(
+    what: str, general: float, by_class: Mapping[str, float], classes: Sequence[str]
+) -> list[float]:
+    if unknown := sorted(by_class.keys() - set(classes)):
+        there = ", ".join(classes)
+        there = ", ".join(classes)
+        raise InputError(f"{what} of the class {unknown[0]!r}: expected one of {there}")
+    return [by_class.get(name, general) for name in classes]
+
+
+def _listed(general: float, by_class: Mapping[str, float]) -> str:
+    others = ", ".join(f"{name} {value:.3g}" for name, value in by_class.items())
+    return f"{general:g} ({others})" if others else f"{general:g}"

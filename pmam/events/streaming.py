@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pmam.events.median_filter import max_filter_frames, median_filter_frames
+from pmam.events.postprocessing import smooth
+from pmam.events.settings import PostprocessSettings
 
 Floats = npt.NDArray[np.float32]
 
@@ -18,7 +20,7 @@ def smoothed(
 
     Args:
         scores: blocks `(frames, classes)` of any lengths.
-        sizes: the filter of each class in frames, odd numbers.
+        sizes: the filter of each class in frames.
         maximum: `max_filter_frames` instead.
     """
     apply = max_filter_frames if maximum else median_filter_frames
@@ -47,9 +49,14 @@ class Run:
     peak: float  # the highest score in it
 
 
-def runs(scores: Iterable[Floats], threshold: float) -> Iterator[Run]:
-    """`pmam.events.decoding.decode` of a stream, with each run's peak; a run comes when it ends."""
-    limit = np.float64(threshold)  # in double precision, as `decode` compares
+def runs(scores: Iterable[Floats], threshold: float | npt.ArrayLike) -> Iterator[Run]:
+    """`pmam.events.decoding.decode` of a stream, with each run's peak; a run comes when it ends.
+
+    Args:
+        scores: blocks `(frames, classes)` of any lengths.
+        threshold: one number, or one per class.
+    """
+    limit = np.asarray(threshold, np.float64)  # in double precision, as `decode` compares
     start = 0  # frame with which the block begins
     unfinished: dict[int, tuple[int, float]] = {}  # column: first frame, peak so far
     for block in scores:
@@ -69,3 +76,30 @@ def runs(scores: Iterable[Floats], threshold: float) -> Iterator[Run]:
         start += len(block)
     for column, (first, peak) in unfinished.items():
         yield Run(column=column, first=first, end=start, peak=peak)
+
+
+def detected(
+    scores: Iterable[Floats], classes: Sequence[str], hop_s: float, settings: PostprocessSettings
+) -> Iterator[Run]:
+    """The events of a stream of scores: those of `smooth` and `decode` of the whole.
+
+    They come as soon as they end; but where the settings need the whole, all at its end, and the
+    scores are held until then.
+
+    Args:
+        scores: blocks `(frames, classes)` of any lengths.
+        classes: names of the columns.
+        hop_s: seconds per frame.
+        settings: post-processing.
+
+    Raises:
+        InputError: the settings name a class that is not there, or a score is NaN.
+    """
+    thresholds = settings.thresholds(classes)
+    if settings.needs_whole:
+        if held := list(scores):
+            whole = smooth(np.concatenate(held), None, classes, hop_s, settings)
+            yield from runs([whole], thresholds)
+        return
+    sizes = settings.sizes(classes, hop_s)
+    yield from runs(smoothed(scores, sizes, maximum=settings.method == "max"), thresholds)

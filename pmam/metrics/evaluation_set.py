@@ -23,6 +23,8 @@ class EvaluationSet:
             reach past the end of the clip (they are not cut).
         durations_s: per clip its length in seconds.
         classes: names of the score columns.
+        threshold: scores above it make events, for metrics of events; one for all classes, or
+            one for each.
 
     Raises:
         InputError: when the tables do not hold the same clips, or a clip's scores, edges,
@@ -34,6 +36,7 @@ class EvaluationSet:
     ground_truth: Mapping[str, Sequence[Event]]
     durations_s: Mapping[str, float]
     classes: Sequence[str]
+    threshold: float | Sequence[float] = 0.5
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes) or not self.classes:
@@ -114,4 +117,5 @@ class EvaluationSet:
             ground_truth={new: self.ground_truth[old] for new, old in chosen.items()},
             durations_s={new: self.durations_s[old] for new, old in chosen.items()},
             classes=self.classes,
+            threshold=self.threshold,
         )

@@ -179,16 +179,19 @@ def by_label(
 
 def event_f1(
     clips: EvaluationSet,
-    threshold: float | npt.ArrayLike = 0.5,
+    threshold: float | npt.ArrayLike | None = None,
     collars: Collars | None = None,
 ) -> EventF1Result:
     """Event-based F1 of the events that frame scores decode to at a threshold (or one per class).
 
+    The threshold is that of the set, unless another is given.
+
     Raises:
         InputError: when the clips hold no event of any class.
     """
+    limits = clips.threshold if threshold is None else threshold
     detections = {
-        clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), threshold)
+        clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), limits)
         for clip in clips.clips
     }
     return event_counts(detections, clips.ground_truth, clips.classes, collars).result()

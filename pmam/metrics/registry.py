@@ -15,7 +15,7 @@ from pmam.metrics.results import MetricResult
 METRICS: dict[str, Callable[[EvaluationSet], MetricResult]] = {
     "psds1": partial(psds, settings=PSDS1),
     "psds2": partial(psds, settings=PSDS2),
-    "event_f1": event_f1,  # at a threshold of 0.5
+    "event_f1": event_f1,  # at the thresholds of the set
     "frame_ap": macro_frame_ap,
     "clip_ap": macro_clip_ap,
 }

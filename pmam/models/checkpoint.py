@@ -1,4 +1,7 @@
-"""Checkpoints: tensors as safetensors, the settings that shape them as JSON, never pickle."""
+"""Checkpoints: one safetensors file of tensors and, in its metadata, of what they are; no pickle.
+
+Older ones are pairs, with the same description in a file beside the tensors.
+"""
 
 import hashlib
 import json
@@ -17,7 +20,9 @@ from pmam.encoders.lora import merged_state_dict
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.errors import InputError
+from pmam.events.settings import PostprocessSettings
 from pmam.models.backbone import Backbone
+from pmam.models.checkpoint_file import description_in, tensors_alone, with_description
 from pmam.models.detector import Detector
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
@@ -35,13 +40,62 @@ class CheckpointError(InputError):
 class Checkpoint:
     """A model on its way to or from storage."""
 
-    tensors: bytes  # safetensors
+    tensors: bytes  # safetensors without metadata, in the library's own layout
     description: bytes  # JSON
 
     @property
     def fingerprint(self) -> str:
-        """What identifies these weights: the sha256 of the tensors."""
+        """What identifies the model: a sha256 of what decides its output, and of nothing else.
+
+        That is the tensors; of a detector also its classes, how it is read, and what makes events
+        of its scores. Where a file is, who wrote it and in which layout changes nothing.
+        """
+        digest = hashlib.sha256(self.tensors)
+        try:
+            description = json.loads(self.description)
+            if description["kind"] == "detector":
+                read = _detector_settings(description["settings"])
+                digest.update(json.dumps(read, sort_keys=True).encode())
+        except (ValueError, KeyError, TypeError):
+            pass  # whoever builds the model says what is wrong with the description
+        return digest.hexdigest()
+
+    @property
+    def weights_sha256(self) -> str:
+        """The sha256 of the tensors alone: damage shows in it."""
         return hashlib.sha256(self.tensors).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The one file that holds all of it."""
+        return with_description(self.tensors, self.description.decode())
+
+    @classmethod
+    def from_bytes(cls, file: bytes, name: str) -> "Checkpoint | None":
+        """The checkpoint in a file of any writer's layout; None where none is described in it.
+
+        `name` stands in errors.
+
+        Raises:
+            CheckpointError: it is no safetensors file.
+        """
+        try:
+            description = description_in(file)
+            if description is None:
+                return None
+            return cls(tensors=tensors_alone(file), description=description.encode())
+        except ValueError as error:
+            raise CheckpointError(
+                f"{name}: not in the format safetensors ({error}); copy or train it again"
+            ) from error
+
+
+def _detector_settings(settings: Any) -> dict[str, Any]:
+    """What besides the tensors decides a detector's output, defaults filled in."""
+    return {
+        "classes": list(settings["classes"]),
+        "detector": to_json(from_json(DetectorSettings, settings.get("detector", {}))),
+        "postprocess": to_json(from_json(PostprocessSettings, settings.get("postprocess", {}))),
+    }
 
 
 def _pack(kind: str, module: nn.Module, settings: dict[str, Any]) -> Checkpoint:
@@ -79,6 +133,7 @@ def pack_detector(model: Detector) -> Checkpoint:
         "model": to_json(model.backbone.settings),
         "classes": list(model.classes),
         "detector": to_json(model.settings),
+        "postprocess": to_json(model.postprocess),
     }
     return _pack("detector", model, settings)
 
@@ -100,7 +155,7 @@ def unpack(checkpoint: Checkpoint, name: str) -> FrameEncoder | MaskedAudioModel
             f"{name}: format version {version}, expected {FORMAT_VERSION}; "
             "train it again with this version of pmam"
         )
-    if checkpoint.fingerprint != digest:
+    if checkpoint.weights_sha256 != digest:
         raise CheckpointError(f"{name}: tensors do not match their sha256; copy or train it again")
     if kind not in _BUILDERS:
         raise CheckpointError(f"{name}: kind {kind!r}, expected one of {', '.join(_BUILDERS)}")
@@ -132,7 +187,9 @@ def _build_masked(settings: Any) -> MaskedAudioModel:
 def _build_detector(settings: Any) -> Detector:
     shape = from_json(ModelSettings, settings["model"])
     reading = from_json(DetectorSettings, settings.get("detector", {}))
-    return Detector(Backbone(shape), tuple(settings["classes"]), reading)
+    # Detectors of before events were part of them have the defaults.
+    postprocess = from_json(PostprocessSettings, settings.get("postprocess", {}))
+    return Detector(Backbone(shape), tuple(settings["classes"]), reading, postprocess)
 
 
 _BUILDERS: Mapping[str, Callable[[Any], FrameEncoder | MaskedAudioModel | Detector]] = {

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pmam.encoders.settings import SlidingSettings
 from pmam.errors import InputError
+from pmam.events.settings import PostprocessSettings
 from pmam.models.backbone import Backbone, branch_probabilities, clip_head
 from pmam.models.settings import DetectorSettings
 
@@ -32,13 +33,29 @@ def linear_softmax(frames: Tensor, padding: Tensor | None = None) -> Tensor:
 
 
 PLAIN = DetectorSettings()
+UNCHOSEN = PostprocessSettings()
 
 
 class Detector(nn.Module):
-    """The sound-event detector: probabilities of each class in each frame and in the clip."""
+    """The sound-event detector: probabilities of each class in each frame and in the clip.
+
+    Args:
+        backbone: gives frames, and perhaps a token of the clip.
+        classes: names of the outputs.
+        settings: how the backbone is read.
+        postprocess: how its frame probabilities become events; carried along, not applied.
+
+    Raises:
+        InputError: no class, a setting that does not fit the encoder, or post-processing of a
+            class that is not there.
+    """
 
     def __init__(
-        self, backbone: Backbone, classes: tuple[str, ...], settings: DetectorSettings = PLAIN
+        self,
+        backbone: Backbone,
+        classes: tuple[str, ...],
+        settings: DetectorSettings = PLAIN,
+        postprocess: PostprocessSettings = UNCHOSEN,
     ) -> None:
         super().__init__()
         if not classes:
@@ -46,7 +63,8 @@ class Detector(nn.Module):
         self.classes = classes
         for sliding in (settings.sliding, settings.teacher_sliding):
             backbone.encoder.check_sliding(sliding)
-        self.settings = settings
+        postprocess.check(classes)
+        self.settings, self.postprocess = settings, postprocess
         self.teaches = False
         self.backbone = backbone
         self.classifier = nn.Linear(backbone.settings.context.width, len(classes))

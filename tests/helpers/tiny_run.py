@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.presets import demo
 from pipelines.presets.settings import RunSettings
+from pipelines.runtime.urls import read_checkpoint
 from pipelines.stages.fit.settings import FitSettings
 from pmam.settings import to_json
 
@@ -78,6 +79,6 @@ def numbers(out: Path) -> dict[str, object]:
     """What a finished run found, and the weights that found it."""
     return {
         "results": json.loads((out / "evaluate" / "results.json").read_text()),
-        "detector": json.loads((out / "finetune" / "detector.json").read_text())["sha256"],
+        "detector": read_checkpoint(str(out / "finetune" / "detector")).fingerprint,
         "dataset": json.loads((out / "dataset" / "dataset.json").read_text()),
     }

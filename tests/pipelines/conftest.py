@@ -15,6 +15,7 @@ from pipelines.run import RunResult, run
 from pipelines.runtime.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders.settings import EncoderSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import pack_detector, pack_encoder
 from pmam.models.detector import Detector
@@ -27,7 +28,8 @@ def detector() -> Detector:
     torch.manual_seed(1)
     context = ContextSettings(width=16, layers=1, heads=2, hidden=16)
     settings = ModelSettings(encoder=EncoderSettings(name="small_cnn"), context=context)
-    detector = Detector(Backbone(settings), CLASSES).eval()
+    postprocess = PostprocessSettings(median_s=0.3)  # not the default
+    detector = Detector(Backbone(settings), CLASSES, postprocess=postprocess).eval()
     encoder = detector.backbone.encoder
     clip = torch.from_numpy(noise(10, seed=99)[None]).float()
     encoder.calibration.fit(moments(lambda: iter([encoder.raw(clip)[0]])))

@@ -77,7 +77,9 @@ def test_a_missing_or_damaged_checkpoint(
 ) -> None:
     files = source / "weak" if command == "detect" else dataset
     missing = with_checkpoint(command, files, labels, tmp_path / "out", tmp_path / "none")
-    assert f"{tmp_path / 'none'}.json: no such file; expected a checkpoint" in refused(*missing)
+    assert f"{tmp_path / 'none'}.safetensors: no such file; expected a checkpoint" in refused(
+        *missing
+    )
     damaged = models / "damaged"
     line = refused(*with_checkpoint(command, files, labels, tmp_path / "out", damaged))
     assert f"{damaged}: tensors do not match their sha256; copy or train it again" in line

@@ -129,7 +129,7 @@ def test_boxes_and_detection(
     out: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], refused: Callable[..., str]
 ) -> None:
     dataset, scores = str(out / "dataset"), str(out / "score")
-    smoothing = ["--subsets", "validation", "--smoothing.method", "boxes"]
+    smoothing = ["--subsets", "validation", "--method", "boxes"]
     main(["evaluate", dataset, scores, str(tmp_path / "boxes"), *smoothing])
     numbers = json.loads((tmp_path / "boxes" / "results.json").read_text())["validation"]
     assert 0 <= numbers["psds1"]["value"] <= 1

@@ -38,15 +38,17 @@ def described(place: str) -> Facts:
     """
     if "://" not in place and (Path(place) / DESCRIPTION).is_file():
         return {"prototypes": place, **_of_prototypes(read_prototypes(place))}
-    if place.endswith((OURS, ".json")) or _is_ours(place):
+    if is_ours(place):
         checkpoint = read_checkpoint(place)
         facts = _of_model(unpack(checkpoint, place))
         return {"checkpoint": place, **facts, "sha256": checkpoint.fingerprint}
     return _of_foreign(place)
 
 
-def _is_ours(place: str) -> bool:
-    """Whether it is the name of a checkpoint without its suffix."""
+def is_ours(place: str) -> bool:
+    """Whether it is the name of a checkpoint of ours, perhaps without its suffix."""
+    if place.endswith((OURS, ".json")):
+        return True
     parent, _, stem = place.rpartition("/")
     return place not in PUBLISHED and store(parent or ".").size(f"{stem}{OURS}") is not None
 
@@ -72,6 +74,7 @@ def _of_model(model: FrameEncoder | MaskedAudioModel | Detector) -> Facts:
     if isinstance(model, Detector):
         facts["classes"] = ", ".join(model.classes)
         facts["temperature"] = f"{model.settings.temperature:g}"
+        facts["events"] = model.postprocess.in_words
         sliding = model.settings.sliding
         if sliding.frames:
             facts["windows"] = (

@@ -1,7 +1,7 @@
 """The events of one audio file, which streams through: no step holds more than a few windows.
 
 Memory does not grow with the length of a file, but for the events that are found in it; and, where
-events are boxes, for its scores.
+boxes or a clip mask look at all of it, for its scores.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,9 +11,9 @@ import numpy as np
 from pipelines.stages.detect.formats import DetectedEvent, FileEvents
 from pipelines.stages.detect.inputs import opened
 from pipelines.stages.detect.settings import DetectSettings
-from pmam.events.change_detection import find_boxes
+from pmam.events.event import frame_end_s
 from pmam.events.overlap_add import Windows, split
-from pmam.events.streaming import Floats, Run, runs, smoothed
+from pmam.events.streaming import Floats, detected
 from pmam.models.detector import Detector
 from pmam.models.window_scores import window_scores
 from shards.audio.decoding import AudioError, blocks, probe
@@ -30,7 +30,7 @@ def detect_file(
     Args:
         detector: is put into evaluation mode.
         file: a path or URL.
-        settings: windows, smoothing and threshold.
+        settings: windows, and post-processing other than the detector's.
         tell: is called, on the way, with how many more percent of the file are done.
 
     Raises:
@@ -49,38 +49,23 @@ def detect_file(
         pieces = split(audio, windows, per_frame)
         scores = window_scores(detector, pieces, windows.overlap, settings.batch)
         scores = _watched(scores, file, encoder.hop_s, end_s, tell)
+        postprocess = settings.applied(detector.postprocess)
         events = [
             DetectedEvent(
                 file=file,
                 onset_s=run.first * encoder.hop_s,
                 # The last frame may be longer than what is left of the file.
-                offset_s=min(run.end * encoder.hop_s, end_s),
+                offset_s=frame_end_s(run.end - 1, encoder.hop_s, end_s),
                 label=detector.classes[run.column],
                 score=run.peak,
             )
-            for run in _runs(scores, detector.classes, encoder.hop_s, settings)
+            for run in detected(scores, detector.classes, encoder.hop_s, postprocess)
         ]
     return FileEvents(
         file=file,
         events=tuple(sorted(events, key=lambda e: (e.onset_s, e.offset_s, e.label))),
         low_rate_hz=encoder.lacking_rate_hz(info.sample_rate_hz),
     )
-
-
-def _runs(
-    scores: Iterable[Floats], classes: tuple[str, ...], hop_s: float, settings: DetectSettings
-) -> Iterator[Run]:
-    """Events in frames; those of boxes when the stream has ended."""
-    if settings.method != "boxes":
-        sizes = settings.median_frames(classes, hop_s)
-        smooth = smoothed(scores, sizes, maximum=settings.method == "max")
-        yield from runs(smooth, settings.threshold)
-        return
-    held = np.concatenate(list(scores))
-    for column, boxes in enumerate(find_boxes(held, hop_s, settings.boxes)):
-        for box in boxes:
-            if box.confidence > settings.threshold:
-                yield Run(column=column, first=box.first, end=box.end, peak=box.confidence)
 
 
 def _watched(

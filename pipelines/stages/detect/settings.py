@@ -1,13 +1,10 @@
-"""What detection needs to know: windows, smoothing or boxes, and the threshold."""
+"""What detection needs to know: windows, and post-processing other than the detector's."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from pipelines.runtime.errors import PipelineError
-from pmam.events.median_filter import odd_frames
-from pmam.events.settings import BoxSettings
+from pmam.events.settings import PostprocessOverrides
 
 
 class DetectError(PipelineError):
@@ -15,31 +12,23 @@ class DetectError(PipelineError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectSettings:
-    """From audio to events."""
+class DetectSettings(PostprocessOverrides):
+    """From audio to events.
 
-    # Lowest smoothed probability of an event's frames, or lowest confidence of a box.
-    threshold: float = 0.5
-    # How events are found: a running median of each class's probabilities, the running maximum of
-    # that median, or boxes of one confidence each where the probabilities change (arXiv
-    # 2406.04212). Boxes hold a file's scores in memory: 14 MB for an hour of ten classes.
-    method: Literal["median", "max", "boxes"] = "median"
-    # Length of the median (and maximum) filter.
-    median_s: float = 0.3
-    # Length of the filter for single classes, as pairs such as Speech 0.5.
-    median_by_class_s: dict[str, float] = field(default_factory=dict)
-    # Settings of the method boxes.
-    boxes: BoxSettings = field(default_factory=BoxSettings)
-    # Length of the windows that the model is given.
+    Boxes and the clip mask look at a whole file: 4 bytes are held for each of its frames and
+    classes, an hour of ten classes at 100 frames a second in 14 MB. Otherwise memory does not grow
+    with the length of a file.
+    """
+
+    # Length of the windows that the model is given, in seconds.
     window_s: float = 10.0
-    # Overlap of neighbouring windows, in which they fade into each other.
+    # Overlap of neighbouring windows in seconds, where they fade into each other.
     overlap_s: float = 2.0
     # Number of windows in a batch.
     batch: int = 8
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold < 1:
-            raise DetectError(f"threshold {self.threshold}: expected at least 0 and below 1")
+        super().__post_init__()
         if not 0 <= self.overlap_s < self.window_s < math.inf:
             raise DetectError(
                 f"windows of {self.window_s} s that overlap by {self.overlap_s} s: expected an "
@@ -47,16 +36,3 @@ class DetectSettings:
             )
         if self.batch < 1:
             raise DetectError(f"batch {self.batch}: expected at least 1 window")
-
-    def median_frames(self, classes: Sequence[str], hop_s: float) -> list[int]:
-        """Each class's filter in frames, an odd number.
-
-        Raises:
-            PipelineError: a name that is no class, or a length that is negative or not finite.
-        """
-        if unknown := sorted(self.median_by_class_s.keys() - set(classes)):
-            raise DetectError(
-                f"median of the class {unknown[0]!r}: expected one of {', '.join(classes)}"
-            )
-        widths_s = [self.median_by_class_s.get(name, self.median_s) for name in classes]
-        return [odd_frames(width_s, hop_s) for width_s in widths_s]

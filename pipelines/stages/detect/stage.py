@@ -42,7 +42,7 @@ def detect(
     Args:
         files: paths or URLs of audio files, or of folders of them.
         checkpoint: URL of a detector.
-        settings: windows, smoothing and threshold.
+        settings: windows, and post-processing other than the detector's.
         on_error: at a file that is missing or cannot be read, end with an error after the files
             before it; or skip it: its result says why, and so does a warning in the log.
 
@@ -52,7 +52,10 @@ def detect(
     """
     names = audio_files(files, on_error)
     detector = load_detector(checkpoint)
-    settings.median_frames(detector.classes, detector.backbone.encoder.hop_s)
+    try:
+        settings.applied(detector.postprocess).check(detector.classes)
+    except ValueError as error:
+        raise DetectError(str(error)) from error
     detector.backbone.encoder.check_length(settings.window_s, "window_s")
     if len(names) <= IN_PROCESS_FILES:
         return _checked(_in_process(detector, names, settings), on_error)

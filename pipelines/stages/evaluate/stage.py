@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.inference.events import events_of
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
@@ -14,15 +15,15 @@ from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import TITLES
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
 from pipelines.stages.settings import EvaluateSettings
-from pmam.events.event import Event
-from pmam.events.postprocessing import smooth
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.postprocess_choice import postprocessed
 from pmam.metrics.registry import METRICS
+from pmam.settings import from_json
 from shards.index import IndexRow
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 RESULTS = "results.json"
 log = logging.getLogger("pmam")
@@ -44,20 +45,23 @@ def evaluate(
         dataset: the dataset, whose strong labels are the truth.
         scores: URL of the scores.
         out: the folder of the results.
-        settings: subsets and smoothing.
+        settings: subsets, and post-processing other than the detector's.
         name: of the stage.
         fresh: start over.
     """
 
     def work(stage: Stage) -> dict[str, Any]:
-        classes = record_of(scores)["result"]["classes"]
+        scored = record_of(scores)["result"]
+        classes = scored["classes"]
+        postprocess = settings.applied(_stored(scored, scores))
+        log.info("%-14s %s", stage.name, postprocess.in_words)
         opened = open_dataset(dataset)
         numbers: dict[str, Any] = {}
         for subset in settings.subsets:
             rows = [row for row in opened.select([subset]) if row.events is not None]
             if not rows:
                 raise PipelineError(f"{dataset}: no strongly labelled clips in subset {subset!r}")
-            clips = evaluation_set(rows, scores, classes, settings.smoothing)
+            clips = evaluation_set(rows, scores, classes, postprocess)
             results = {metric: function(clips) for metric, function in METRICS.items()}
             numbers[subset] = {
                 metric: {"value": float(result.value), "per_class": _floats(result.per_class)}
@@ -90,26 +94,29 @@ def has_truth(dataset_url: str, settings: EvaluateSettings) -> bool:
 
 
 def evaluation_set(
-    rows: Sequence[IndexRow], scores: str, classes: Sequence[str], smoothing: SmoothingSettings
+    rows: Sequence[IndexRow], scores: str, classes: Sequence[str], settings: PostprocessSettings
 ) -> EvaluationSet:
-    """Smoothed scores beside the truth of strongly labelled clips, by the clips' own ids."""
+    """Post-processed scores beside the truth of strongly labelled clips, by the clips' own ids."""
     frames = open_frames(scores)
-    hop_s = frames.spec.hop_s
-
-    def smoothed(row: IndexRow) -> Any:
-        return smooth(frames.read(row.key), None, classes, hop_s, smoothing)
-
-    def truth(row: IndexRow) -> list[Event]:
-        events = row.events or ()
-        return [Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in events]
-
-    return EvaluationSet(
-        scores={row.source_id: smoothed(row) for row in rows},
-        hop_s=hop_s,
-        ground_truth={row.source_id: truth(row) for row in rows},
-        durations_s={row.source_id: row.duration_s for row in rows},
-        classes=classes,
+    return postprocessed(
+        ((row.source_id, frames.read(row.key)) for row in rows),
+        frames.spec.hop_s,
+        {row.source_id: events_of(row.events) for row in rows},
+        {row.source_id: row.duration_s for row in rows},
+        classes,
+        settings,
     )
+
+
+def _stored(scored: Mapping[str, Any], scores: str) -> PostprocessSettings:
+    """What the detector stores, as `score` recorded it."""
+    if "postprocess" not in scored:
+        log.warning(
+            "%s: scores of an older version, which do not tell the detector's post-processing; "
+            "evaluated with the defaults: score the clips again, or choose by flags",
+            scores,
+        )
+    return from_json(PostprocessSettings, scored.get("postprocess", {}))
 
 
 def _floats(values: Mapping[str, float]) -> dict[str, float]:

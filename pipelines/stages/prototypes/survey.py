@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import torch
 
 from cluster.storage.filesystems import absolute
+from pipelines.inference.events import events_of
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
@@ -25,7 +26,7 @@ from pipelines.runtime.urls import (
 )
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import SegmentSettings
-from pmam.events.event import Event, uniform_edges_s
+from pmam.events.event import uniform_edges_s
 from pmam.events.targets import encode_at
 from pmam.metrics.clustering import LabelOverlap, Labels
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
@@ -143,11 +144,9 @@ def label_sets(row: IndexRow, spec: FrameSpec, frames: int) -> tuple[list[Labels
         return kinds, np.zeros(frames, np.int64)
     names = sorted({event.label for event in row.events})
     edges_s = uniform_edges_s(frames, spec.hop_s, spec.first_frame_s)
-    events = [  # but those without length or behind the clip, which `pmam inspect` tells of
-        Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label)
-        for e in row.events
-        if e.offset_s > e.onset_s and e.onset_s < edges_s[-1]
-    ]
+    events = events_of(  # but those without length or behind the clip: `pmam inspect` tells of them
+        e for e in row.events if e.offset_s > e.onset_s and e.onset_s < edges_s[-1]
+    )
     active = encode_at(events, names, edges_s) > 0  # (frames, classes of the clip)
     kinds_found, of_grid = np.unique(active, axis=0, return_inverse=True)
     kinds = [tuple(n for n, on in zip(names, kind, strict=True) if on) for kind in kinds_found]

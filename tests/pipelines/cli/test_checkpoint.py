@@ -1,6 +1,7 @@
 """`pmam checkpoint`: what a model is, and published ones as checkpoints of ours."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,18 +13,18 @@ from parity_rule import load, tensors
 from pipelines.cli.main import main
 from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint, write_prototypes
 from pmam.encoders.base import FrameEncoder
-from pmam.models.checkpoint import pack_encoder, pack_masked, unpack
+from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked, unpack
 from pmam.models.importers.prototypes import import_prototypes
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str]) -> Callable[[object], dict[str, str]]:
+def shown(capfd: pytest.CaptureFixture[str]) -> Callable[[object], dict[str, str]]:
     """What `pmam checkpoint show` says, by the name of each fact."""
 
     def show(place: object) -> dict[str, str]:
-        capsys.readouterr()
+        capfd.readouterr()
         main(["checkpoint", "show", str(place)])
-        lines = capsys.readouterr().out.splitlines()
+        lines = capfd.readouterr().out.splitlines()
         return {name.strip(): fact for name, _, fact in (line.partition("  ") for line in lines)}
 
     return lambda place: {name: fact.strip() for name, fact in show(place).items()}
@@ -40,10 +41,11 @@ def published(parity_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_what_our_detector_is(models: Path, shown: Callable[[object], dict[str, str]]) -> None:
     detector, encoder = tiny_models.detector(), tiny_models.backbone().encoder
-    for name in ("detector", "detector.safetensors", "detector.json"):
+    for name in ("detector", "detector.safetensors"):
         facts = shown(models / name)
         assert facts["kind"] == "detector"
         assert facts["classes"] == "cat, dog"
+        assert facts["events"] == "median 0.4 s, threshold 0.5"
         assert facts["encoder"] == "small_cnn"
         assert facts["context"].startswith("transformer_xl, 1 layers of 16 channels, 2 heads")
         assert facts["sha256"] == read_checkpoint(str(models / "detector")).fingerprint
@@ -127,3 +129,64 @@ def test_what_does_not_fit_is_refused(
     assert f"{strange}: 1 tensors (w ...) of no model that we know; expected a checkpoint" in line
     assert line in refused("checkpoint", "show", strange)
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """A detector as it was once written, without the suffix of its two files."""
+    checkpoint = pack_detector(tiny_models.detector())
+    description = json.loads(checkpoint.description)
+    del description["settings"]["postprocess"]
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "detector.safetensors").write_bytes(checkpoint.tensors)
+    (tmp_path / "old" / "detector.json").write_text(json.dumps(description))
+    return tmp_path / "old" / "detector"
+
+
+def test_a_pair_of_files_still_loads_and_becomes_one(
+    pair: Path,
+    tmp_path: Path,
+    shown: Callable[[object], dict[str, str]],
+    refused: Callable[..., str],
+) -> None:
+    old = read_checkpoint(str(pair))
+    for name in (pair, f"{pair}.safetensors", f"{pair}.json"):
+        assert read_checkpoint(str(name)) == old
+        assert shown(name)["sha256"] == old.fingerprint
+        main(["checkpoint", "convert", str(name), str(tmp_path / "new"), "--fresh"])
+        assert {path.name for path in tmp_path.glob("new*")} == {"new.safetensors"}
+        assert read_checkpoint(str(tmp_path / "new")).fingerprint == old.fingerprint
+    expected = tiny_models.detector().state_dict()
+    model = unpack(read_checkpoint(str(tmp_path / "new")), "new")
+    assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
+    # In place, and whatever the description beside it says from then on.
+    main(["checkpoint", "convert", str(pair), str(pair), "--fresh"])
+    pair.with_suffix(".json").write_text("{}")
+    assert read_checkpoint(str(pair)).fingerprint == old.fingerprint
+    (tmp_path / "alone.safetensors").write_bytes(old.tensors)
+    line = refused("checkpoint", "show", tmp_path / "alone.safetensors")
+    assert "alone.safetensors: does not tell what model it is, and alone.json is not" in line
+
+
+def test_post_processing_is_given_on_the_way(
+    pair: Path,
+    models: Path,
+    tmp_path: Path,
+    shown: Callable[[object], dict[str, str]],
+    refused: Callable[..., str],
+) -> None:
+    convert = ("checkpoint", "convert", str(pair), str(tmp_path / "new"), "--fresh")
+    dog = ("--postprocess.threshold-by-class", "dog", ".2")
+    main([*convert, "--postprocess.median-s", "0.7", *dog])
+    assert shown(tmp_path / "new")["events"] == "median 0.7 s, threshold 0.5 (dog 0.2)"
+    # What is not given stays.
+    again = ("checkpoint", "convert", str(tmp_path / "new"), str(tmp_path / "newer"))
+    main([*again, "--postprocess.clip-mask", "True"])
+    events = shown(tmp_path / "newer")["events"]
+    assert events == "median 0.7 s, clip mask, threshold 0.5 (dog 0.2)"
+    line = refused(*convert, "--postprocess.threshold-by-class", "owl", "0.2")
+    assert "threshold of the class 'owl': expected one of cat, dog" in line
+    assert "--kind, --encoder, --classes and --detector" in refused(*convert, "--kind", "detector")
+    encoder = ("checkpoint", "convert", models / "encoder", tmp_path / "other")
+    line = refused(*encoder, "--postprocess.threshold", "0.2")
+    assert "no detector, which alone has --postprocess" in line

@@ -127,7 +127,7 @@ def test_filters_of_the_paper_are_those_of_its_classes(shared_dir: Path, parity_
     meta, _ = load(parity_dir, "08_postprocess_schedules")
     classes = meta["encoder"]["labels"]
     assert classes == sorted(json.loads((shared_dir / "data" / DESED_TABLE).read_text()))
-    sizes = paper().evaluate.smoothing.sizes(classes, 0.01)
+    sizes = paper().finetune.postprocess.sizes(classes, 0.01)
     assert sizes == meta["median_window_frames"]
 
 

@@ -196,7 +196,7 @@ def test_the_end_is_done_again_where_it_is_lost(
 ) -> None:
     dataset, start = prepared
     copy = Path(shutil.copytree(undisturbed, tmp_path / "copy"))
-    for name in ("stage.json", "result.json", "detector.safetensors", "detector.json"):
+    for name in ("stage.json", "result.json", "detector.safetensors"):
         (copy / name).unlink()
     finetune(dataset, str(copy), settings(), start=start)
     assert record_of(str(copy))["result"] == record_of(str(undisturbed))["result"]

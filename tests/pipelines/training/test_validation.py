@@ -4,22 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from index_rows import index_row
 
-from pipelines.training.examples import Span
-from pipelines.training.validation import events_of
-from pmam.events.event import Event as ModelEvent
+from pipelines.inference.events import events_within
 from shards.clip import Event
 
 HOP_S = 0.1
 
 
-def crop(events: tuple[Event, ...] | None, first: int, frames: int) -> list[ModelEvent]:
-    return events_of(index_row("a", events=events), Span(first=first, frames=frames), HOP_S)
-
-
-def times(events: list[ModelEvent]) -> list[tuple[float, float, str]]:
-    return [(pytest.approx(e.onset_s), pytest.approx(e.offset_s), e.label) for e in events]
+def times(
+    events: tuple[Event, ...] | None, first_frame: int, frames: int
+) -> list[tuple[float, float, str]]:
+    return [
+        (pytest.approx(e.onset_s), pytest.approx(e.offset_s), e.label)
+        for e in events_within(events, first_frame * HOP_S, frames * HOP_S)
+    ]
 
 
 def test_events_of_a_crop_begin_where_it_does_and_end_within() -> None:
@@ -34,15 +32,15 @@ def test_events_of_a_crop_begin_where_it_does_and_end_within() -> None:
         Event(3.0, 3.5, "from its end on"),
         Event(3.2, 3.5, "behind"),
     )
-    assert times(crop(events, 10, 20)) == [
+    assert times(events, 10, 20) == [
         (0.0, 0.23, "into it"),
         (0.5, 0.75, "inside"),
         (0.0, 2.0, "all of it"),
         (0.0, 2.0, "and more"),
         (1.85, 2.0, "out of it"),
     ]
-    assert times(crop(events, 0, 9))[0] == (0.0, 0.9, "before")
-    assert times(crop(None, 10, 20)) == []
+    assert times(events, 0, 9)[0] == (0.0, 0.9, "before")
+    assert times(None, 10, 20) == []
 
 
 @given(st.integers(0, 50), st.integers(1, 30), st.integers(0, 79), st.integers(1, 40))
@@ -54,6 +52,7 @@ def test_frames_of_an_event_are_those_of_the_clip(
     whole[onset : onset + length] = True
     expected = whole[first : first + frames]
     found = np.zeros(frames, bool)
-    for event in crop((Event(onset * HOP_S, (onset + length) * HOP_S, "a"),), first, frames):
+    labelled = (Event(onset * HOP_S, (onset + length) * HOP_S, "a"),)
+    for event in events_within(labelled, first * HOP_S, frames * HOP_S):
         found[round(event.onset_s / HOP_S) : round(event.offset_s / HOP_S)] = True
     assert found.tolist() == expected.tolist()

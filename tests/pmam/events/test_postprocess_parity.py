@@ -14,7 +14,7 @@ from pmam.events.decoding import decode
 from pmam.events.event import Event
 from pmam.events.median_filter import hard_mask, max_filter_frames, median_filter_frames, weak_mask
 from pmam.events.postprocessing import smooth
-from pmam.events.settings import SmoothingSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.events.targets import encode_published
 from pmam.models.detector import linear_softmax
 from pmam.objectives.mean_teacher import follow
@@ -82,9 +82,9 @@ def test_psds_scores_by_settings(
     meta = fixture[0]
     classes = meta["encoder"]["labels"]
     widths = zip(classes, meta["median_window_config"], strict=True)
-    settings = SmoothingSettings(
+    settings = PostprocessSettings(
         method=method,
-        width_by_class_s={label: width / 156 * 10 for label, width in widths},
+        median_by_class_s={label: width / 156 * 10 for label, width in widths},
         odd_windows=False,
         clip_mask=True,
     )

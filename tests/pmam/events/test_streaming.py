@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pmam.events.decoding import decode
 from pmam.events.event import Event
 from pmam.events.median_filter import max_filter_frames, median_filter_frames
-from pmam.events.streaming import runs, smoothed
+from pmam.events.postprocessing import smooth
+from pmam.events.settings import BoxSettings, PostprocessSettings
+from pmam.events.streaming import detected, runs, smoothed
 
 CLASSES = ("a", "b", "c")
 
@@ -26,7 +28,7 @@ def scores_in_blocks(draw: st.DrawFn) -> tuple[np.ndarray, list[np.ndarray]]:
 
 @given(
     scores_in_blocks(),
-    st.lists(st.sampled_from([1, 3, 5, 9, 31]), min_size=3, max_size=3),
+    st.lists(st.sampled_from([1, 2, 3, 4, 5, 9, 12, 31]), min_size=3, max_size=3),
     st.booleans(),
 )
 def test_smoothing_a_stream_is_smoothing_the_whole(
@@ -77,3 +79,30 @@ def test_smoothing_holds_no_more_than_the_filter_needs() -> None:
         given_out += len(block)
         assert taken - given_out <= 3 or given_out == 10_000
     assert given_out == 10_000
+
+
+@given(
+    scores_in_blocks(),
+    st.builds(
+        PostprocessSettings,
+        method=st.sampled_from(["median", "max", "boxes"]),
+        median_s=st.sampled_from([0.0, 0.5, 1.25]),
+        median_by_class_s=st.dictionaries(st.sampled_from(CLASSES), st.floats(0.0, 3.0)),
+        odd_windows=st.booleans(),
+        clip_mask=st.booleans(),
+        boxes=st.builds(BoxSettings, step_s=st.sampled_from([0.5, 1.0])),
+        threshold=st.sampled_from([0.0, 0.1, 0.4, 0.7]),
+        threshold_by_class=st.dictionaries(st.sampled_from(CLASSES), st.floats(0.0, 0.99)),
+    ),
+)
+def test_events_of_a_stream_are_those_of_the_whole(
+    given_scores: tuple[np.ndarray, list[np.ndarray]], settings: PostprocessSettings
+) -> None:
+    scores, blocks = given_scores
+    found = sorted(
+        Event(onset_s=run.first * 0.25, offset_s=run.end * 0.25, label=CLASSES[run.column])
+        for run in detected(blocks, CLASSES, 0.25, settings)
+    )
+    whole = smooth(scores, None, CLASSES, 0.25, settings)
+    limits = [settings.threshold_by_class.get(name, settings.threshold) for name in CLASSES]
+    assert found == decode(whole, CLASSES, 0.25, threshold=limits)

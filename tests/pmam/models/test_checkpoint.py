@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.registry import build_encoder
-from pmam.encoders.settings import EncoderSettings
+from pmam.encoders.settings import EncoderSettings, SlidingSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -31,6 +33,7 @@ from pmam.models.checkpoint import (
 from pmam.models.detector import Detector
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings
+from pmam.settings import to_json
 
 NAME = "runs/finetune/detector.safetensors"
 WAVE = 0.1 * torch.randn(2, 16000, generator=torch.Generator().manual_seed(3))
@@ -235,3 +238,108 @@ def test_a_detector_goes_on_with_its_heads() -> None:
         assert other.classes == classes
         assert not torch.equal(other.classifier.weight[:2], model.classifier.weight)
         assert other.backbone is model.backbone
+
+
+def test_one_file_holds_all_of_it(whole: Checkpoint, tmp_path: Path) -> None:
+    """Others' readers find the tensors in it, and the description in its metadata."""
+    file = tmp_path / "detector.safetensors"
+    file.write_bytes(whole.to_bytes())
+    assert Checkpoint.from_bytes(file.read_bytes(), NAME) == whole
+    with safe_open(file, "pt") as opened:
+        assert json.loads(opened.metadata()["pmam"]) == json.loads(whole.description)
+        for name, tensor in load(whole.tensors).items():
+            assert torch.equal(opened.get_tensor(name), tensor)
+    assert Checkpoint.from_bytes(whole.tensors, NAME) is None  # of an older pair
+
+
+def laid_out_otherwise(checkpoint: Checkpoint) -> bytes:
+    """The same file as another program would write it: another order, other metadata, padding."""
+    metadata = {"format": "pt", "pmam": checkpoint.description.decode()}
+    header: dict[str, Any] = {"__metadata__": metadata}
+    data = b""
+    names = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
+    for name, value in sorted(load(checkpoint.tensors).items(), reverse=True):
+        raw = value.numpy().tobytes()
+        places = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": names[value.dtype], "shape": list(value.shape)}
+        header[name]["data_offsets"] = places
+        data += raw
+    text = json.dumps(header, indent=1).encode() + b" " * 24
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def test_the_fingerprint_is_of_the_model_not_of_bytes(whole: Checkpoint) -> None:
+    other = laid_out_otherwise(whole)
+    assert other != whole.to_bytes()
+    again = Checkpoint.from_bytes(other, NAME)
+    assert again is not None
+    assert again.fingerprint == whole.fingerprint
+    unpack(again, NAME)
+    reordered = json.dumps(json.loads(whole.description), sort_keys=True).encode()
+    assert replace(whole, description=reordered).fingerprint == whole.fingerprint
+    # What older descriptions lack has its default.
+    older = settings_of(whole)
+    del older["postprocess"], older["detector"]
+    assert redescribed(whole, settings=older).fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"postprocess": to_json(PostprocessSettings(threshold_by_class={"cat": 0.2}))},
+        {"postprocess": to_json(PostprocessSettings(median_s=0.5))},
+        {"detector": to_json(DetectorSettings(temperature=0.5))},
+        {"detector": to_json(DetectorSettings(sliding=SlidingSettings(frames=50, step=10)))},
+        {"classes": ["dog", "cat"]},
+    ],
+)
+def test_what_changes_events_changes_the_fingerprint(
+    whole: Checkpoint, changes: dict[str, Any]
+) -> None:
+    assert with_settings(whole, **changes).fingerprint != whole.fingerprint
+
+
+def test_the_fingerprint_of_an_encoder_is_the_sha256_of_its_tensors() -> None:
+    """Prototypes name the encoder that they were fitted to by it, older ones too."""
+    checkpoint = pack_encoder(tiny_models.backbone().encoder)
+    assert checkpoint.fingerprint == hashlib.sha256(checkpoint.tensors).hexdigest()
+
+
+def test_post_processing_comes_back_and_older_detectors_have_the_defaults() -> None:
+    model = tiny_models.detector(("rain", "cat"))
+    model.postprocess = PostprocessSettings(median_s=0.7, threshold_by_class={"cat": 0.25})
+    checkpoint = pack_detector(model)
+    again = unpack(checkpoint, NAME)
+    assert isinstance(again, Detector)
+    assert again.postprocess == model.postprocess
+    settings = settings_of(checkpoint)
+    del settings["postprocess"]
+    older = unpack(redescribed(checkpoint, settings=settings), NAME)
+    assert isinstance(older, Detector)
+    assert older.postprocess == PostprocessSettings()
+    unknown = to_json(PostprocessSettings(threshold_by_class={"horse": 0.25}))
+    with pytest.raises(CheckpointError, match=r"settings of no detector .*'horse'.* rain, cat"):
+        unpack(with_settings(checkpoint, postprocess=unknown), NAME)
+
+
+@pytest.mark.parametrize(
+    "file", [b"", b"\x07", b"\xff" * 40, b"\x02" + bytes(7) + b"[]", b"\x01" + bytes(7) + b"{"]
+)
+def test_what_is_no_safetensors_file_is_told(file: bytes) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        Checkpoint.from_bytes(file, NAME)
+    assert str(raised.value).startswith(f"{NAME}: not in the format safetensors")
+    assert "\n" not in str(raised.value)
+
+
+def test_damage_of_the_one_file_is_found(whole: Checkpoint) -> None:
+    file = whole.to_bytes()
+    begin = 8 + int.from_bytes(file[:8], "little")
+    for place in range(begin, len(file), (len(file) - begin) // 40):
+        data = bytearray(file)
+        data[place] ^= 1 << (place % 8)
+        with pytest.raises(CheckpointError, match="sha256"):
+            unpack(Checkpoint.from_bytes(bytes(data), NAME) or whole, NAME)
+    with pytest.raises(CheckpointError, match="not in the format safetensors"):
+        Checkpoint.from_bytes(file[:-100], NAME)

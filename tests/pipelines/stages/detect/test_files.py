@@ -125,7 +125,7 @@ def test_what_can_be_checked_first_is_checked_before_anything_is_written(
     ],
 )
 def test_settings_that_mean_nothing_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(DetectError, match=next(iter(bad)).split("_")[0]):
+    with pytest.raises(ValueError, match=next(iter(bad)).split("_")[0]):
         DetectSettings(**bad)  # type: ignore[arg-type]
 
 

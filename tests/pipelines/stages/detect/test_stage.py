@@ -75,7 +75,7 @@ def test_a_file_of_one_window_is_one_forward_pass(detector: Detector, tmp_path: 
     path = tmp_path / "ten.wav"
     sf.write(path, noise(10), RATE, subtype="FLOAT")
     found = detect_file(detector, str(path), SETTINGS).events
-    scores = median_filter(forward(detector, as_heard(path)), SETTINGS.median_s, HOP_S)
+    scores = median_filter(forward(detector, as_heard(path)), detector.postprocess.median_s, HOP_S)
     assert_same(found, spelt_out(scores, 0.5, 10.0))
     assert len({event.label for event in found}) == 3
     assert len(found) > 6
@@ -129,7 +129,7 @@ def test_any_rate_channels_and_codec(
     samples = np.stack([noise(6.03, rate, seed) for seed in range(channels)], axis=1)
     sf.write(path, samples, rate, subtype=subtype)
     heard = as_heard(path)
-    scores = median_filter(forward(detector, heard), SETTINGS.median_s, HOP_S)
+    scores = median_filter(forward(detector, heard), detector.postprocess.median_s, HOP_S)
     end_s = sf.info(path).duration
     found = detect_file(detector, str(path), SETTINGS).events
     assert_same(found, spelt_out(scores, 0.5, end_s))

@@ -1,0 +1,97 @@
+"""Post-processing chosen on clips: it finds what was planted, and leaves alone what it cannot."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pmam.events.event import Event
+from pmam.events.settings import PostprocessSettings
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.event_f1 import event_f1
+from pmam.metrics.postprocess_choice import chosen_postprocess, postprocessed
+
+HOP_S, FRAMES = 0.1, 100
+CLASSES = ("cat", "dog", "owl")  # no owl is ever heard
+# Scores of cats and dogs lie at other heights: one threshold does not suit both.
+HEIGHTS = {"cat": (0.15, 0.35), "dog": (0.6, 0.9)}
+
+
+def flickering(clips: int = 12) -> tuple[dict[str, np.ndarray], dict[str, list[Event]]]:
+    """Events of 3 s whose scores drop out for two frames at a time, and sound for two elsewhere."""
+    random = np.random.default_rng(0)
+    scores, truth = {}, {}
+    for clip in range(clips):
+        frames = np.zeros((FRAMES, 3), np.float32)
+        truth[str(clip)] = []
+        for column, (label, (low, high)) in enumerate(HEIGHTS.items()):
+            first = int(random.integers(5, 60))
+            frames[:, column] = low
+            frames[first : first + 30, column] = high
+            for place in (first + 8, first + 18):
+                frames[place : place + 2, column] = low
+            for place in (first - 5, first + 35):
+                frames[place : place + 2, column] = high
+            event = Event(onset_s=first * HOP_S, offset_s=(first + 30) * HOP_S, label=label)
+            truth[str(clip)].append(event)
+        frames += random.normal(0, 0.01, frames.shape).astype(np.float32)
+        scores[str(clip)] = frames.clip(0, 1)
+    return scores, truth
+
+
+SCORES, TRUTH = flickering()
+
+
+def processed(settings: PostprocessSettings, length_s: float = FRAMES * HOP_S) -> EvaluationSet:
+    durations_s = dict.fromkeys(SCORES, length_s)
+    return postprocessed(SCORES.items(), HOP_S, TRUTH, durations_s, CLASSES, settings)
+
+
+def test_the_planted_window_and_thresholds_are_found() -> None:
+    given = PostprocessSettings(median_s=0.1)
+    found = chosen_postprocess(processed, given, medians_s=(0.1, 0.7, 8.0))
+    assert found.median_s == 0.7
+    thresholds = dict(zip(CLASSES, found.thresholds(CLASSES), strict=True))
+    for label, (low, high) in HEIGHTS.items():
+        assert low < thresholds[label] < high
+    assert thresholds["owl"] == 0.5  # nothing to choose by
+    result = event_f1(processed(found))
+    assert result.value == 1.0
+    assert event_f1(processed(replace(found, threshold_by_class={}))).value < 1.0
+    assert event_f1(processed(replace(found, median_s=0.1))).value < 1.0
+
+
+def test_only_what_is_asked_for_is_chosen() -> None:
+    given = PostprocessSettings(median_s=0.3)
+    assert chosen_postprocess(processed, given, medians_s=(), thresholds=False) == given
+    found = chosen_postprocess(processed, given, medians_s=(0.1, 0.7), thresholds=False)
+    assert found == replace(given, median_s=0.7)
+    given = replace(given, median_s=0.7)
+    found = chosen_postprocess(processed, given)
+    assert found.median_s == 0.7
+    assert found.threshold_by_class.keys() == {"cat", "dog"}
+    fixed = replace(given, threshold_by_class={"cat": 0.9})
+    assert chosen_postprocess(processed, fixed).threshold_by_class["cat"] == 0.9
+    boxes = PostprocessSettings(method="boxes")
+    assert chosen_postprocess(processed, boxes, medians_s=(2.0,)).median_s == boxes.median_s
+
+
+def test_of_equal_windows_the_nearest_to_the_given_one_is_taken() -> None:
+    """Without any event above another's scores each window is worth the same."""
+
+    def worthless(settings: PostprocessSettings) -> EvaluationSet:
+        zeros = {clip: np.zeros_like(scores) for clip, scores in SCORES.items()}
+        durations_s = dict.fromkeys(SCORES, FRAMES * HOP_S)
+        return postprocessed(zeros.items(), HOP_S, TRUTH, durations_s, CLASSES, settings)
+
+    given = PostprocessSettings(median_s=0.4)
+    assert chosen_postprocess(worthless, given, medians_s=(0.1, 0.3, 1.0)) == given
+
+
+def test_events_end_with_their_clip() -> None:
+    settings = PostprocessSettings(median_s=0.0)
+    clips = processed(settings, length_s=9.95)
+    assert clips.edges_s("0")[-2:].tolist() == pytest.approx([9.9, 9.95])
+    # A frame wholly behind the clip is nothing that could be cut.
+    clips = processed(settings, length_s=9.9)
+    assert clips.edges_s("0")[-1] == pytest.approx(10.0)
