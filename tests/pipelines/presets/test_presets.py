@@ -135,6 +135,7 @@ def test_a_dry_run_shows_the_settings_and_does_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "DESED").mkdir()
     command = ["run", "--preset", "paper", "--dry-run", "--data", "DESED"]
     main([*command, "--pretrain.pretext.mask.rate", "0.7", "--ablation", "focal"])
     shown = json.loads(capsys.readouterr().out)
@@ -146,7 +147,7 @@ def test_a_dry_run_shows_the_settings_and_does_nothing(
     main([*command, "--finetune-first.losses.consistency-weight", "3"])
     first = json.loads(capsys.readouterr().out)["settings"]["finetune_first"]
     assert (first["losses"]["consistency_weight"], first["losses"]["trained"]) == (3.0, "heads")
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == [tmp_path / "DESED"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Each command that joins a cluster says what it reads and writes, before it writes anything."""
 
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from packing import noise_clips, pack
 from cluster.preflight import PreflightError
 from pipelines.runtime import reach
 from pipelines.runtime.reach import objects
+from pipelines.runtime.stage import DONE, FORMAT_VERSION
+from pipelines.runtime.urls import PROTOTYPES_FILE
 from shards.manifest import DatasetError
 
 # Command: its words, and which of the names below it reads and writes. `OUT` is absent at first.
@@ -50,6 +53,10 @@ def places(tmp_path: Path) -> dict[str, Path]:
     for folder in named.values():
         (folder / "inner").mkdir(parents=True)
         (folder / "inner" / "file").write_bytes(b"x")
+    record = {"format_version": FORMAT_VERSION, "stage": "a", "algorithm_version": 1}
+    for name in ("EMBEDDED", "FITTED", "LABELS"):
+        (named[name] / DONE).write_text(json.dumps({**record, "fingerprint": name, "attempt": "b"}))
+    (named["FITTED"] / PROTOTYPES_FILE).write_text("{}")
     clips = noise_clips(tmp_path / "noise", 4)
     pack(tmp_path / "noise", clips, tmp_path / "set")
     (tmp_path / "models").mkdir()
