@@ -1,4 +1,3 @@
-from .calibrate import calibrate as calibrate
 from .calibrate import load_encoder as load_encoder
 from .frame_job import FrameFunction as FrameFunction
 from .frame_job import open_frames as open_frames

@@ -73,3 +73,11 @@ def test_the_readme_names_files_that_are_there() -> None:
     rooms = {file.parent for file in PIPELINES.rglob("__init__.py") if file.parent != PIPELINES}
     top = {room for room in rooms if room.parent == PIPELINES}
     assert {f"{room.relative_to(ROOT)}/__init__.py" for room in top} <= set(links)
+
+
+def test_no_export_has_the_name_of_a_file_beside_it() -> None:
+    """Python would take the one for the other, by what was imported first."""
+    for stub in PIPELINES.rglob("__init__.pyi"):
+        exported = set(re.findall(r" as (\w+)$", stub.read_text(), re.MULTILINE))
+        beside = {path.stem for path in stub.parent.iterdir()}
+        assert not exported & beside, stub

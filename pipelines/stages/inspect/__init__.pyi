@@ -1,3 +1,2 @@
 from .measure import levels_of as levels_of
 from .measure import measure_levels as measure_levels
-from .page import page as page

@@ -1,5 +1,3 @@
-from .page import page as page
 from .report import described as described
 from .survey import Survey as Survey
-from .survey import survey as survey
 from .survey import survey_of as survey_of

@@ -123,7 +123,7 @@ def test_other_workers_do_not_do_it_again(
     embed(url, out, replace(settings, inference=others), model=model)
     assert without_ray == [Pool(gpus=0.25)]
     smaller = replace(others, file_mb=0.001)
-    embed(url, out, replace(settings, inference=smaller), model=model)
+    embed(url, out, replace(settings, inference=smaller), model=model, fresh=True)
     assert without_ray[1:] == [Pool(gpus=1.0, workers=(1, 9))]
     assert set(open_frames(out)) == keys
     assert len(record_of(out)["result"]["outputs"]) == len(keys)

@@ -40,7 +40,7 @@ def test_foreign_tars_plain_and_gzipped(
     word, out = tmp_path / "tars", tmp_path / "out"
     call = ("reindex", "foreign", word, out, "--classes", "cat", "dog")
     assert "s-001.tar.gz: compressed with gzip" in refused(*call)
-    run(*call, "--unpack")
+    run(*call, "--unpack", "--fresh")
     run("verify", out)
     dataset = open_dataset(str(out))
     assert [row.weak for row in dataset.rows] == [("cat",), ("dog",)] * 3
