@@ -8,6 +8,8 @@ weak and unlabelled ones. Pretraining takes 200 steps, half of those of `esc10_l
 that all arms fit into little more than an hour. Masks hide 0.75 in blocks of 0.4 s, K is 30. What
 is finished stays in CACHE, and a killed run goes on.
 
+The results came from a loop of these benchmarks' own; `esc10_low_label.py` says what differs now.
+
 Result of 2026-11-21, default arguments, 300 test clips, 90 minutes of processor time; three seeds,
 two subsets of 20 clips and one of 60 for each ("runs"); intervals from 100 resamples of clips and
 runs:
