@@ -103,9 +103,9 @@ def load(
     recordings: Path, places: Places, mixing: SoundscapesSettings, encoder: EncoderSettings
 ) -> Data:
     """Mix and embed all clips, or take what is there from an earlier call."""
-    mixed = soundscapes(
-        str(recordings), None, settings=mixing, **places.at("soundscapes", mixing, str(recordings))
-    )
+    source = str(recordings.resolve())
+    place = places.at("soundscapes", mixing, source)
+    mixed = soundscapes(source, None, settings=mixing, **place)
     truth = _truth(places, mixed, mixing)
     packed = open_dataset(truth)
     rows = sorted(packed.rows, key=lambda row: row.source_id)
