@@ -23,7 +23,7 @@ MIXING = SoundscapesSettings(
     folds=ESC10_FOLDS,
     counts={"strong": 60, "weak": 4, "unlabeled": 6, "validation": 8, "test": 8},
     scene=SoundscapeSettings(
-        duration_s=1.0, sample_rate_hz=32000, event_max_s=0.8, texture_min_s=0.4, textures=TEXTURES
+        duration_s=1.2, sample_rate_hz=32000, event_max_s=0.8, texture_min_s=0.4, textures=TEXTURES
     ),
     shards=True,
 )
@@ -39,7 +39,7 @@ def _path():
 
 @pytest.fixture(scope="module")
 def bench(ray_session, shared_dir, tmp_path_factory):
-    """A workbench on a second of synthetic sounds a clip."""
+    """A workbench on clips of 15 frames each, of synthetic sounds."""
     from low_label.data import load, mn04
     from low_label.places import Places
     from low_label.workbench import Workbench
