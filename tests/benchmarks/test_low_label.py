@@ -141,6 +141,7 @@ def test_a_later_iteration_labels_by_a_layer_of_the_first(bench):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("module", "options", "printed"),
     [
