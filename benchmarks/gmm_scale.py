@@ -26,6 +26,7 @@ import json
 import os
 import shutil
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers"))
+from train_workers import own_workers
 
 from cluster.session import session
 from pipelines.runtime.stage import Stage, run_stage
@@ -75,7 +79,7 @@ class Watch:
         """Until the fit has ended."""
         while not ended.wait(0.2):
             spent: dict[int, float] = {}
-            for pid in train_workers():
+            for pid in own_workers():
                 with contextlib.suppress(OSError):
                     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
                     sizes = {x[0]: int(x[1]) << 10 for x in map(str.split, lines) if "kB" in x}
@@ -170,22 +174,6 @@ def em_iterations(state: Path) -> int | None:
     except (OSError, ValueError, struct.error):
         return None
     return header["log_likelihoods"]["shape"][0] if "log_likelihoods" in header else None
-
-
-def train_workers() -> list[int]:
-    """Processes of Ray Train that descend from this one."""
-    parents, found = {}, []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            stat = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(stat[1])
-            if b"RayTrainWorker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-
-    def ours(pid: int) -> bool:
-        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
-
-    return [pid for pid in found if ours(pid)]
 
 
 def synthetic(cache: Path, frames: int, width: int) -> Synthetic:

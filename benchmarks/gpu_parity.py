@@ -61,7 +61,7 @@ def _pretraining(folder: Path, device: torch.device) -> dict[str, tuple[float, f
         padding=torch.zeros(2, 1000, dtype=torch.bool, device=device),
     )
     said: list[torch.Tensor] = []
-    module.model.head.register_forward_hook(lambda _, given, out: said.append(out.detach()))
+    module.model.head.register_forward_hook(lambda _module, _inputs, out: said.append(out.detach()))
     loss, logs = module.losses(batch, _draws(seed).to(device), BLOCK_FRAMES)
     loss.backward()
     bounds = {name: entry["tolerance"] for name, entry in meta["outputs"].items()}

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from low_label import presets
 from low_label.recipes import Arm, Recipe
-from low_label.training import Finetune, Pretrain
+
+from pipelines.stages.settings import FinetuneSettings
 
 LABELS_ALONE = {20: presets.FEW, 60: presets.SIXTY}
 TEACHER = {20: presets.TEACHER, 60: presets.TEACHER}
@@ -42,11 +43,10 @@ def tempered(temperature: float, recipe: Recipe = FIRST) -> Recipe:
 
 def prototypes(k: int) -> Recipe:
     """Another number of prototypes."""
-    pretrain: Pretrain = replace(presets.SHORT, k=k)
-    return replace(FIRST, pretrain=pretrain)
+    return replace(FIRST, fit=replace(presets.FIT, k=k))
 
 
-def arm(recipe: Recipe | None, finetune: dict[int, Finetune] = LABELS_ALONE) -> Arm:
+def arm(recipe: Recipe | None, finetune: dict[int, FinetuneSettings] = LABELS_ALONE) -> Arm:
     """With labels alone unless said otherwise."""
     return Arm(recipe=recipe, finetune=finetune)
 
@@ -65,7 +65,7 @@ ARMS = {
     "it. 2, centred": arm(replace(SECOND, centred=True)),
     "shuffled labels": arm(replace(FIRST, shuffled=True)),
     "softmax CE": arm(objective("softmax_cross_entropy")),
-    "k-means": arm(replace(FIRST, kind="kmeans")),
+    "k-means": arm(replace(FIRST, fit=replace(presets.FIT, kind="kmeans"))),
     TAUGHT[1]: arm(None, TEACHER),
     "mask rate 0.5": arm(masked(0.5)),
     "mask rate 0.9": arm(masked(0.9)),

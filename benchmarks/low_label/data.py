@@ -1,171 +1,169 @@
-"""ESC-10 soundscapes as cached features: planned and rendered by `shards`, encoded by `pmam`."""
+"""Soundscapes as the product makes them: mixed, packed and embedded once, kept in a folder."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from low_label.labels import relabelled
+from low_label.places import Places
 from torch import Tensor
 
-from pmam.clustering.pca import moments
+from pipelines.inference.frame_job import open_frames
+from pipelines.inference.settings import CalibrationSettings
+from pipelines.inference.weights import weights_fingerprint
+from pipelines.presets.esc10 import ALL_SUBSETS, ESC10_FOLDS
+from pipelines.runtime.urls import join, open_dataset, read_checkpoint
+from pipelines.stages.embed import ENCODER, embed
+from pipelines.stages.reindex.edit import reindex_labels
+from pipelines.stages.settings import EmbedSettings, NewDataset, SoundscapesSettings
+from pipelines.stages.soundscapes import soundscapes
 from pmam.encoders.base import FrameEncoder
-from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.events.event import Event
 from pmam.events.targets import encode
-from pmam.models.checkpoint import load_published, read_published
-from shards.io.store import Store
-from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground
-from shards.soundscapes.recordings import part_backgrounds, recordings_from_csv, split_by_fold
-from shards.soundscapes.render import RecordingReader, render
-from shards.soundscapes.scene import Soundscape, SoundscapeSettings
+from pmam.models.checkpoint import unpack
+from shards.editing.relabel import RelabelSettings
+from shards.index import IndexRow
+from shards.soundscapes.scene import SoundscapeSettings
 
-BACKGROUNDS = ("rain", "sea_waves")
 TEXTURES = ("chainsaw", "clock_tick", "fire_crackling", "helicopter")
-FOLDS = {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5"]}
 COUNTS = {"strong": 60, "weak": 150, "unlabeled": 1200, "validation": 150, "test": 300}
+FEWEST = {"strong": 60, "weak": 10, "unlabeled": 20, "validation": 16, "test": 16}
 TRAINING = ("strong", "weak", "unlabeled")
 PCA_WIDTH = 128
-ENCODING_BATCH = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clips:
-    """Clips of one subset, in the order of their plans."""
+    """Clips with their true labels, in the order of their names."""
 
-    inputs: Tensor  # (N, T, PCA_WIDTH), calibrated
+    inputs: Tensor  # (N, T, width), as the encoder gave them, in half precision
     targets: Tensor  # (N, T, classes), 0 or 1
-    tags: Tensor  # (N, classes), 0 or 1
-    events: list[list[Event]]
-    keys: list[str]
+    rows: list[IndexRow]
 
-    def take(self, chosen: Sequence[int]) -> "Clips":
-        """Some of the clips."""
-        index = torch.as_tensor(chosen)
-        return Clips(
-            inputs=self.inputs[index],
-            targets=self.targets[index],
-            tags=self.tags[index],
-            events=[self.events[i] for i in chosen],
-            keys=[self.keys[i] for i in chosen],
-        )
+    @property
+    def keys(self) -> list[str]:
+        """Of each clip."""
+        return [row.key for row in self.rows]
 
-    def __len__(self) -> int:
-        return len(self.keys)
+    @property
+    def events(self) -> list[list[Event]]:
+        """Of each clip."""
+        return [events_of(row) for row in self.rows]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """All subsets with the calibrated encoder that their inputs come from."""
+    """Datasets over the same audio, and what the encoder makes of it."""
 
-    clips: dict[str, Clips]
+    truth: str  # dataset with all events of all clips
+    unlabelled: str  # dataset with all training clips in the subset `unlabeled`
+    inputs: str  # stage with the encoder's inputs of all clips
+    encoder: str  # checkpoint, calibrated on all training clips
+    clips: dict[str, Clips]  # strong, weak, validation and test
+    unlabelled_rows: list[IndexRow]  # clips whose labels no training sees
     classes: tuple[str, ...]
-    encoder: FrameEncoder
+    hop_s: float
     duration_s: float
-    fingerprint: str  # of all that the inputs and labels depend on
 
-    def training_inputs(self) -> Tensor:
-        """The inputs of all training clips, labelled or not: `(N, T, PCA_WIDTH)`."""
-        return torch.cat([self.clips[subset].inputs for subset in TRAINING])
-
-
-def load(data: Path, weights: Path, cache: Path, soundscapes: SoundscapeSettings) -> Data:
-    """Render and encode every clip, or take them from the cache; then calibrate and project."""
-    folder = Store.local(data)
-    foregrounds, backgrounds = part_backgrounds(
-        recordings_from_csv(folder, "esc10.csv", "esc10"), BACKGROUNDS
-    )
-    classes = tuple(sorted({recording.label for recording in foregrounds}))
-    read = RecordingReader({"esc10": folder}, soundscapes.sample_rate_hz)
-    plans = plan_subsets(
-        soundscapes,
-        COUNTS,
-        {
-            split: [trim_foreground(soundscapes, recording, read) for recording in members]
-            for split, members in split_by_fold(foregrounds, FOLDS).items()
-        },
-        {
-            split: [trim_background(soundscapes, recording, read) for recording in members]
-            for split, members in split_by_fold(backgrounds, FOLDS).items()
-        },
-    )
-    encoder = build_encoder(EncoderSettings(name="mn04", pca=PCA_WIDTH)).eval()
-    load_published(encoder, read_published(weights), str(weights))
-    of_subset = {subset: [p for p in plans if p.subset == subset] for subset in COUNTS}
-    names = {n: _name(weights, soundscapes, encoder, members) for n, members in of_subset.items()}
-    raw = {n: _cached_raw(cache / names[n], encoder, read, of_subset[n]) for n in COUNTS}
-    encoder.calibration.fit(moments(lambda: (clip for s in TRAINING for clip in raw[s])))
-    return Data(
-        clips={
-            subset: _clips(encoder, raw[subset], of_subset[subset], classes) for subset in COUNTS
-        },
-        classes=classes,
-        encoder=encoder,
-        duration_s=soundscapes.duration_s,
-        fingerprint=hashlib.sha256(" ".join(names.values()).encode()).hexdigest()[:16],
-    )
-
-
-def _name(
-    weights: Path,
-    soundscapes: SoundscapeSettings,
-    encoder: FrameEncoder,
-    plans: Sequence[Soundscape],
-) -> str:
-    """The name of the file of cached inputs: a hash of all that they depend on."""
-    made_from = json.dumps(
-        {
-            "plans": [plan.to_json() for plan in plans],
-            "soundscapes": asdict(soundscapes),
-            "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
-            "encoder": asdict(encoder.settings),
+    def labelled(self, places: Places, strong: Sequence[IndexRow], weak: Sequence[IndexRow]) -> str:
+        """A dataset in which these training clips alone have labels."""
+        chosen = {row.key for row in (*strong, *weak)}
+        training = [*self.clips["strong"].rows, *self.clips["weak"].rows, *self.unlabelled_rows]
+        subsets = {
+            "strong": strong,
+            "weak": weak,
+            "unlabeled": [row for row in training if row.key not in chosen],
+            "validation": self.clips["validation"].rows,
+            "test": self.clips["test"].rows,
         }
+        return relabelled(places, self.truth, subsets, self.classes)
+
+
+def esc10(counts: dict[str, int], seed: int) -> SoundscapesSettings:
+    """The soundscapes of ESC-10: rain and sea waves are backgrounds."""
+    return SoundscapesSettings(
+        table="esc10.csv",
+        background_classes=("rain", "sea_waves"),
+        folds=ESC10_FOLDS,
+        counts=counts,
+        scene=SoundscapeSettings(textures=TEXTURES, seed=seed),
+        shards=True,
     )
-    return f"{plans[0].subset}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.npy"
 
 
-def _cached_raw(
-    path: Path, encoder: FrameEncoder, read: RecordingReader, plans: Sequence[Soundscape]
-) -> Tensor:
-    """Uncalibrated inputs `(N, T, raw width)`."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part.npy")
-        np.save(temporary, _encode(encoder, read, plans).numpy())
-        temporary.replace(path)
-    return torch.from_numpy(np.load(path))
+def mn04(weights: Path) -> EncoderSettings:
+    """EfficientAT's mn04 with its AudioSet weights."""
+    return EncoderSettings(name="mn04", pca=PCA_WIDTH, weights=str(weights.resolve()))
 
 
-@torch.inference_mode()
-def _encode(encoder: FrameEncoder, read: RecordingReader, plans: Sequence[Soundscape]) -> Tensor:
-    parts = []
-    for start in range(0, len(plans), ENCODING_BATCH):
-        batch = [render(plan, read) for plan in plans[start : start + ENCODING_BATCH]]
-        parts.append(encoder.raw(torch.from_numpy(np.stack(batch))))
-        done = min(start + ENCODING_BATCH, len(plans))
-        print(f"\rrendering and encoding {plans[0].subset}: {done}/{len(plans)}", end="")
-    print()
-    return torch.cat(parts)
-
-
-def _clips(
-    encoder: FrameEncoder, raw: Tensor, plans: Iterable[Soundscape], classes: tuple[str, ...]
-) -> Clips:
-    events = [
-        [Event(onset_s=on, offset_s=off, label=label) for on, off, label in plan.strong()]
-        for plan in plans
-    ]
-    frames = raw.shape[1]
-    with torch.no_grad():
-        inputs = torch.cat([encoder.calibration(part) for part in raw.split(64)])
-    targets = np.stack([encode(clip, classes, frames, encoder.hop_s) for clip in events])
-    return Clips(
+def load(
+    recordings: Path, places: Places, mixing: SoundscapesSettings, encoder: EncoderSettings
+) -> Data:
+    """Mix and embed all clips, or take what is there from an earlier call."""
+    source = str(recordings.resolve())
+    place = places.at("soundscapes", mixing, source)
+    mixed = soundscapes(source, None, settings=mixing, **place)
+    truth = _truth(places, mixed, mixing)
+    packed = open_dataset(truth)
+    rows = sorted(packed.rows, key=lambda row: row.source_id)
+    by_subset = {n: [row for row in rows if row.subset == n] for n in mixing.counts}
+    training = {"unlabeled": [row for n in TRAINING for row in by_subset[n]]}
+    inputs = _inputs(places, truth, encoder, len(training["unlabeled"]))
+    calibrated = unpack(read_checkpoint(join(inputs, ENCODER)), inputs)
+    assert isinstance(calibrated, FrameEncoder)
+    classes, hop_s = tuple(packed.manifest.classes or ()), calibrated.hop_s
+    return Data(
+        truth=truth,
+        unlabelled=relabelled(places, truth, training),
         inputs=inputs,
-        targets=torch.from_numpy(targets),
-        tags=torch.from_numpy(targets.max(axis=1)),
-        events=events,
-        keys=[plan.id for plan in plans],
+        encoder=join(inputs, ENCODER),
+        clips={
+            subset: _clips(by_subset[subset], inputs, classes, hop_s)
+            for subset in ("strong", "weak", "validation", "test")
+        },
+        unlabelled_rows=by_subset["unlabeled"],
+        classes=classes,
+        hop_s=hop_s,
+        duration_s=mixing.scene.duration_s,
     )
+
+
+def _truth(places: Places, mixed: str, mixing: SoundscapesSettings) -> str:
+    """The soundscapes with the events that were mixed, of weak and unlabelled clips too."""
+    hidden = ("weak", "unlabeled")
+    tables = [
+        join(mixed, f"{'truth' if subset in hidden else 'metadata'}/{subset}.tsv")
+        for subset in mixing.counts
+    ]
+    rule = RelabelSettings()
+    return reindex_labels(
+        mixed,
+        rule=rule,
+        settings=NewDataset(),
+        tables=tables,
+        **places.at("dataset", rule, mixed, "truth"),
+    )
+
+
+def _inputs(places: Places, dataset: str, encoder: EncoderSettings, clips: int) -> str:
+    """The inputs of all clips, by the encoder calibrated on so many training clips: all."""
+    calibration = CalibrationSettings(clips=clips, subsets=TRAINING)
+    settings = EmbedSettings(subsets=ALL_SUBSETS, calibration=calibration)
+    weights = "" if encoder.weights is None else weights_fingerprint(encoder.weights)
+    place = places.at("embed", encoder.name, encoder.pca, weights, settings, dataset)
+    return embed(dataset, settings=settings, encoder=encoder, **place)
+
+
+def _clips(rows: list[IndexRow], inputs: str, classes: tuple[str, ...], hop_s: float) -> Clips:
+    stored = open_frames(inputs)
+    frames = np.stack([stored.read(row.key) for row in rows])
+    targets = np.stack([encode(events_of(row), classes, frames.shape[1], hop_s) for row in rows])
+    return Clips(inputs=torch.from_numpy(frames), targets=torch.from_numpy(targets), rows=rows)
+
+
+def events_of(row: IndexRow) -> list[Event]:
+    """The events of a clip."""
+    return [Event(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in row.events or ()]

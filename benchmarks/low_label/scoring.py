@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from low_label.data import Clips, Data
-from low_label.training import frame_scores
 from torch import Tensor
 
 from pmam.events.decoding import decode_at
@@ -34,16 +34,14 @@ class Run:
     widths_s: Sequence[float]
 
 
-def evaluate(detectors: Sequence[Detector], data: Data) -> Run:
-    """The detector of highest validation frame AP (student or teacher) on the test clips.
+def evaluate(detector: Detector, data: Data) -> Run:
+    """A detector on the test clips.
 
-    The median widths, too, are chosen on validation clips; the test clips are scored once.
+    Its median widths are chosen on validation clips; the test clips are scored once.
     """
-    sets = [evaluation_set(detector, data.clips["validation"], data) for detector in detectors]
-    aps = [METRICS["frame_ap"](clips).value for clips in sets]
-    best = int(np.argmax(aps))
-    widths_s = choose_widths(sets[best], data)
-    raw = evaluation_set(detectors[best], data.clips["test"], data)
+    validation = evaluation_set(detector, data.clips["validation"], data)
+    widths_s = choose_widths(validation, data)
+    raw = evaluation_set(detector, data.clips["test"], data)
     smooth = smoothed(raw, widths_s, data)
     return Run(
         raw=raw,
@@ -51,16 +49,23 @@ def evaluate(detectors: Sequence[Detector], data: Data) -> Run:
         numbers={
             name: METRICS[name](raw if name == "frame_ap" else smooth).value for name in NUMBERS
         },
-        validation_ap=aps[best],
+        validation_ap=METRICS["frame_ap"](validation).value,
         widths_s=widths_s,
     )
+
+
+@torch.inference_mode()
+def frame_scores(detector: Detector, inputs: Tensor) -> np.ndarray:
+    """Probabilities `(N, T, classes)`."""
+    detector.eval()
+    return torch.cat([detector(part).frames for part in inputs.split(64)]).numpy()
 
 
 def evaluation_set(detector: Detector, clips: Clips, data: Data) -> EvaluationSet:
     """Frame scores and truth of clips."""
     return EvaluationSet(
         scores=dict(zip(clips.keys, frame_scores(detector, clips.inputs), strict=True)),
-        hop_s=data.encoder.hop_s,
+        hop_s=data.hop_s,
         ground_truth=dict(zip(clips.keys, clips.events, strict=True)),
         durations_s=dict.fromkeys(clips.keys, data.duration_s),
         classes=data.classes,
@@ -69,7 +74,7 @@ def evaluation_set(detector: Detector, clips: Clips, data: Data) -> EvaluationSe
 
 def smoothed(clips: EvaluationSet, widths_s: Sequence[float], data: Data) -> EvaluationSet:
     """The set after a median filter, one width per class."""
-    scores = {k: median_filter(s, widths_s, data.encoder.hop_s) for k, s in clips.scores.items()}
+    scores = {k: median_filter(s, widths_s, data.hop_s) for k, s in clips.scores.items()}
     return EvaluationSet(
         scores=scores,
         hop_s=clips.hop_s,
