@@ -82,10 +82,12 @@ def paper() -> RunSettings:
     lowest loss under random masks, or with the highest PSDS1 on the clips that it is told for;
     student and teacher of the second stage both start from the better of the two, not each from
     its own; LoRA is merged once, however often a model is evaluated; FilterAugment of the shape
-    `linear` does not give NaN. The rate at which frames are sampled is not published: one of ten
-    here. Nor is how the features of the very first iteration are pooled over frequency: here by
-    an attention that is not trained yet, which is a linear map of the mean over frequency, and
-    a mixture of full covariances sees no linear maps.
+    `linear` does not give NaN; what is drawn for a clip (masks, augmentation) is a function of
+    seed, step and clip, so that any number of workers agrees, and a frame that stands for a masked
+    one comes from the same clip, not from any of the batch. The rate at which frames are sampled
+    is not published: one of ten here. Nor is how the features of the very first iteration are
+    pooled over frequency: here by an attention that is not trained yet, which is a linear map of
+    the mean over frequency, and a mixture of full covariances sees no linear maps.
     """
     sliding = SlidingSettings(frames=512, step=31, mix=0.5, zeros_behind=True)
     heads = FinetuneSettings(
