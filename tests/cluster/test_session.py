@@ -30,10 +30,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_nothing_answers(free_port: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_answers(free_port: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
+    (tmp_path / "source").mkdir()
+    call = ["pack", str(tmp_path / "source"), str(tmp_path / "out")]
     with pytest.raises(SystemExit) as ended:
-        main(["pack", "source", "out", "--address", f"127.0.0.1:{free_port}"])
+        main([*call, "--address", f"127.0.0.1:{free_port}"])
     assert ended.value.code == 2
     out, err = capfd.readouterr()
     assert out == ""

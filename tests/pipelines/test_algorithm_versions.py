@@ -194,17 +194,21 @@ def test_every_stage_is_measured() -> None:
 
 
 def test_output_and_version_change_together(outputs: dict[str, Output]) -> None:
+    problems = []
     for name, (module, _) in MEASURED.items():
         version, expected = EXPECTED[name]
         now = version_of(module)
         different = changed(expected, outputs[name])
         line = json.dumps({name: [now, outputs[name]]})
-        assert now == version, f"{module}: version {now}, recorded {version}; record {line}"
-        assert not different, (
-            f"{name}: the output of {module} changed ({', '.join(different)}) and its version did "
-            "not: raise ALGORITHM_VERSION in its file, or mend it; if it changed because a stage "
-            f"before it did, leave the version; then record {line}"
-        )
+        if now != version:
+            problems.append(f"{module}: version {now}, recorded {version}; record {line}")
+        elif different:
+            problems.append(
+                f"{name}: the output of {module} changed ({', '.join(different)}) and its version "
+                "did not: raise ALGORITHM_VERSION in its file, or mend it; if it changed because a "
+                f"stage before it did, leave the version; then record {line}"
+            )
+    assert not problems, "\n".join(problems)
 
 
 def test_noise_is_no_change_and_a_change_is() -> None:
