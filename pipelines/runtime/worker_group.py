@@ -3,10 +3,14 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from pipelines.runtime.errors import user_error
+from pipelines.runtime.errors import USER_ERRORS, PipelineError
 
 RESTARTS = 2  # of a worker group, where one of its workers died
 log = logging.getLogger("pmam")
+
+
+class WorkersDiedError(PipelineError, ChildProcessError):
+    """Processes that ended, again and again; the message is one line."""
 
 
 def restarted(fit: Callable[[], None]) -> None:
@@ -16,7 +20,7 @@ def restarted(fit: Callable[[], None]) -> None:
 
     Raises:
         an error that a person can act on: what a worker refused.
-        ChildProcessError: workers died, again and again.
+        WorkersDiedError: workers died, again and again.
         WorkerGroupError: workers failed in another way.
     """
     from ray.train import WorkerGroupError
@@ -26,7 +30,8 @@ def restarted(fit: Callable[[], None]) -> None:
             return fit()
         except WorkerGroupError as error:
             for failure in error.worker_failures.values():
-                if user_error(failure) is not None:
+                # Memory that ran out may be there for the next group.
+                if isinstance(failure, USER_ERRORS) and not isinstance(failure, MemoryError):
                     raise failure from error
             if attempt == RESTARTS:
                 if (told := _told(error.worker_failures)) is not None:
@@ -35,12 +40,12 @@ def restarted(fit: Callable[[], None]) -> None:
             log.warning("%s; the workers are started again", " ".join(str(error).split())[:200])
 
 
-def _told(failures: Mapping[int, Exception]) -> ChildProcessError | None:
+def _told(failures: Mapping[int, Exception]) -> WorkersDiedError | None:
     """What to say of workers that died; None where none did."""
     for rank, failure in failures.items():
         lines = str(failure).splitlines()
         if _died(failure):
-            return ChildProcessError(
+            return WorkersDiedError(
                 f"workers died {RESTARTS + 1} times, the last of worker {rank}: "
                 f"{lines[0] if lines else type(failure).__name__}; what they finished is kept, and "
                 "the same command goes on from it; where memory ran out, give it more machines or "

@@ -14,7 +14,7 @@ import tiny_models
 from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
-from pipelines.runtime.errors import user_error
+from pipelines.runtime.errors import PipelineError, user_error
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.runtime.worker_group import restarted
 from pipelines.stages.finetune import FinetuneTask, finetune
@@ -25,6 +25,7 @@ from pmam.objectives.mean_teacher import MeanTeacherBatch
 from pmam.training.errors import TrainingError
 from pmam.training.settings import OptimizerSettings
 from shards.clip import Clip
+from shards.errors import StoreError
 
 # After one step the weights are so large that activations overflow.
 DIVERGING = OptimizerSettings(steps=8, warm_up_steps=0, body_lr=1e30, head_lr=1e30)
@@ -70,7 +71,7 @@ def test_a_loss_that_is_no_number(
     assert message.startswith(f"step {step}: loss ")
     assert "nan" in message
     task = FinetuneTask(dataset, start, None, settings)
-    keys = [row.key for row in task.batches.rows(step)]
+    keys = [row.key for row in task.clips.everything.rows(step)]
     assert len(keys) == 4
     assert message.endswith(f"those of the batch: {', '.join(keys)}")
     assert (out / latest["name"]).is_file()
@@ -96,7 +97,7 @@ def test_of_a_batch_in_parts_the_clips_of_the_bad_part_are_named(
     with pytest.raises(TrainingError, match="step 2: loss nan") as failed:
         finetune(dataset, str(tmp_path / "out"), settings, start=start)
     task = FinetuneTask(dataset, start, None, settings)
-    keys = [row.key for row in task.batches.rows(2)]
+    keys = [row.key for row in task.clips.everything.rows(2)]
     assert str(failed.value).endswith(f"those of the batch: {keys[1]}, {keys[3]}")
 
 
@@ -112,7 +113,7 @@ class Fit:
             raise WorkerGroupError("1 of 2 workers failed", {1: self.failure})
 
 
-@pytest.mark.parametrize("make", [TrainingError, ValueError, OSError])
+@pytest.mark.parametrize("make", [TrainingError, PipelineError, StoreError])
 def test_what_a_worker_refuses_is_not_tried_again(make: Callable[[str], Exception]) -> None:
     cause = make("a reason")
     fit = Fit(cause, times=9)
