@@ -121,7 +121,7 @@ def losses(dataset: Dataset, kind: str, world_size: int, accumulate: int = 1) ->
         }
         for each in prepared:
             for part in each.split(accumulate):
-                yield task.module.share(part, totals)
+                yield task.module.partial_loss(part, totals)
 
     return [trainer.take_parts(parts)["loss"] for _ in range(STEPS)]
 
