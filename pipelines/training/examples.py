@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -214,7 +214,7 @@ def in_background(batches: Iterator[BatchT], ahead: int = 2) -> Iterator[BatchT]
                 waiting.append(pool.submit(made))
                 yield batch  # type: ignore[misc]  # it is not the end
         finally:
-            for future in waiting:
-                future.cancel()
+            # Here and not by the pool, whose thread is gone where this is collected as garbage.
+            wait([future for future in waiting if not future.cancel()])
             close: Callable[[], None] = getattr(batches, "close", lambda: None)
-            pool.submit(close).result()  # in its own thread, when it is not running
+            close()

@@ -1,9 +1,11 @@
 """Training examples: which crop of a clip, and that its targets are those of the same frames."""
 
+import gc
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import packing
@@ -306,3 +308,23 @@ def test_a_local_cache_serves_a_dataset_that_went_away(
     for shard in copy.rglob("*.tar"):
         shard.unlink()
     assert samples() == first
+
+
+@pytest.mark.timeout(60)
+def test_what_is_read_in_background_ends_when_it_is_collected_as_garbage() -> None:
+    """As after an error, whose traceback holds it: to wait for its thread would be for ever."""
+    closed = []
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield from range(1000)
+        finally:
+            closed.append(True)
+
+    for _ in range(20):
+        holder = SimpleNamespace(batches=in_background(numbers()))
+        holder.itself = holder
+        assert next(holder.batches) == 0
+        del holder
+        gc.collect()
+    assert len(closed) == 20
