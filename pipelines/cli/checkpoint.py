@@ -13,20 +13,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import WEIGHTS, checked
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint
-from pipelines.stages.checkpoint.describe import described, is_ours
-from pmam.encoders.base import FrameEncoder
 from pmam.events.settings import PostprocessOverrides
-from pmam.models.checkpoint import (
-    Checkpoint,
-    pack_detector,
-    pack_encoder,
-    pack_masked,
-    read_published,
-    unpack,
-)
-from pmam.models.detector import Detector
-from pmam.models.importers.detect_format import import_published
-from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import DetectorSettings
 
 if TYPE_CHECKING:
@@ -46,6 +33,8 @@ def show(file: File) -> None:
         file: Path or URL of a checkpoint (.safetensors), of a file that others published (.pt),
             or of a folder of prototypes; or the name mn04, mn10 or passt-s.
     """
+
+    from pipelines.stages.checkpoint.describe import described
 
     facts = described(file)
     width = max(map(len, facts))
@@ -86,6 +75,9 @@ def convert(
         raise PipelineError(f"{out}: is there already; give another name, or --fresh")
     checked((WEIGHTS, file))
     from pipelines.inference.weights import weights_file
+    from pipelines.stages.checkpoint.describe import is_ours
+    from pmam.models.checkpoint import read_published, unpack
+    from pmam.models.importers.detect_format import import_published
 
     if is_ours(file):
         if (kind, encoder, classes, detector) != (None, None, (), DetectorSettings()):
@@ -129,6 +121,7 @@ def _postprocess(
 
 
 def _packed(model: "FrameEncoder | MaskedAudioModel | Detector") -> "Checkpoint":
+    from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked
     from pmam.models.detector import Detector
     from pmam.models.masked_audio_model import MaskedAudioModel
 

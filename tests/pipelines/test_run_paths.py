@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from bad_input_cases import write_source
@@ -42,6 +43,8 @@ class Stages:
             monkeypatch.setattr(run_module, name, self.stage)
         monkeypatch.setattr(run_module, "session", lambda address: contextlib.nullcontext())
         monkeypatch.setattr(run_module, "packed", lambda settings, folder: self.stage(name="pack"))
+        monkeypatch.setattr(run_module, "open_dataset", lambda url: MagicMock())
+        monkeypatch.setattr(run_module, "check_classes", lambda settings, classes: None)
         monkeypatch.setattr(run_module, "has_truth", lambda dataset, settings: False)
 
     def stage(self, *arguments: Any, name: str, **named: Any) -> str:

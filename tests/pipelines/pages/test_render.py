@@ -17,7 +17,9 @@ from shards.index import IndexRow
 from shards.quality.finding import Needs
 from shards.quality.report import inspect
 
-NAMES = st.text(st.sampled_from("<>&\"'/={}%#$ax犬\x0b"), min_size=1, max_size=12)
+NAMES = st.text(st.sampled_from("<>&\"'/={}%#$ax犬\x0b"), min_size=1, max_size=12).map(
+    "n-{}".format
+)
 ATTACK = "<script>alert(1)</script>"
 QUOTE = "\"'><img src=x onerror=alert(1)>"
 TEMPLATE = "{{ 7 * 7 }}{% raw %}"
