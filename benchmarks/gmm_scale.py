@@ -36,7 +36,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers" / "processes"))
 from train_workers import own_workers
 
 from cluster.session import session

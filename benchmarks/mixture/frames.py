@@ -14,7 +14,7 @@ from pmam.encoders.efficientat import FRAME_MEL_HOPS, EfficientATEncoder
 from pmam.encoders.log_mel import LogMelSettings
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
-from pmam.models.checkpoint import load_published, read_published
+from pmam.models.published import load_published, read_published
 from shards.io.store import Store
 from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscapes.recordings import part_backgrounds, recordings_from_csv, split_by_fold

@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
-from pipelines.cli.stages import Flag
+from pipelines.cli.types import Flag
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import WEIGHTS, checked
 from pipelines.runtime.tables import output, print_result
@@ -76,8 +76,9 @@ def convert(
     checked((WEIGHTS, file))
     from pipelines.inference.weights import weights_file
     from pipelines.stages.checkpoint.describe import is_ours
-    from pmam.models.checkpoint import read_published, unpack
+    from pmam.models.checkpoint import unpack
     from pmam.models.importers.detect_format import import_published
+    from pmam.models.published import read_published
 
     if is_ours(file):
         if (kind, encoder, classes, detector) != (None, None, (), DetectorSettings()):

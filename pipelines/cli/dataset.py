@@ -7,7 +7,7 @@ import tyro
 from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
-from pipelines.cli.stages import Dataset, Flag, Flat, Out
+from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import DATASET, FILE, checked
 from pipelines.runtime.reach import joined

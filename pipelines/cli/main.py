@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("training:finetune", "Train a detector on few labels, with a mean teacher."),
     "score": ("stages:score", "Compute a detector's frame scores of a dataset."),
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
-    "detect": ("stages:detect", "Find events in any audio file."),
+    "detect": ("detect:detect", "Find events in any audio file."),
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("imports:import_", "Take over published prototypes and pseudo labels."),
 }

@@ -1,13 +1,13 @@
 """One function per stage: what the command line shows of it."""
 
 import contextlib
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
-from cluster.session import session
+from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import (
     CHECKPOINT,
@@ -20,7 +20,6 @@ from pipelines.runtime.inputs import (
 )
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_dataset, print_numbers, print_result
-from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     EmbedSettings,
@@ -31,12 +30,6 @@ from pipelines.stages.settings import (
     SoundscapesSettings,
 )
 from pmam.encoders.settings import EncoderSettings
-
-# The fields of a settings object become options without a prefix.
-Flat = tyro.conf.arg(name="")
-Flag = FlagCreatePairsOff[bool]
-Dataset = Positional[Annotated[str, tyro.conf.arg(metavar="DATASET")]]
-Out = Positional[Annotated[str, tyro.conf.arg(metavar="OUT")]]
 
 
 def soundscapes(
@@ -254,50 +247,3 @@ def evaluate(
     for subset, metrics in results_of(url).items():
         print_numbers(subset, {"": metrics})
     print_result(out)
-
-
-def detect(
-    files: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE...")]],
-    checkpoint: str,
-    settings: Annotated[DetectSettings, Flat] = DetectSettings(),
-    format: Literal["tsv", "csv", "json", "audacity"] = "tsv",
-    output_dir: str | None = None,
-    on_error: Literal["fail", "skip"] = "fail",
-    address: str | None = None,
-) -> None:
-    """Find events in audio files of any length, rate and number of channels.
-
-    The events go to standard output; a score is the highest probability inside the event, or of a
-    box its mean.
-    Status 1 tells that files were skipped. Write ./-name.wav for names that begin with a dash.
-
-    Args:
-        files: Audio files, folders or URLs.
-        checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors); what makes
-            events of its scores is stored in it.
-        settings: Windows, and post-processing other than the detector's.
-        format: Format of the events; audacity is a label track per file.
-        output_dir: Write one file of events per audio file here instead.
-        on_error: What to do at an unreadable file: fail, or skip it and go on.
-        address: Address of a Ray cluster, for many files.
-    """
-    if not files:
-        raise PipelineError("no files: give audio files, folders or URLs to look for events in")
-    check_job_outputs((output_dir,) if output_dir else ())
-    checked((CHECKPOINT, checkpoint))
-    from pipelines.stages.detect.inputs import audio_files
-
-    audio_files(files, on_error)  # says what is wrong with them
-    from pipelines.stages.detect.stage import write_detections
-
-    with session(address) if address else contextlib.nullcontext():
-        skipped = write_detections(
-            files,
-            checkpoint,
-            settings,
-            format_name=format,
-            output_dir=output_dir,
-            on_error=on_error,
-        )
-    if skipped:
-        raise SystemExit(1)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pipelines.cli.stages import Dataset, Flag, Flat, Out
+from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.inputs import CHECKPOINT, DATASET, PROTOTYPES, STAGE, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_result

@@ -1,8 +1,16 @@
-"""Options that the command line reads in a way of its own."""
+"""Types of options that commands share, and those that are read in a way of their own."""
 
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+# The fields of a settings object become options without a prefix.
+Flat = tyro.conf.arg(name="")
+Flag = FlagCreatePairsOff[bool]
+Dataset = Positional[Annotated[str, tyro.conf.arg(metavar="DATASET")]]
+Out = Positional[Annotated[str, tyro.conf.arg(metavar="OUT")]]
 
 # What the parsers of all commands know beside the usual types.
 REGISTRY = ConstructorRegistry()

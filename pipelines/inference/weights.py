@@ -15,7 +15,8 @@ from pmam.encoders.base import FrameEncoder
 from pmam.encoders.published import PublishedFile
 from pmam.encoders.registry import published_weights
 from pmam.encoders.settings import EncoderSettings
-from pmam.models.checkpoint import CheckpointError, load_published, read_published, unpack
+from pmam.models.checkpoint import CheckpointError, unpack
+from pmam.models.published import load_published, read_published
 
 log = logging.getLogger("pmam")
 # What an encoder starts from where nothing is named, by the encoder's name,

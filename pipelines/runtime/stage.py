@@ -15,16 +15,16 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.folders import absent_folders, delete_all, leave_nothing, sweep_temporary
 from pipelines.runtime.identity import Identity, differences, digest, identify
 from pipelines.runtime.set_aside import set_aside
 from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
-from shards.io.store import TEMPORARY, Store
+from shards.io.store import Store
 
 FORMAT_VERSION = 2
 PLAN, DONE = "plan.json", "stage.json"
@@ -187,10 +187,10 @@ def run_stage(
         result = dict(work(Stage(name=name, url=url, fingerprint=plan["fingerprint"])))
     except BaseException:
         if before is None and set(folder.names()) <= {PLAN}:
-            _leave_nothing(folder, absent)
+            leave_nothing(folder, absent)
         raise
     seconds = round(time.monotonic() - started, 1)
-    _sweep(folder, begun)
+    sweep_temporary(folder, begun)
     files = {n: size for n, size in folder.listing() if n not in (PLAN, DONE)}
     record = {**plan, "seconds": seconds, "result": result, "files": files}
     folder.write(DONE, json.dumps(record, indent=1).encode())
@@ -258,14 +258,6 @@ def read_record(folder: Store, name: str) -> dict[str, Any] | None:
     return dict(record)
 
 
-def delete_all(folder: Store, last: str) -> None:
-    """Empty a folder; a kill in between leaves the file by which it is known as ours."""
-    for name in folder.names():
-        if name != last:
-            folder.delete(name)
-    folder.clear()
-
-
 def _delete(folder: Store, url: str) -> None:
     names = folder.names()
     if names and PLAN not in names and DONE not in names:
@@ -273,38 +265,3 @@ def _delete(folder: Store, url: str) -> None:
             f"{url}: is not empty and no stage of pmam wrote it; give an empty or new folder"
         )
     delete_all(folder, PLAN if PLAN in names else DONE)
-
-
-def absent_folders(folder: Store) -> list[Path]:
-    """The folders, from the stage's own upwards, that are not there yet."""
-    if not folder.is_local:  # an object store has none
-        return []
-    root = Path(folder.root)
-    return [path for path in (root, *root.parents) if not path.exists()]
-
-
-def _leave_nothing(folder: Store, absent: list[Path]) -> None:
-    """Remove a folder in which nothing was done, and those that were made for it."""
-    folder.clear()
-    remove_empty(absent)
-
-
-def remove_empty(folders: list[Path]) -> None:
-    """Remove folders, the innermost first, until one holds something."""
-    with contextlib.suppress(OSError):
-        for path in folders:
-            path.rmdir()
-
-
-def _sweep(folder: Store, begun: float) -> None:
-    """Remove what writers left that were killed before this stage began.
-
-    At its end: a writer that outlived its killed driver has had the whole stage to finish. It
-    fails where it has not, and nobody waits for it. What others began to write since stays.
-    """
-    if not folder.is_local:  # an object appears whole, or not at all
-        return
-    for left in Path(folder.root).rglob(f"{TEMPORARY}*"):
-        with contextlib.suppress(FileNotFoundError):
-            if left.stat().st_mtime < begun:
-                left.unlink()

@@ -1,5 +1,10 @@
 """Counts and lengths as people read them."""
 
+from collections import Counter
+from collections.abc import Iterable
+
+from shards.index import IndexRow
+
 TITLES = {
     "psds1": "PSDS1",
     "psds2": "PSDS2",
@@ -28,3 +33,14 @@ def listed(names: list[str], shown: int = 3) -> str:
     """`a, b, c and 4 more`."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
+
+
+def label_counts(rows: Iterable[IndexRow]) -> dict[str, dict[str, int]]:
+    """By label: the clips that have it, weakly or strongly, and its events."""
+    clips: Counter[str] = Counter()
+    events: Counter[str] = Counter()
+    for row in rows:
+        strong = [event.label for event in row.events or ()]
+        clips.update({*strong, *(row.weak or ())})
+        events.update(strong)
+    return {label: {"clips": clips[label], "events": events[label]} for label in sorted(clips)}

@@ -9,17 +9,12 @@ from pipelines.inference.weights import OURS, PUBLISHED, weights_file
 from pipelines.runtime.urls import file_fingerprint, read_checkpoint, read_prototypes, store
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
-from pmam.models.checkpoint import (
-    CheckpointError,
-    pack_encoder,
-    read_foreign,
-    state_dict_of,
-    unpack,
-)
+from pmam.models.checkpoint import CheckpointError, pack_encoder, unpack
 from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import family_of, import_published, kind_of
 from pmam.models.importers.prototypes import import_prototypes
 from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.published import read_foreign, state_dict_of
 from pmam.prototypes.artifact import DESCRIPTION, Prototypes
 
 Facts = dict[str, str]

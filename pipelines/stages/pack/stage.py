@@ -6,12 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cluster.storage.filesystems import absolute
-from pipelines.runtime.dataset_words import label_counts
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import join, store
-from pipelines.runtime.words import counted, hours
+from pipelines.runtime.words import counted, hours, label_counts
 from pipelines.stages.pack.streams import (
     COPIES,
     copy_streams,

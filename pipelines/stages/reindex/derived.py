@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.runtime import words
-from pipelines.runtime.dataset_words import label_counts
 from pipelines.runtime.stage import Stage
+from pipelines.runtime.words import label_counts
 from pipelines.stages.settings import NewDataset
 from shards.index import IndexRow
 from shards.locations import counted

@@ -9,10 +9,11 @@ from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.state_dict_names import without_wrapper
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
-from pmam.models.checkpoint import CheckpointError, load_published
+from pmam.models.checkpoint import CheckpointError
 from pmam.models.detector import PLAIN, Detector
 from pmam.models.importers.transformer4sed import import_backbone, import_detector, import_masked
 from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.published import load_published
 from pmam.models.settings import DetectorSettings
 
 Family = Literal["passt", "efficientat", "transformer4sed"]

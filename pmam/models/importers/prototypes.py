@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pmam.models.checkpoint import CheckpointError, read_foreign
+from pmam.models.checkpoint import CheckpointError
+from pmam.models.published import read_foreign
 from pmam.prototypes.artifact import Prototypes
 
 

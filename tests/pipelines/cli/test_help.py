@@ -14,7 +14,16 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import tyro
 
-from pipelines.cli import checkpoint, dataset, imports, prototypes, run_help, stages, training
+from pipelines.cli import (
+    checkpoint,
+    dataset,
+    detect,
+    imports,
+    prototypes,
+    run_help,
+    stages,
+    training,
+)
 from pipelines.cli import inspect as inspect_command
 from pipelines.cli.comments import comment_of, uncommented
 from pipelines.cli.main import COMMANDS, main
@@ -26,7 +35,7 @@ from pipelines.presets.settings import RunSettings
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS: list[Callable[..., Any]] = [
     *(stages.soundscapes, stages.pack, stages.embed, stages.fit, stages.label, stages.score),
-    *(stages.evaluate, stages.detect, training.pretrain, training.finetune),
+    *(stages.evaluate, detect.detect, training.pretrain, training.finetune),
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
 ]

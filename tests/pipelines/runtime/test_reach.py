@@ -96,10 +96,10 @@ def test_what_a_command_reads_and_writes(
 
 
 def test_every_command_with_an_address_is_tried() -> None:
-    from pipelines.cli import dataset, imports, inspect, prototypes, run, stages, training
+    from pipelines.cli import dataset, detect, imports, inspect, prototypes, run, stages, training
 
     found = set()
-    for module in (stages, dataset, imports, inspect):
+    for module in (stages, detect, dataset, imports, inspect):
         found |= _with_address(module)
     found |= _with_address(prototypes) | _with_address(training)
     assert "address" in run.RunArguments.__dataclass_fields__

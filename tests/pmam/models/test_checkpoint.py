@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
+from pickle_bomb import Bomb
 from safetensors import safe_open
 from safetensors.torch import load, save
 
 from pmam.encoders.base import FrameEncoder
-from pmam.encoders.registry import build_encoder
-from pmam.encoders.settings import EncoderSettings, SlidingSettings
+from pmam.encoders.settings import SlidingSettings
 from pmam.events.settings import PostprocessSettings
 from pmam.models.checkpoint import (
     Checkpoint,
     CheckpointError,
-    load_published,
     pack_detector,
     pack_encoder,
     pack_masked,
-    read_published,
     start_backbone,
     start_detector,
     unpack,
@@ -162,61 +159,12 @@ def test_every_flipped_bit_of_the_tensors_is_found(whole: Checkpoint) -> None:
             unpack(replace(whole, tensors=bytes(data)), NAME)
 
 
-class Bomb:
-    """Unpickled, it makes a folder."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.mark),)
-
-
-def test_published_weights_never_run_code(tmp_path: Path) -> None:
-    mark, file = tmp_path / "ran", tmp_path / "weights.pt"
-    torch.save({"weight": Bomb(mark)}, file)
-    with pytest.raises(CheckpointError) as raised:
-        read_published(file)
-    assert not mark.exists()
-    assert str(raised.value).startswith(f"{file}: ")
-    assert "\n" not in str(raised.value)
-
-
 def test_a_checkpoint_of_pickles_is_refused(whole: Checkpoint, tmp_path: Path) -> None:
     mark, file = tmp_path / "ran", tmp_path / "weights.pt"
     torch.save({"weight": Bomb(mark)}, file)
     with pytest.raises(CheckpointError, match="safetensors"):
         unpack(with_tensors(whole, file.read_bytes()), NAME)
     assert not mark.exists()
-
-
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {"model": {"w": torch.zeros(2)}}])
-def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: Any) -> None:
-    file = tmp_path / "weights.pt"
-    torch.save(content, file)
-    with pytest.raises(CheckpointError, match="state dict") as raised:
-        read_published(file)
-    assert str(raised.value).startswith(f"{file}: ")
-
-
-def test_what_is_no_file_of_torch_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "weights.pt"
-    for data in (b"", b"not weights", b"PK\x03\x04 nearly"):
-        file.write_bytes(data)
-        with pytest.raises(CheckpointError) as raised:
-            read_published(file)
-        assert str(raised.value).startswith(f"{file}: ")
-        assert "\n" not in str(raised.value)
-    with pytest.raises(CheckpointError, match="no such file"):
-        read_published(tmp_path / "elsewhere.pt")
-
-
-def test_weights_of_another_network_do_not_fit() -> None:
-    encoder = build_encoder(EncoderSettings(name="mn04"))
-    with pytest.raises(CheckpointError) as raised:
-        load_published(encoder, {"conv.weight": torch.zeros(3)}, "other.pt")
-    assert str(raised.value).startswith("other.pt: ")
-    assert "\n" not in str(raised.value)
 
 
 def test_a_model_goes_on_with_its_own_backbone_alone() -> None:

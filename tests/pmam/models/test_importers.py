@@ -9,11 +9,12 @@ from parity_rule import load, tensors
 
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
-from pmam.models.checkpoint import CheckpointError, load_published, pack_masked, unpack
+from pmam.models.checkpoint import CheckpointError, pack_masked, unpack
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
 from pmam.models.importers.transformer4sed import import_backbone, import_detector, import_masked
 from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.published import load_published
 
 Tensors = dict[str, torch.Tensor]
 CLASSES = tuple(f"class {n}" for n in range(10))

@@ -19,11 +19,6 @@ from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, Pretext
 from pmam.training.errors import TrainingError
 from pmam.training.schedules import (
     ema_decay,
-    exponential_down,
-    exponential_ramp,
-    linear_ramp,
-    sigmoid_ramp,
-    warm_up,
 )
 from pmam.training.settings import OptimizerSettings
 from pmam.training.trainer import StepFunction, Trainer, Workers, step_seed
@@ -281,20 +276,6 @@ def test_the_teacher_is_a_plain_mean_at_first() -> None:
             follow(teacher, student, ema_decay(step, 0.999))
     assert float(teacher.weight) == pytest.approx(values.mean(), abs=1e-6)
     assert ema_decay(10_000, 0.99) == 0.99
-
-
-def test_schedules_by_hand() -> None:
-    assert [warm_up(step, 4) for step in range(6)] == pytest.approx(
-        [0.1, 0.325, 0.55, 0.775, 1.0, 1.0]
-    )
-    assert exponential_ramp(0, 10) == pytest.approx(math.exp(-5))
-    assert exponential_ramp(5, 10) == pytest.approx(math.exp(-1.25))
-    assert sigmoid_ramp(5, 10) == 0.5
-    assert linear_ramp(5, 20) == 0.25
-    for ramp in (exponential_ramp, sigmoid_ramp, linear_ramp):
-        assert ramp(10, 10) == ramp(99, 10) == ramp(0, 0) == 1.0
-    assert exponential_down(9, 10, 3, -3.0) == pytest.approx(math.exp(-3))
-    assert exponential_down(2, 10, 3, -3.0) == 1.0
 
 
 def test_the_late_warm_up_of_the_reference_is_a_setting() -> None:
