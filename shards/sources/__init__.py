@@ -9,6 +9,7 @@ from shards.sources.esc50 import esc50
 from shards.sources.folder import folder
 from shards.sources.mtl import mtl
 from shards.sources.realdesed import realdesed
+from shards.sources.tau_urban import tau_urban
 from shards.sources.tut_rare import tut_rare
 from shards.sources.webdataset import webdataset
 
@@ -19,6 +20,7 @@ SOURCES: Mapping[str, Source] = {
     "desed": desed,
     "audioset_strong": audioset_strong,
     "tut_rare": tut_rare,
+    "tau_urban": tau_urban,
     "esc50": esc50,
     "realdesed": realdesed,
     "mtl": mtl,
