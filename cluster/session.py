@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import psutil
+
 from cluster.errors import ClusterError
 
 OBJECT_STORE_BYTES = 512 << 20
@@ -97,6 +99,7 @@ def _start() -> None:
     import ray
 
     for attempt in range(1, STARTS + 1):
+        before = set(psutil.Process().children())
         try:
             with _silent_core():
                 ray.init(
@@ -113,11 +116,22 @@ def _start() -> None:
             if TOO_SLOW not in str(error):
                 raise
             ray.shutdown()
+            _end_children_but(before)
             if attempt == STARTS:
                 raise SessionError(
                     f"Ray did not start on this machine within its 30 s, {STARTS} times: wait "
                     "until there is less other work or more free memory, or join a cluster"
                 ) from error
+
+
+def _end_children_but(kept: set[psutil.Process]) -> None:
+    """End what a start that failed left running: Ray does not, and it slows the next start."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in set(psutil.Process().children()) - kept:
+            for process in [*child.children(recursive=True), child]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            child.wait()
 
 
 def _join(address: str) -> None:

@@ -40,3 +40,8 @@ def ray_session() -> Iterator[None]:
 
     with session():
         yield
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes by their argument's name: files made at each start differ, their tests do not."""
+    return argname if isinstance(val, bytes | bytearray) else None

@@ -174,6 +174,30 @@ def test_a_machine_that_is_too_slow_is_asked_again(
     assert len(asked) == starts
 
 
+def test_a_start_that_failed_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    started: list[subprocess.Popen[bytes]] = []
+
+    def init(**_: object) -> None:
+        if len(started) == 2:
+            return
+        started.append(subprocess.Popen(sleeper))
+        raise Exception("The current node timed out during startup. This could happen ...")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    of_the_caller = subprocess.Popen(sleeper)
+    try:
+        with session():
+            assert [process.poll() is not None for process in started] == [True, True]
+            assert of_the_caller.poll() is None
+    finally:
+        for process in [of_the_caller, *started]:
+            process.kill()
+            process.wait()
+
+
 def test_other_failures_of_the_start_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(**_: object) -> None:
         raise RuntimeError("no such option")
