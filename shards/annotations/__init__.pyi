@@ -1,0 +1,13 @@
+from .event import AnnotatedFile as AnnotatedFile
+from .event import AnnotationError as AnnotationError
+from .event import Columns as Columns
+from .event import SoundEvent as SoundEvent
+from .event import columns_of as columns_of
+from .event import event_table as event_table
+from .format import Content as Content
+from .format import Format as Format
+from .loss import lost as lost
+from .registry import FORMATS as FORMATS
+from .registry import read as read
+from .registry import recognise as recognise
+from .registry import write as write

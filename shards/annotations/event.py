@@ -1,0 +1,150 @@
+"""What every annotation format is read to and written from: files, and the events in them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from shards.errors import ShardsError
+
+# What an event may have beside its times and its label, in the order of a table's columns.
+OPTIONAL_FIELDS = ("score", "low_hz", "high_hz", "channel", "annotator", "notes")
+
+
+class AnnotationError(ShardsError, ValueError):
+    """Annotations that cannot be read or written; the message is one line and names the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundEvent:
+    """One annotated sound.
+
+    Args:
+        onset_s: where it begins, in seconds from the start of its file.
+        offset_s: where it ends, in seconds; the onset itself for a point in time.
+        label: its class.
+        score: how sure whoever found it was, as the format gives it; most often in [0, 1].
+        low_hz: its lowest frequency in hertz.
+        high_hz: its highest frequency in hertz.
+        channel: the channel that it was heard on, counted from 1.
+        annotator: who found it.
+        notes: free text.
+        extra: columns that have no place above, by name.
+
+    Raises:
+        AnnotationError: times that are not finite, negative or in the wrong order.
+    """
+
+    onset_s: float
+    offset_s: float
+    label: str
+    score: float | None = None
+    low_hz: float | None = None
+    high_hz: float | None = None
+    channel: int | None = None
+    annotator: str | None = None
+    notes: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        times = f"the event {self.label!r} from {self.onset_s} s to {self.offset_s} s"
+        if not (math.isfinite(self.onset_s) and math.isfinite(self.offset_s)):
+            raise AnnotationError(f"{times}: expected finite times: correct the annotation")
+        if self.onset_s < 0:
+            raise AnnotationError(f"{times}: expected no negative times: correct the annotation")
+        if self.onset_s > self.offset_s:
+            raise AnnotationError(f"{times}: expected the onset first: correct the annotation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotatedFile:
+    """One audio file that somebody went through; `events` is empty where nothing was found.
+
+    Args:
+        file: its name, as the annotations call it.
+        events: in the order of the annotations.
+        duration_s: its length in seconds, where that is known.
+        sample_rate_hz: its sample rate, where that is known.
+    """
+
+    file: str
+    events: tuple[SoundEvent, ...] = ()
+    duration_s: float | None = None
+    sample_rate_hz: int | None = None
+
+    def end_s(self) -> float:
+        """Its length; where that is not known, the end of its last event."""
+        if self.duration_s is not None:
+            return self.duration_s
+        return max((event.offset_s for event in self.events), default=0.0)
+
+
+class Columns(NamedTuple):
+    """What the events of a table have: fields of `OPTIONAL_FIELDS`, and columns of `extra`."""
+
+    fields: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+
+def columns_of(files: Iterable[AnnotatedFile]) -> Columns:
+    """The columns that at least one event fills."""
+    fields: dict[str, None] = {}
+    extra: dict[str, None] = {}
+    for file in files:
+        for event in file.events:
+            fields.update(
+                (name, None) for name in OPTIONAL_FIELDS if getattr(event, name) is not None
+            )
+            extra.update(dict.fromkeys(event.extra))
+    return Columns(tuple(name for name in OPTIONAL_FIELDS if name in fields), tuple(extra))
+
+
+def event_table(files: Sequence[AnnotatedFile]) -> pa.Table:
+    """One table, a row an event; a file without events is a row without onset, offset and label.
+
+    Columns that some event fills, beside `file, onset_s, offset_s, label`; extra ones are text.
+    """
+    columns = columns_of(files)
+    types = {"channel": pa.int64(), "annotator": pa.string(), "notes": pa.string()}
+    schema = [("file", pa.string()), ("onset_s", pa.float64()), ("offset_s", pa.float64())]
+    schema += [("label", pa.string())]
+    schema += [(name, types.get(name, pa.float64())) for name in columns.fields]
+    schema += [(name, pa.string()) for name in columns.extra]
+    return pa.Table.from_pylist([row for file in files for row in _rows(file)], pa.schema(schema))
+
+
+def _rows(file: AnnotatedFile) -> list[dict[str, Any]]:
+    if not file.events:
+        return [{"file": file.file}]
+    return [
+        {"file": file.file, "onset_s": event.onset_s, "offset_s": event.offset_s}
+        | {"label": event.label}
+        | {name: getattr(event, name) for name in OPTIONAL_FIELDS}
+        | dict(event.extra)
+        for event in file.events
+    ]
+
+
+def grouped(pairs: Iterable[tuple[str, SoundEvent | None]]) -> list[AnnotatedFile]:
+    """Rows of a table as files, each in the order in which it first comes; None is no event."""
+    events: dict[str, list[SoundEvent]] = {}
+    for file, event in pairs:
+        of_file = events.setdefault(file, [])
+        if event is not None:
+            of_file.append(event)
+    return [AnnotatedFile(file=name, events=tuple(found)) for name, found in events.items()]
+
+
+def valid_unicode(file: AnnotatedFile) -> AnnotatedFile:
+    """The same with bytes of names that are not UTF-8 as backslash escapes (`\\udce9`)."""
+    events = tuple(
+        event if event.label.isascii() else replace(event, label=_escaped(event.label))
+        for event in file.events
+    )
+    return replace(file, file=_escaped(file.file), events=events)
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
