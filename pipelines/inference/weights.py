@@ -19,10 +19,11 @@ from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.models.published import load_published, read_published
 
 log = logging.getLogger("pmam")
+_FILES = published_weights()
 # What an encoder starts from where nothing is named, by the encoder's name,
-OF_ENCODERS: Mapping[str, PublishedFile] = MappingProxyType(published_weights())
-# and by its own.
-PUBLISHED = MappingProxyType({file.name: file for file in OF_ENCODERS.values()})
+OF_ENCODERS: Mapping[str, PublishedFile] = MappingProxyType({n: f[0] for n, f in _FILES.items()})
+# and all that any can start from, by their own.
+PUBLISHED = MappingProxyType({file.name: file for files in _FILES.values() for file in files})
 SHA256_OF = {file.url: file.sha256 for file in PUBLISHED.values()}
 PIN = re.compile(r"(?P<url>.+)#sha256=(?P<sha256>[0-9a-f]{64})")
 OURS = ".safetensors"

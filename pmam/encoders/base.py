@@ -34,6 +34,7 @@ class FrameEncoder(nn.Module):
     settings: EncoderSettings
     needs_weights = False  # whether it is useless without a published file
     published: ClassVar[PublishedFile | None] = None  # what it starts from where nothing is named
+    also_published: ClassVar[tuple[PublishedFile, ...]] = ()  # others that fit it
     # Groups of its parameters, by their names below the encoder: the first pattern that fits.
     parameter_groups: ClassVar[Patterns] = ((r"", "cnn"),)
     has_transformer = False  # whether `transformer_layer` means something to it

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.encoders.settings import LoraSettings
+from pmam.errors import InputError
 
 
 class LoraLinear(nn.Linear):
@@ -58,6 +59,29 @@ def add_lora(module: nn.Module, settings: LoraSettings) -> None:
 def lora_layers(module: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
     """The changed layers inside a module, by name."""
     return ((n, m) for n, m in module.named_modules() if isinstance(m, LoraLinear))
+
+
+def adapt_blocks(transformer: nn.Module, settings: LoraSettings, encoder: str) -> None:
+    """LoRA on every linear layer; `blocks` from the first one given on and `norm` train.
+
+    `encoder` is what errors call it.
+
+    Raises:
+        InputError: it has no such block.
+    """
+    count = len(list(transformer.get_submodule("blocks").children()))
+    if settings.first_block >= count:
+        raise InputError(
+            f"lora.first_block {settings.first_block}: encoder {encoder} has the "
+            f"blocks 0 to {count - 1}: with none of them changed, set lora.rank 0"
+        )
+    add_lora(transformer, settings)
+    transformer.requires_grad_(False)
+    transformer.get_submodule("norm").requires_grad_(True)
+    for name, layer in lora_layers(transformer):
+        block = int(name.split(".")[1])
+        for factor in (layer.lora_a, layer.lora_b):
+            factor.requires_grad_(block >= settings.first_block)
 
 
 def merged_state_dict(module: nn.Module) -> dict[str, Tensor]:

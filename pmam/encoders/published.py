@@ -10,9 +10,9 @@ class PublishedFile:
     Args:
         name: what it is called for short.
         url: where it is.
-        sha256: what it must hash to, in hexadecimal.
+        sha256: what it must hash to, in hexadecimal; None where nobody has told it.
     """
 
     name: str
     url: str
-    sha256: str
+    sha256: str | None

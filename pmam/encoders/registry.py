@@ -24,6 +24,9 @@ ENCODERS: dict[str, Callable[[EncoderSettings], FrameEncoder]] = {
     "cnn": Deferred("pmam.encoders.cnn:CNNEncoder"),
     "passt": Deferred("pmam.encoders.passt.encoder:PaSSTEncoder"),
     "passt_cnn": Deferred("pmam.encoders.passt.with_cnn:PaSSTCNNEncoder"),
+    "m2d": Deferred("pmam.encoders.m2d.encoder:M2DEncoder"),
+    "m2d_608": Deferred("pmam.encoders.m2d.encoder:M2D608Encoder"),
+    "m2d_40ms": Deferred("pmam.encoders.m2d.encoder:M2D40msEncoder"),
 }
 
 
@@ -53,11 +56,14 @@ def build_encoder(settings: EncoderSettings) -> FrameEncoder:
     return encoder
 
 
-def published_weights() -> Mapping[str, PublishedFile]:
-    """What each encoder that is not trained from scratch starts from, by the encoder's name."""
+def published_weights() -> Mapping[str, tuple[PublishedFile, ...]]:
+    """The files that each encoder can start from, by its name: first the one it takes by itself.
+
+    Encoders that are trained from scratch are not among them.
+    """
     found = {}
     for name, entry in ENCODERS.items():
         kind = entry.target if isinstance(entry, Deferred) else entry
         if (file := getattr(kind, "published", None)) is not None:
-            found[name] = file
+            found[name] = (file, *kind.also_published)
     return found

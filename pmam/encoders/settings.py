@@ -11,7 +11,7 @@ class EncoderSettings:
     """Which encoder, and how its inputs are prepared."""
 
     # Encoder: small_cnn, cnn (from scratch), mn04, mn10 (EfficientAT, frozen), passt, passt_cnn
-    # (PMAM).
+    # (PMAM), m2d, m2d_608, m2d_40ms (M2D).
     name: str = "small_cnn"
     # File of pretrained weights, for encoders that are not trained from scratch.
     weights: str | None = None

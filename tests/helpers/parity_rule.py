@@ -29,6 +29,8 @@ def weight(key: str, shape: tuple[int, ...], seed: int, conv_gain: float) -> Arr
         return F32(1) + F32(0.1) * np.abs(noise)
     if leaf == "weight" and len(shape) == 1:
         return F32(1) + F32(0.02) * noise
+    if leaf == "norm_stats":
+        return np.array([-7.1, 4.2], F32)
     if leaf == "merge_weight":
         return F32(0.5) + F32(0.02) * noise
     if leaf in ("weight", "in_proj_weight", "lora_A", "lora_B"):

@@ -21,6 +21,7 @@ Facts = dict[str, str]
 FAMILIES = {
     "passt": "PaSST",
     "efficientat": "EfficientAT",
+    "m2d": "M2D",
     "transformer4sed": "PMAM or MAT-SED (Transformer4SED)",
 }
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from pmam.encoders.base import Encoded
 from pmam.encoders.cnn import resample_frames
 from pmam.encoders.log_mel_encoder import LogMelEncoder
-from pmam.encoders.lora import add_lora, lora_layers
+from pmam.encoders.lora import adapt_blocks
 from pmam.encoders.passt.state_dict_names import passt_tensors
 from pmam.encoders.passt.transformer import PATCH, STRIDE, PaSST, PaSSTSettings
 from pmam.encoders.published import PublishedFile
@@ -122,19 +122,7 @@ class PaSSTEncoder(LogMelEncoder):
 
     def adapt(self, settings: LoraSettings) -> None:
         """LoRA on every linear layer; blocks from the first one given on and the norm train."""
-        passt = self.transformer.passt
-        if settings.first_block >= len(passt.blocks):
-            raise InputError(
-                f"lora.first_block {settings.first_block}: encoder {self.settings.name} has the "
-                f"blocks 0 to {len(passt.blocks) - 1}: with none of them changed, set lora.rank 0"
-            )
-        add_lora(passt, settings)
-        passt.requires_grad_(False)
-        passt.norm.requires_grad_(True)
-        for name, layer in lora_layers(passt):
-            block = int(name.split(".")[1])
-            for factor in (layer.lora_a, layer.lora_b):
-                factor.requires_grad_(block >= settings.first_block)
+        adapt_blocks(self.transformer.passt, settings, self.settings.name)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`(B, T, mels)` to `(B, T, 768)`, T of at most 1005."""

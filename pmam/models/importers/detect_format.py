@@ -6,6 +6,8 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from pmam.encoders.base import FrameEncoder
+from pmam.encoders.m2d.encoder import encoder_for
+from pmam.encoders.m2d.state_dict_names import FINE_TUNED, encoder_tensors
 from pmam.encoders.passt.state_dict_names import without_wrapper
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
@@ -16,11 +18,14 @@ from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.published import load_published
 from pmam.models.settings import DetectorSettings
 
-Family = Literal["passt", "efficientat", "transformer4sed"]
+Family = Literal["passt", "efficientat", "transformer4sed", "m2d"]
 Kind = Literal["encoder", "masked", "detector"]
-# A name that each family's files hold, and that of no other.
+# A name that each family's files hold, and that of no other; PaSST has no `pos_embed` any more.
 MARKS: tuple[tuple[str, Family], ...] = (
     ("decoder.encoder_blocks.0.attn.pos_bias_u", "transformer4sed"),
+    ("freq_new_pos_embed", "passt"),
+    ("pos_embed", "m2d"),
+    (f"{FINE_TUNED}pos_embed", "m2d"),
     ("blocks.0.attn.qkv.weight", "passt"),
     ("features.0.0.weight", "efficientat"),
 )
@@ -50,12 +55,12 @@ def family_of(published: Mapping[str, Tensor], name: str) -> Family:
     """
     names = without_wrapper(published)
     for mark, family in MARKS:
-        if mark in names:
+        if mark in names or mark in published:
             return family
     shown = ", ".join(sorted(names)[:3])
     raise CheckpointError(
         f"{name}: {len(names)} tensors ({shown} ...) of no model that we know; expected a "
-        "checkpoint of PaSST, of EfficientAT, or of PMAM or MAT-SED with Transformer-XL"
+        "checkpoint of PaSST, M2D or EfficientAT, or of PMAM or MAT-SED with Transformer-XL"
     )
 
 
@@ -88,7 +93,7 @@ def import_published(
         published: its tensors by name.
         name: what errors call it.
         kind: what it is to become; by default what it is.
-        encoder: ours that takes it; by default `passt`, `mn04` or `mn10`.
+        encoder: ours that takes it; by default the one of its family that it fits.
         classes: of a detector, in the order of its outputs; by default DESED's, if it has ten.
         reading: how a detector reads its backbone.
 
@@ -114,18 +119,24 @@ def import_published(
         )
     settings = EncoderSettings(name=encoder or encoder_name(published, family, name))
     made = build_encoder(settings)
-    load_published(made, dict(without_wrapper(published)), name)
+    tensors = published if family == "m2d" else without_wrapper(published)
+    load_published(made, dict(tensors), name)
     return made.eval()
 
 
 def encoder_name(published: Mapping[str, Tensor], family: Family, name: str) -> str:
-    """Which of our encoders a file of PaSST or EfficientAT is for.
+    """Which of our encoders a file of PaSST, M2D or EfficientAT is for.
 
     Raises:
-        CheckpointError: none has its width.
+        CheckpointError: none has its size.
     """
     if family == "passt":
         return "passt"
+    if family == "m2d":
+        found = encoder_for(encoder_tensors(published))
+        if found is None:
+            raise CheckpointError(f"{name}: an M2D of an input size that none of our encoders has")
+        return found
     bias = without_wrapper(published).get("classifier.2.bias")
     width = None if bias is None else len(bias)
     if width not in WIDTHS:

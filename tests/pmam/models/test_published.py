@@ -1,5 +1,7 @@
 """Weights that others published."""
 
+import argparse
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,41 @@ def test_published_weights_never_run_code(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {"model": {"w": torch.zeros(2)}}])
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {"model": {"w": 1}}])
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: Any) -> None:
     file = tmp_path / "weights.pt"
     torch.save(content, file)
     with pytest.raises(CheckpointError, match="state dict") as raised:
         read_published(file)
     assert str(raised.value).startswith(f"{file}: ")
+
+
+def test_the_model_of_a_training_script_and_of_an_archive_comes_out(tmp_path: Path) -> None:
+    file, weight = tmp_path / "checkpoint-300.pth", torch.arange(3.0)
+    training = {"model": {"w": weight}, "epoch": 3, "args": argparse.Namespace(lr=0.1)}
+    torch.save(training, file)
+    archive = tmp_path / "published.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        out.write(file, "m2d_vit_base-80x608p16x16/checkpoint-300.pth")
+        out.writestr("m2d_vit_base-80x608p16x16/README.md", "text")
+    for path in (file, archive):
+        assert read_published(path).keys() == {"w"}
+        assert torch.equal(read_published(path)["w"], weight)
+    with zipfile.ZipFile(archive, "a") as out:
+        out.writestr("../second.pt", b"")
+    with pytest.raises(CheckpointError, match="an archive with 2 files of weights"):
+        read_published(archive)
+
+
+def test_archives_never_run_code(tmp_path: Path) -> None:
+    mark, file = tmp_path / "ran", tmp_path / "weights.pth"
+    torch.save({"model": {"weight": Bomb(mark)}}, file)
+    archive = tmp_path / "published.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        out.write(file, "weights.pth")
+    with pytest.raises(CheckpointError, match="cannot be read as weights"):
+        read_published(archive)
+    assert not mark.exists()
 
 
 def test_what_is_no_file_of_torch_is_refused(tmp_path: Path) -> None:
