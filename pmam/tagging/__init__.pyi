@@ -1,0 +1,12 @@
+from .events import TagScores as TagScores
+from .events import WordMap as WordMap
+from .scenes import Scenes as Scenes
+from .scenes import scenes_of as scenes_of
+from .sentences import SentenceModel as SentenceModel
+from .sentences import similarities as similarities
+from .settings import EventRule as EventRule
+from .settings import SceneRule as SceneRule
+from .settings import TagSettings as TagSettings
+from .taggers import TAGGERS as TAGGERS
+from .taggers import Tagger as Tagger
+from .windows import WindowGrid as WindowGrid
