@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from pmam.models.checkpoint import CheckpointError
 from pmam.models.state_dict import StateDictError
 
 # What training scripts keep beside the weights: plain values by name.
-HARMLESS = [argparse.Namespace]
+HARMLESS: list[Any] = [argparse.Namespace]
 WEIGHTS_SUFFIXES = (".pth", ".pt")
 # In what torch itself writes, which is a zip archive too.
 OF_TORCH = "data.pkl"

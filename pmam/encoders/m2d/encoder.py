@@ -12,6 +12,7 @@ from pmam.encoders.m2d.front_end import HOP, MELS, RATE_HZ, M2DLogMel
 from pmam.encoders.m2d.published import FINE_FRAMES, PRETRAINED, TAGGERS
 from pmam.encoders.m2d.state_dict_names import encoder_tensors
 from pmam.encoders.m2d.transformer import M2D, M2DSettings
+from pmam.encoders.published import PublishedFile
 from pmam.encoders.settings import EncoderSettings, LoraSettings
 from pmam.errors import InputError
 from pmam.models.state_dict import StateDictError, load_fitting
@@ -23,7 +24,7 @@ class M2DEncoder(FrameEncoder):
     needs_weights = True
     size: ClassVar[M2DSettings] = M2DSettings()
     published = TAGGERS[0]
-    also_published = TAGGERS[1:]
+    also_published: ClassVar[tuple[PublishedFile, ...]] = TAGGERS[1:]
     parameter_groups = (
         (r"transformer\.(norm|blocks\.(8|9|10|11))\.", "passt_top"),
         (r"transformer\.", "passt"),
