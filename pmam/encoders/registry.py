@@ -7,7 +7,7 @@ stands in its own file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pmam.deferred import Deferred
 from pmam.encoders.published import PublishedFile
@@ -63,7 +63,7 @@ def published_weights() -> Mapping[str, tuple[PublishedFile, ...]]:
     """
     found = {}
     for name, entry in ENCODERS.items():
-        kind = entry.target if isinstance(entry, Deferred) else entry
+        kind: Any = entry.target if isinstance(entry, Deferred) else entry
         if (file := getattr(kind, "published", None)) is not None:
             found[name] = (file, *kind.also_published)
     return found

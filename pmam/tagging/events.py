@@ -19,9 +19,11 @@ def tag_probabilities(logits: Floats, kind: Probabilities) -> Floats:
     """Logits `(..., tags)` as probabilities: of each tag by itself, or of one of all."""
     wide = logits.astype(np.float64)
     if kind == "sigmoid":
-        return (1 / (1 + np.exp(-wide))).astype(np.float32)
+        each: Floats = (1 / (1 + np.exp(-wide))).astype(np.float32)
+        return each
     shifted = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    together: Floats = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return together
 
 
 @dataclass(frozen=True, kw_only=True)

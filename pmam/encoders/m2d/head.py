@@ -91,7 +91,7 @@ class M2DTagger(nn.Module):
         logmel = nn.functional.pad(logmel, (0, -logmel.shape[2] % settings.patch_frames))
         chunks = [
             chunk
-            for chunk in logmel.split(settings.frames, dim=2)
+            for chunk in torch.split(logmel, settings.frames, dim=2)
             if chunk.shape[2] >= settings.patch_frames
         ]
         return torch.cat([self.transformer.grid(self.transformer(c)) for c in chunks], dim=1)

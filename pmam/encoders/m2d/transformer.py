@@ -1,6 +1,7 @@
 """M2D's transformer over patches of a log-mel (arXiv 2404.06095): ViT-B, for inference."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,8 @@ class M2D(nn.Module):
     def normalised(self, logmel: Tensor) -> Tensor:
         """Log-mel by the mean and standard deviation that the weights were trained with."""
         mean, deviation = self.norm_stats
-        return (logmel - mean) / deviation
+        standard: Tensor = (logmel - mean) / deviation
+        return standard
 
     def patch_tokens(self, logmel: Tensor) -> Tensor:
         """Normalised `(B, mels, T)` to the tokens that enter the first block.
@@ -84,7 +86,8 @@ class M2D(nn.Module):
                 f"{settings.patch_frames} to {most}: cut the audio into shorter windows"
             )
         image = self.patch_embed(logmel.unsqueeze(1))  # (B, width, rows, columns)
-        table = self.positions[:, 1:].unflatten(1, (settings.rows, settings.columns))
+        # (1, rows, columns, width)
+        table = self.positions[:, 1:].view(1, settings.rows, settings.columns, -1)
         image = image + table[:, :, :columns].permute(0, 3, 1, 2)
         first = (self.cls_token + self.positions[:, :1]).expand(batch, -1, -1)
         return torch.cat([first, image.flatten(2).transpose(1, 2)], dim=1)
@@ -99,19 +102,24 @@ class M2D(nn.Module):
 
     def grid(self, tokens: Tensor) -> Tensor:
         """Patch tokens by column: `(B, columns, rows, width)`; the class token stays out."""
-        return tokens[:, 1:].unflatten(1, (self.settings.rows, -1)).transpose(1, 2)
+        batch, _, width = tokens.shape
+        return tokens[:, 1:].reshape(batch, self.settings.rows, -1, width).transpose(1, 2)
 
     @torch.no_grad()
     def attention(self, logmel: Tensor, block: int = -1) -> Tensor:
         """Attention weights of one block, `(B, heads, tokens, tokens)`; rows add up to 1."""
         x = self.patch_tokens(logmel)
-        chosen = range(len(self.blocks))[block]
-        for each in self.blocks[:chosen]:
+        blocks: list[Any] = list(self.blocks)
+        chosen = range(len(blocks))[block]
+        for each in blocks[:chosen]:
             x = each(x)
-        attending = self.blocks[chosen]
+        attending = blocks[chosen]
+        batch, tokens, width = x.shape
+        heads = attending.attn.heads
         queries, keys, _ = (
             attending.attn.qkv(attending.norm1(x))
-            .unflatten(2, (3, attending.attn.heads, -1))
+            .view(batch, tokens, 3, heads, width // heads)
             .permute(2, 0, 3, 1, 4)  # each (B, heads, N, width / heads)
         )
-        return torch.softmax(queries @ keys.transpose(-2, -1) * queries.shape[-1] ** -0.5, dim=-1)
+        weights: Tensor = queries @ keys.transpose(-2, -1) * queries.shape[-1] ** -0.5
+        return weights.softmax(dim=-1)
