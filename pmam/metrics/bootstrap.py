@@ -8,6 +8,7 @@ draw.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -27,7 +28,13 @@ class Interval:
 
 
 def bootstrap_interval(
-    statistic: Statistic, clips: int, *, draws: int = 1000, seed: int = 0, level: float = 0.95
+    statistic: Statistic,
+    clips: int,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    undefined: Literal["kept", "left out"] = "kept",
 ) -> Interval:
     """Percentile interval of a statistic over resamples of the clips with replacement.
 
@@ -37,6 +44,8 @@ def bootstrap_interval(
         draws: how many resamples.
         seed: of the resamples; equal seeds draw equal clips.
         level: part of the resamples that the interval holds.
+        undefined: what becomes of resamples for which the statistic is NaN: kept, the interval is
+            NaN too.
 
     Raises:
         InputError: when an argument is out of range.
@@ -48,7 +57,10 @@ def bootstrap_interval(
         )
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(clips, np.full(clips, 1 / clips), size=draws)
-    values = [statistic(weights.astype(np.float64)) for weights in drawn]
+    values = np.array([statistic(weights.astype(np.float64)) for weights in drawn])
+    if undefined == "left out":
+        values = values[~np.isnan(values)]
+        values = values if len(values) else np.full(1, np.nan)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value=statistic(np.ones(clips)), low=float(low), high=float(high))
 
