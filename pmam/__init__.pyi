@@ -18,6 +18,7 @@ from .models.checkpoint import CheckpointError as CheckpointError
 from .models.checkpoint import pack_detector as pack_detector
 from .models.checkpoint import pack_encoder as pack_encoder
 from .models.checkpoint import pack_masked as pack_masked
+from .models.checkpoint import pack_weak as pack_weak
 from .models.checkpoint import unpack as unpack
 from .models.detector import Detection as Detection
 from .models.detector import Detector as Detector
@@ -34,3 +35,4 @@ from .objectives.settings import PretextSettings as PretextSettings
 from .prototypes.artifact import Prototypes as Prototypes
 from .training.settings import OptimizerSettings as OptimizerSettings
 from .training.trainer import Trainer as Trainer
+from .weak_labels.detector import WeakDetector as WeakDetector

@@ -17,10 +17,7 @@ from pmam.events.settings import PostprocessOverrides
 from pmam.models.settings import DetectorSettings
 
 if TYPE_CHECKING:
-    from pmam.encoders.base import FrameEncoder
-    from pmam.models.checkpoint import Checkpoint
-    from pmam.models.detector import Detector
-    from pmam.models.masked_audio_model import MaskedAudioModel
+    from pmam.models.checkpoint import Checkpoint, Model
 
 OURS = ".safetensors"
 File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
@@ -45,8 +42,10 @@ def show(file: File) -> None:
 def convert(
     file: File,
     out: Positional[Annotated[str, tyro.conf.arg(metavar="OUT")]],
-    kind: Literal["encoder", "masked", "detector"] | None = None,
+    kind: Literal["encoder", "masked", "detector", "weak_detector"] | None = None,
     encoder: str | None = None,
+    model: str | None = None,
+    standardised_by: str | None = None,
     classes: tuple[str, ...] = (),
     detector: DetectorSettings = DetectorSettings(),
     postprocess: PostprocessOverrides = PostprocessOverrides(),
@@ -54,16 +53,21 @@ def convert(
 ) -> None:
     """Make a checkpoint of ours of a file that others published, or of an older one of ours.
 
-    Knows PaSST, EfficientAT (mn04, mn10), and PMAM's and MAT-SED's models of any stage, with or
-    without the prefix `module.`, with LoRA merged or beside. OUT.safetensors serves as --start,
-    --checkpoint or --encoder.weights. An older checkpoint of ours, in two files, becomes one file.
+    Knows PaSST, EfficientAT (mn04, mn10), PMAM's and MAT-SED's models of any stage, and the five
+    networks of MTL, with or without the prefix `module.`, with LoRA merged or beside.
+    OUT.safetensors serves as --start, --checkpoint or --encoder.weights. An older checkpoint of
+    ours, in two files, becomes one file.
 
     Args:
         file: Path or URL of the file, or the name mn04, mn10 or passt-s.
         out: Name of the checkpoint: OUT.safetensors is written.
         kind: Kind of model to make of it; by default the kind that it is.
         encoder: Ours that takes the weights; by default passt, mn04 or mn10.
-        classes: Classes of a detector, in the order of its outputs; by default DESED's ten.
+        model: Network of a file of MTL that does not tell it: gmp, gap or gwrp.
+        standardised_by: Checkpoint of `pmam train-weak` whose means and scales of log-mel a network
+            of MTL takes, since its own are in no file.
+        classes: Classes of a detector, in the order of its outputs; by default DESED's ten, or the
+            41 of DCASE 2018 task 2.
         detector: How a detector is read.
         postprocess: How a detector's scores become events, other than by default.
         fresh: Replace OUT.
@@ -81,51 +85,82 @@ def convert(
     from pmam.models.published import read_published
 
     if is_ours(file):
-        if (kind, encoder, classes, detector) != (None, None, (), DetectorSettings()):
+        given = (kind, encoder, model, standardised_by, classes, detector)
+        if given != (None, None, None, None, (), DetectorSettings()):
             raise PipelineError(
-                f"{file}: tells itself what it is; --kind, --encoder, --classes and --detector are "
-                "for files that others published: leave them out"
+                f"{file}: tells itself what it is; --kind, --encoder, --model, --standardised-by, "
+                "--classes and --detector are for files that others published: leave them out"
             )
-        model = unpack(read_checkpoint(file), file)
+        found = unpack(read_checkpoint(file), file)
     else:
-        model = import_published(
+        found = import_published(
             read_published(weights_file(file)),
             file,
             kind=kind,
             encoder=encoder,
             classes=classes,
             reading=detector,
+            model=model,
         )
-    _postprocess(model, postprocess, file)
-    write_checkpoint(target, stem, _packed(model))
+        _standardise(found, standardised_by, file)
+    _postprocess(found, postprocess, file)
+    write_checkpoint(target, stem, _packed(found))
     print_result(f"{parent}/{stem}{OURS}")
 
 
-def _postprocess(
-    model: "FrameEncoder | MaskedAudioModel | Detector", given: PostprocessOverrides, file: str
-) -> None:
+def _standardise(model: "Model", other: str | None, file: str) -> None:
+    """Give a network for weak labels the means and scales of another one's inputs.
+
+    Raises:
+        PipelineError: none is named where one is needed, one where none is, or it does not fit.
+    """
+    from pmam.models.checkpoint import unpack
+    from pmam.weak_labels.detector import WeakDetector
+
+    if not isinstance(model, WeakDetector):
+        if other is not None:
+            raise PipelineError(f"{file}: no network of MTL; leave --standardised-by out")
+        return
+    if other is None:
+        raise PipelineError(
+            f"{file}: does not tell how its inputs were standardised; give --standardised-by a "
+            "checkpoint of `pmam train-weak` on the same log-mel"
+        )
+    source = unpack(read_checkpoint(other), other)
+    if not isinstance(source, WeakDetector) or source.settings.mels != model.settings.mels:
+        raise PipelineError(
+            f"{other}: expected a network for weak labels with {model.settings.mels} mel bands, as "
+            "`pmam train-weak` writes it"
+        )
+    model.front_end.calibration.load_state_dict(source.front_end.calibration.state_dict())
+
+
+def _postprocess(model: "Model", given: PostprocessOverrides, file: str) -> None:
     """Give a detector other post-processing.
 
     Raises:
         PipelineError: it is no detector.
         InputError: it has not the classes that are named.
     """
-    from pmam.models.detector import Detector
+    from pmam.models.detector import FrameDetector
 
     if given == PostprocessOverrides():
         return
-    if not isinstance(model, Detector):
+    if not isinstance(model, FrameDetector):
         raise PipelineError(f"{file}: no detector, which alone has --postprocess: leave it out")
     found = given.applied(model.postprocess)
     found.check(model.classes)
     model.postprocess = found
 
 
-def _packed(model: "FrameEncoder | MaskedAudioModel | Detector") -> "Checkpoint":
-    from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked
+def _packed(model: "Model") -> "Checkpoint":
+    from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked, pack_weak
     from pmam.models.detector import Detector
     from pmam.models.masked_audio_model import MaskedAudioModel
+    from pmam.weak_labels.detector import WeakDetector
 
+    if isinstance(model, WeakDetector):
+        return pack_weak(model)
     if isinstance(model, Detector):
         return pack_detector(model)
     return pack_masked(model) if isinstance(model, MaskedAudioModel) else pack_encoder(model)

@@ -8,7 +8,8 @@ from pipelines.inference.frame_job import FrameFunction
 from pipelines.runtime.urls import read_checkpoint
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import CheckpointError, unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import FrameDetector
+from pmam.weak_labels.detector import WeakDetector
 from shards.frames.reader import FrameSpec
 
 
@@ -16,6 +17,11 @@ def layer_function(checkpoint: str, layer: str) -> FrameFunction:
     """The features of a layer, from the checkpoint of an encoder or of a trained model."""
     model = unpack(read_checkpoint(checkpoint), checkpoint)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
+    if isinstance(model, WeakDetector):
+        raise CheckpointError(
+            f"{checkpoint}: a network for weak labels, whose layers are of its own kind; expected "
+            "an encoder, a pretrained model or a detector of `pmam finetune`"
+        )
     if isinstance(model, FrameEncoder):
         encoder, (apply, width) = model, _untrained_layer(model, layer, checkpoint)
     else:
@@ -45,14 +51,14 @@ def _untrained_layer(
     return lambda inputs: encoder.part(inputs, layer), width
 
 
-def load_detector(checkpoint: str) -> Detector:
+def load_detector(checkpoint: str) -> FrameDetector:
     """The detector at a URL.
 
     Raises:
         CheckpointError: it is none, or another kind of model.
     """
     model = unpack(read_checkpoint(checkpoint), checkpoint)
-    if not isinstance(model, Detector):
+    if not isinstance(model, FrameDetector):
         raise CheckpointError(
             f"{checkpoint}: a {type(model).__name__}, expected a detector; fine-tune it first"
         )

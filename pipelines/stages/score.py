@@ -20,7 +20,7 @@ ALGORITHM_VERSION = 2
 def score_function(checkpoint: str) -> FrameFunction:
     """The frame probabilities of a detector."""
     detector = load_detector(checkpoint)
-    encoder = detector.backbone.encoder
+    encoder = detector.encoder
     spec = FrameSpec(
         kind="scores", width=len(detector.classes), dtype="float32", hop_s=encoder.hop_s
     )

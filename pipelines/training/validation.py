@@ -16,7 +16,7 @@ from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.postprocess_choice import postprocessed
 from pmam.metrics.psds import PSDS1, psds
-from pmam.models.detector import Detector
+from pmam.models.detector import FrameDetector
 
 BATCH = 32
 
@@ -55,7 +55,9 @@ class ValidationScores:
 
 
 @torch.inference_mode()
-def validation_scores(model: Detector, clips: Examples, indices: Sequence[int]) -> ValidationScores:
+def validation_scores(
+    model: FrameDetector, clips: Examples, indices: Sequence[int]
+) -> ValidationScores:
     """A detector's scores of strongly labelled clips, as they are trained on.
 
     Longer clips than an example are cropped, always at the same place; the events with them.

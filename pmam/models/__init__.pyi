@@ -4,6 +4,7 @@ from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint import pack_detector as pack_detector
 from .checkpoint import pack_encoder as pack_encoder
 from .checkpoint import pack_masked as pack_masked
+from .checkpoint import pack_weak as pack_weak
 from .checkpoint import unpack as unpack
 from .detector import Detection as Detection
 from .detector import Detector as Detector

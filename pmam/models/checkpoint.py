@@ -26,8 +26,11 @@ from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 from pmam.models.state_dict import StateDictError, load_fitting
 from pmam.settings import from_json, to_json
+from pmam.weak_labels.detector import WeakDetector
+from pmam.weak_labels.settings import WeakNetworkSettings
 
 FORMAT_VERSION = 1
+Model = FrameEncoder | MaskedAudioModel | Detector | WeakDetector
 
 
 class CheckpointError(InputError):
@@ -51,8 +54,8 @@ class Checkpoint:
         digest = hashlib.sha256(self.tensors)
         try:
             description = json.loads(self.description)
-            if description["kind"] == "detector":
-                read = _detector_settings(description["settings"])
+            if (decides := _DECIDES.get(description["kind"])) is not None:
+                read = decides(description["settings"])
                 digest.update(json.dumps(read, sort_keys=True).encode())
         except (ValueError, KeyError, TypeError):
             pass  # whoever builds the model says what is wrong with the description
@@ -96,6 +99,22 @@ def _detector_settings(settings: Any) -> dict[str, Any]:
     }
 
 
+def _weak_settings(settings: Any) -> dict[str, Any]:
+    """The same of a network for weak labels."""
+    return {
+        "classes": list(settings["classes"]),
+        "network": to_json(from_json(WeakNetworkSettings, settings["network"])),
+        "postprocess": to_json(from_json(PostprocessSettings, settings["postprocess"])),
+    }
+
+
+# By the kind of checkpoint; of others the tensors alone decide.
+_DECIDES: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "detector": _detector_settings,
+    "weak_detector": _weak_settings,
+}
+
+
 def _pack(kind: str, module: nn.Module, settings: dict[str, Any]) -> Checkpoint:
     # LoRA goes into the weights, and only there: whoever loads them cannot count it twice.
     merged = merged_state_dict(module)
@@ -136,7 +155,17 @@ def pack_detector(model: Detector) -> Checkpoint:
     return _pack("detector", model, settings)
 
 
-def unpack(checkpoint: Checkpoint, name: str) -> FrameEncoder | MaskedAudioModel | Detector:
+def pack_weak(model: WeakDetector) -> Checkpoint:
+    """A network that was trained on weak labels, with its front-end and classes."""
+    settings = {
+        "network": to_json(model.settings),
+        "classes": list(model.classes),
+        "postprocess": to_json(model.postprocess),
+    }
+    return _pack("weak_detector", model, settings)
+
+
+def unpack(checkpoint: Checkpoint, name: str) -> Model:
     """The model in evaluation mode; `name` stands in errors.
 
     Raises:
@@ -190,10 +219,17 @@ def _build_detector(settings: Any) -> Detector:
     return Detector(Backbone(shape), tuple(settings["classes"]), reading, postprocess)
 
 
-_BUILDERS: Mapping[str, Callable[[Any], FrameEncoder | MaskedAudioModel | Detector]] = {
+def _build_weak(settings: Any) -> WeakDetector:
+    shape = from_json(WeakNetworkSettings, settings["network"])
+    postprocess = from_json(PostprocessSettings, settings["postprocess"])
+    return WeakDetector(shape, tuple(settings["classes"]), postprocess)
+
+
+_BUILDERS: Mapping[str, Callable[[Any], Model]] = {
     "encoder": _build_encoder,
     "masked": _build_masked,
     "detector": _build_detector,
+    "weak_detector": _build_weak,
 }
 
 
@@ -209,16 +245,20 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor], name: str) -> N
         raise CheckpointError(f"{name}: {error}") from error
 
 
-def start_backbone(
-    model: FrameEncoder | MaskedAudioModel | Detector, context: ContextSettings, name: str
-) -> Backbone:
+def start_backbone(model: Model, context: ContextSettings, name: str) -> Backbone:
     """The backbone to train on: a trained model's own, or a new context over an encoder.
 
     `name` is what errors call the model's checkpoint.
 
     Raises:
-        CheckpointError: a trained model whose context network has another size than asked.
+        CheckpointError: a trained model whose context network has another size than asked, or one
+            without a backbone.
     """
+    if isinstance(model, WeakDetector):
+        raise CheckpointError(
+            f"{name}: a network for weak labels ({model.settings.model}), which has no backbone to "
+            "train on; expected an encoder, a pretrained model or a detector of `pmam finetune`"
+        )
     if isinstance(model, FrameEncoder):
         backbone = Backbone(ModelSettings(encoder=model.settings, context=context))
         backbone.encoder.load_state_dict(model.state_dict())
@@ -232,7 +272,7 @@ def start_backbone(
 
 
 def start_detector(
-    model: FrameEncoder | MaskedAudioModel | Detector,
+    model: Model,
     context: ContextSettings,
     classes: tuple[str, ...],
     reading: DetectorSettings,

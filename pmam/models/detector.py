@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pmam.encoders.base import FrameEncoder
 from pmam.encoders.settings import SlidingSettings
 from pmam.errors import InputError
 from pmam.events.settings import PostprocessSettings
@@ -36,7 +37,19 @@ PLAIN = DetectorSettings()
 UNCHOSEN = PostprocessSettings()
 
 
-class Detector(nn.Module):
+class FrameDetector(nn.Module):
+    """What scores clips and frames of named classes; called, it gives a `Detection`."""
+
+    classes: tuple[str, ...]
+    postprocess: PostprocessSettings  # how its frame probabilities become events
+
+    @property
+    def encoder(self) -> FrameEncoder:
+        """From waveforms to what it is called with."""
+        raise NotImplementedError
+
+
+class Detector(FrameDetector):
     """The sound-event detector: probabilities of each class in each frame and in the clip.
 
     Args:
@@ -69,6 +82,11 @@ class Detector(nn.Module):
         self.backbone = backbone
         self.classifier = nn.Linear(backbone.settings.context.width, len(classes))
         self.branch = clip_head(backbone, len(classes))
+
+    @property
+    def encoder(self) -> FrameEncoder:
+        """The backbone's."""
+        return self.backbone.encoder
 
     @property
     def sliding(self) -> SlidingSettings | None:

@@ -8,13 +8,13 @@ import numpy.typing as npt
 import torch
 
 from pmam.events.overlap_add import overlap_added
-from pmam.models.detector import Detector
+from pmam.models.detector import FrameDetector
 
 Floats = npt.NDArray[np.float32]
 
 
 def window_scores(
-    detector: Detector, windows: Iterable[tuple[int, Floats]], overlap: int, batch: int
+    detector: FrameDetector, windows: Iterable[tuple[int, Floats]], overlap: int, batch: int
 ) -> Iterator[Floats]:
     """Frame probabilities `(frames, classes)` of a stream of windows, in blocks.
 
@@ -28,9 +28,9 @@ def window_scores(
 
 
 @torch.inference_mode()
-def _probabilities(detector: Detector, samples: Floats) -> Floats:
+def _probabilities(detector: FrameDetector, samples: Floats) -> Floats:
     """`(B, samples)` to `(B, frames, classes)`."""
     device = next(detector.parameters()).device
-    inputs = detector.backbone.encoder.inputs(torch.from_numpy(samples).to(device))
+    inputs = detector.encoder.inputs(torch.from_numpy(samples).to(device))
     frames: Floats = detector(inputs).frames.float().cpu().numpy()
     return frames

@@ -9,13 +9,14 @@ from pipelines.inference.weights import OURS, PUBLISHED, weights_file
 from pipelines.runtime.urls import file_fingerprint, read_checkpoint, read_prototypes, store
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
-from pmam.models.checkpoint import CheckpointError, pack_encoder, unpack
+from pmam.models.checkpoint import CheckpointError, Model, pack_encoder, unpack
 from pmam.models.detector import Detector
 from pmam.models.importers.detect_format import family_of, import_published, kind_of
 from pmam.models.importers.prototypes import import_prototypes
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.published import read_foreign, state_dict_of
 from pmam.prototypes.artifact import DESCRIPTION, Prototypes
+from pmam.weak_labels.detector import WeakDetector
 
 Facts = dict[str, str]
 FAMILIES = {
@@ -23,6 +24,7 @@ FAMILIES = {
     "efficientat": "EfficientAT",
     "m2d": "M2D",
     "transformer4sed": "PMAM or MAT-SED (Transformer4SED)",
+    "mtl": "the MTL repository (weak labels)",
 }
 
 
@@ -49,7 +51,9 @@ def is_ours(place: str) -> bool:
     return place not in PUBLISHED and store(parent or ".").size(f"{stem}{OURS}") is not None
 
 
-def _of_model(model: FrameEncoder | MaskedAudioModel | Detector) -> Facts:
+def _of_model(model: Model) -> Facts:
+    if isinstance(model, WeakDetector):
+        return _of_weak(model)
     facts = {"kind": _kind(model)}
     encoder = model if isinstance(model, FrameEncoder) else model.backbone.encoder
     of_encoder = encoder.settings
@@ -79,6 +83,23 @@ def _of_model(model: FrameEncoder | MaskedAudioModel | Detector) -> Facts:
     facts["parameters"] = _count(model)
     facts["encoder sha256"] = pack_encoder(encoder).fingerprint
     return facts
+
+
+def _of_weak(model: WeakDetector) -> Facts:
+    network = model.settings
+    calibrated = bool(model.encoder.calibration.fitted)
+    return {
+        "kind": "weak_detector",
+        "network": f"{network.model}, width {network.width}",
+        "hears": (
+            f"{network.mels} mel bands every {1000 * network.hop_s:.1f} ms, {network.frames} "
+            f"frames in {network.clip_s:.2f} s, at {network.sample_rate_hz} Hz"
+        ),
+        **({} if calibrated else {"calibrated": "no: the file tells no means of log-mel"}),
+        "classes": ", ".join(model.classes),
+        "events": model.postprocess.in_words,
+        "parameters": _count(model),
+    }
 
 
 def _kind(model: nn.Module) -> str:

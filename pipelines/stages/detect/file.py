@@ -14,13 +14,13 @@ from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.event import frame_end_s
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import Floats, detected
-from pmam.models.detector import Detector
+from pmam.models.detector import FrameDetector
 from pmam.models.window_scores import window_scores
 from shards.audio.decoding import AudioError, blocks, probe
 
 
 def detect_file(
-    detector: Detector,
+    detector: FrameDetector,
     file: str,
     settings: DetectSettings,
     tell: Callable[[int], None] | None = None,
@@ -37,7 +37,7 @@ def detect_file(
         AudioError: the file cannot be read as audio, holds none, or makes the detector give NaN.
         OSError: there is no such file, or reading it failed.
     """
-    encoder = detector.eval().backbone.encoder
+    encoder = detector.eval().encoder
     windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
     per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
     with opened(file) as handle:
@@ -91,7 +91,7 @@ def _watched(
 
 
 def attempt(
-    detector: Detector,
+    detector: FrameDetector,
     file: str,
     settings: DetectSettings,
     tell: Callable[[int], None] | None = None,

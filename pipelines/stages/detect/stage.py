@@ -23,7 +23,7 @@ from pipelines.stages.detect.file import attempt
 from pipelines.stages.detect.formats import FileEvents, chosen_format, write_each, write_together
 from pipelines.stages.detect.inputs import OnError, audio_files
 from pipelines.stages.detect.settings import DetectError, DetectSettings
-from pmam.models.detector import Detector
+from pmam.models.detector import FrameDetector
 from pmam.settings import from_json
 
 IN_PROCESS_FILES = 16  # more are a Ray job, whose start takes as long as a few files do
@@ -56,7 +56,7 @@ def detect(
         settings.applied(detector.postprocess).check(detector.classes)
     except ValueError as error:
         raise DetectError(str(error)) from error
-    detector.backbone.encoder.check_length(settings.window_s, "window_s")
+    detector.encoder.check_length(settings.window_s, "window_s")
     if len(names) <= IN_PROCESS_FILES:
         return _checked(_in_process(detector, names, settings), on_error)
     return _checked(_on_ray(absolute(checkpoint), names, settings), on_error)
@@ -115,7 +115,7 @@ def _checked(results: Generator[FileEvents, None, None], on_error: OnError) -> I
 
 
 def _in_process(
-    detector: Detector, files: Sequence[str], settings: DetectSettings
+    detector: FrameDetector, files: Sequence[str], settings: DetectSettings
 ) -> Generator[FileEvents, None, None]:
     for file in files:
         with bar("detect (%)", 100) as advance:

@@ -13,13 +13,16 @@ from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError
 from pmam.models.detector import PLAIN, Detector
+from pmam.models.importers.mtl import import_mtl
 from pmam.models.importers.transformer4sed import import_backbone, import_detector, import_masked
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.published import load_published
 from pmam.models.settings import DetectorSettings
+from pmam.weak_labels.detector import WeakDetector
+from pmam.weak_labels.published_names import MARKS as MTL_MARKS
 
-Family = Literal["passt", "efficientat", "transformer4sed", "m2d"]
-Kind = Literal["encoder", "masked", "detector"]
+Family = Literal["passt", "efficientat", "transformer4sed", "m2d", "mtl"]
+Kind = Literal["encoder", "masked", "detector", "weak_detector"]
 # A name that each family's files hold, and that of no other; PaSST has no `pos_embed` any more.
 MARKS: tuple[tuple[str, Family], ...] = (
     ("decoder.encoder_blocks.0.attn.pos_bias_u", "transformer4sed"),
@@ -28,6 +31,7 @@ MARKS: tuple[tuple[str, Family], ...] = (
     (f"{FINE_TUNED}pos_embed", "m2d"),
     ("blocks.0.attn.qkv.weight", "passt"),
     ("features.0.0.weight", "efficientat"),
+    *((mark, "mtl") for mark in MTL_MARKS),
 )
 MASKED_HEAD = "mlm_mlp.2.bias"
 # Channels of EfficientAT's hidden layer, and our encoder of that width.
@@ -60,7 +64,7 @@ def family_of(published: Mapping[str, Tensor], name: str) -> Family:
     shown = ", ".join(sorted(names)[:3])
     raise CheckpointError(
         f"{name}: {len(names)} tensors ({shown} ...) of no model that we know; expected a "
-        "checkpoint of PaSST, M2D or EfficientAT, or of PMAM or MAT-SED with Transformer-XL"
+        "checkpoint of PaSST, M2D or EfficientAT, of PMAM or MAT-SED with Transformer-XL, or of MTL"
     )
 
 
@@ -73,8 +77,9 @@ def kind_of(published: Mapping[str, Tensor], name: str) -> Kind:
     Raises:
         CheckpointError: as `family_of`.
     """
-    if family_of(published, name) != "transformer4sed":
-        return "encoder"
+    family = family_of(published, name)
+    if family != "transformer4sed":
+        return "weak_detector" if family == "mtl" else "encoder"
     return "masked" if MASKED_HEAD in without_wrapper(published) else "detector"
 
 
@@ -86,7 +91,8 @@ def import_published(
     encoder: str | None = None,
     classes: tuple[str, ...] = (),
     reading: DetectorSettings = PLAIN,
-) -> FrameEncoder | MaskedAudioModel | Detector:
+    model: str | None = None,
+) -> FrameEncoder | MaskedAudioModel | Detector | WeakDetector:
     """A model of ours with the weights of a published file.
 
     Args:
@@ -96,6 +102,7 @@ def import_published(
         encoder: ours that takes it; by default the one of its family that it fits.
         classes: of a detector, in the order of its outputs; by default DESED's, if it has ten.
         reading: how a detector reads its backbone.
+        model: which network for weak labels, where a file does not tell.
 
     Raises:
         CheckpointError: it cannot become that, or does not fit; lists what is missing, unexpected
@@ -105,6 +112,10 @@ def import_published(
     wanted = kind or kind_of(published, name)
     if wanted not in get_args(Kind):
         raise CheckpointError(f"kind {wanted!r}: expected one of {', '.join(get_args(Kind))}")
+    if (family == "mtl") != (wanted == "weak_detector"):
+        raise CheckpointError(f"{name}: a file of {family}, which cannot become a {wanted}")
+    if family == "mtl":
+        return import_mtl(published, name, model=model, classes=classes)
     if family == "transformer4sed":
         if wanted == "masked":
             return import_masked(published, name)
