@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prototypes": ("prototypes:prototypes", "Tell what each prototype is: labels, sounds."),
     "pretrain": ("training:pretrain", "Train a masked audio model on the posteriors."),
     "finetune": ("training:finetune", "Train a detector on few labels, with a mean teacher."),
+    "train-weak": ("weak:train_weak", "Train on weak labels alone, fold by fold (MTL)."),
+    "weak-figures": ("weak:weak_figures", "Draw attention and reconstruction of clips."),
     "score": ("stages:score", "Compute a detector's frame scores of a dataset."),
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("detect:detect", "Find events in any audio file."),

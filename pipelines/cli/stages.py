@@ -1,7 +1,7 @@
 """One function per stage: what the command line shows of it."""
 
 import contextlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -9,6 +9,7 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.identity import overlaid
 from pipelines.runtime.inputs import (
     CHECKPOINT,
     DATASET,
@@ -22,6 +23,7 @@ from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_dataset, print_numbers, print_result
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
+    SOUNDSCAPE_PRESETS,
     EmbedSettings,
     EvaluateSettings,
     LabelSettings,
@@ -36,6 +38,7 @@ def soundscapes(
     foreground: Positional[Annotated[str, tyro.conf.arg(metavar="FOREGROUND")]],
     out: Out,
     background: str | None = None,
+    preset: Literal["mtl"] | None = None,
     settings: Annotated[SoundscapesSettings, Flat] = SoundscapesSettings(),
     fresh: Flag = False,
 ) -> None:
@@ -43,11 +46,14 @@ def soundscapes(
 
     Events are trimmed by energy; no source recording is in two splits; the same settings give
     the same bytes. OUT gets audio and DESED-style tables, which `pmam pack OUT DATASET` reads.
+    Of a cross-validation (--preset mtl) it gets mixture.yaml, which `--source mtl` reads; with
+    --shards it is a dataset already.
 
     Args:
         foreground: Folder of event recordings: one sub-folder per class, or as --table says.
         out: Folder of the soundscapes.
         background: Folder of backgrounds; without one, give --background-classes.
+        preset: Settings that others are given on top of: mtl, mixtures for `pmam train-weak`.
         settings: Classes, splits, counts and scenes.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
@@ -55,7 +61,8 @@ def soundscapes(
     with joined(None, reads=reads, writes=(out,), starts_ray=False):
         from pipelines.stages.soundscapes import soundscapes as stage
 
-        url = stage(foreground, background, out, settings, fresh=fresh)
+        chosen = settings if preset is None else overlaid(SOUNDSCAPE_PRESETS[preset], settings)
+        url = stage(foreground, background, out, chosen, fresh=fresh)
     print_result(url)
 
 

@@ -72,6 +72,22 @@ def at_defaults(settings: SettingsT, *names: str) -> SettingsT:
     return replace(settings, **{name: plain[name] for name in names})  # type: ignore[type-var]
 
 
+def overlaid(base: SettingsT, given: SettingsT) -> SettingsT:
+    """`base` with all that is not at its default in `given`, in what it holds too."""
+    plain = type(given)()
+    found: dict[str, Any] = {}
+    for each in fields(given):  # type: ignore[arg-type]
+        value, default = getattr(given, each.name), getattr(plain, each.name)
+        if is_dataclass(value) and value != default:
+            found[each.name] = overlaid(getattr(base, each.name), value)
+        elif isinstance(value, dict) and isinstance(default, dict):
+            changed = {key: v for key, v in value.items() if default.get(key) != v}
+            found[each.name] = {**getattr(base, each.name), **changed}
+        elif value != default:
+            found[each.name] = value
+    return replace(base, **found)  # type: ignore[type-var]
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between a recorded identity and another: each setting and input, old and new.
 

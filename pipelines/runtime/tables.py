@@ -1,6 +1,6 @@
 """What commands print on standard output: tables, and where the artifact is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +41,16 @@ def print_numbers(subset: str, arms: Mapping[str, Numbers]) -> None:
     for name in arms[last][metrics[0]]["per_class"]:
         values = (arms[last][m]["per_class"].get(name, float("nan")) for m in metrics)
         table.add_row(name if len(arms) == 1 else f"{last}: {name}", *(f"{v:.3f}" for v in values))
+    output().print(table)
+
+
+def print_rows(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of texts, all but its first column to the right."""
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
     output().print(table)
 
 

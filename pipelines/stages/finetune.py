@@ -34,6 +34,7 @@ from pmam.objectives.mean_teacher import (
 from pmam.settings import to_json
 from pmam.training.clip_draws import Random
 from pmam.training.schedules import ema_decay
+from pmam.training.settings import Plateau
 from shards.io.store import Store
 from shards.loading.examples import Example
 
@@ -46,6 +47,8 @@ log = logging.getLogger("pmam")
 
 class FinetuneTask:
     """Supervised losses on labelled clips, consistency with the teacher on all."""
+
+    plateau: Plateau | None = None
 
     def __init__(
         self, dataset: str, start: str, cached_inputs: str | None, settings: FinetuneSettings

@@ -35,6 +35,7 @@ from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.collapse import collapse, health
 from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, Pretraining
 from pmam.training.clip_draws import Random
+from pmam.training.settings import Plateau
 from shards.io.store import Store
 from shards.loading.examples import Example
 
@@ -48,6 +49,8 @@ log = logging.getLogger("pmam")
 
 class PretrainTask:
     """Masked prediction of posteriors, on the clips that have them."""
+
+    plateau: Plateau | None = None
 
     def __init__(
         self,

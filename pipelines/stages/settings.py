@@ -74,6 +74,14 @@ class SoundscapesSettings:
             "test": 300,
         }
     )
+    # Folds of a cross-validation, each with recordings of its own: soundscapes are then of the
+    # subset weak, with fold and events; 0 makes subsets instead.
+    cross_folds: int = 0
+    # Signal-to-noise ratios in decibels that each soundscape of a cross-validation is mixed at,
+    # one clip for each; by default one, drawn for each event.
+    snrs_db: tuple[float, ...] = ()
+    # Regular expression for file names of backgrounds; by default `name_rule`.
+    background_name_rule: str | None = None
     # How each soundscape is drawn.
     scene: SoundscapeSettings = field(default_factory=SoundscapeSettings)
     # Audio format of the soundscapes.
@@ -82,6 +90,35 @@ class SoundscapesSettings:
     shards: bool = False
     # Number of soundscapes that a worker renders at a time, and that one shard holds.
     clips_per_part: int = 100
+
+    def __post_init__(self) -> None:
+        if self.cross_folds == 0 and not self.snrs_db:
+            return
+        if self.cross_folds < 2 or not self.snrs_db or set(self.counts) != {"weak"}:
+            raise PipelineError(
+                f"cross_folds {self.cross_folds}, snrs_db {list(self.snrs_db)}, counts "
+                f"{self.counts}: expected two folds or more, one ratio or more, and a count of "
+                "weak alone: --preset mtl sets all of them"
+            )
+
+
+# Soundscapes that have a name: what is given on the command line goes over it.
+SOUNDSCAPE_PRESETS: dict[str, SoundscapesSettings] = {
+    # Clips as of the MTL papers (arXiv 2008.07085): three events in 10 s, none over another, over
+    # scenes, 8000 mixtures at each of three ratios, four folds. Their mixing code is not public.
+    "mtl": SoundscapesSettings(
+        cross_folds=4,
+        snrs_db=(0.0, 10.0, 20.0),
+        counts={"weak": 8000},
+        scene=SoundscapeSettings(
+            events_min=3,
+            events_max=3,
+            event_max_s=2.0,  # so that a third one always finds room
+            overlap=False,
+            white_noise_share=0.0,
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

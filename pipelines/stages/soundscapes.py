@@ -17,6 +17,7 @@ from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.packing.plan import ShardPlan
 from shards.packing.writer import WrittenShard, write_shard
+from shards.soundscapes import cross_folds
 from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscapes.recordings import (
     Recording,
@@ -54,17 +55,22 @@ class _Renderer:
             local = Store.local(folder)
             for scene in soundscapes:
                 local.write(self._file(scene), self._audio(scene))
-            clips = tuple(to_clip(scene, self._file(scene)) for scene in soundscapes)
+            clips = tuple(_clip(scene, self._file(scene)) for scene in soundscapes)
             path = Path(folder) / "shard.tar"
             shard = write_shard(local, ShardPlan(name=task["output"], clips=clips), path)
             name = self.out.publish(task["output"], path)
         return {"outputs": [name], "written": shard.stored_as(name).to_json()}
 
     def _file(self, scene: Soundscape) -> str:
-        return f"{scene.subset}/{scene.id}.{self.settings.codec}"
+        folder = "" if scene.fold is not None else f"{scene.subset}/"
+        return f"{folder}{scene.id}.{self.settings.codec}"
 
     def _audio(self, scene: Soundscape) -> bytes:
         return render_clip(scene, self.read, self.settings.codec)
+
+
+def _clip(scene: Soundscape, file: str) -> Clip:
+    return to_clip(scene, file) if scene.fold is None else cross_folds.to_clip(scene, file)
 
 
 def to_clip(scene: Soundscape, file: str) -> Clip:
@@ -121,12 +127,15 @@ def soundscapes(
         read = RecordingReader(
             {name: store(url) for name, url in folders.items()}, settings.scene.sample_rate_hz
         )
-        scenes = plan_subsets(
-            settings.scene,
-            settings.counts,
-            _trimmed(events, settings, read, trim_foreground),
-            _trimmed(backgrounds, settings, read, trim_background),
-        )
+        foregrounds = _trimmed(events, settings, read, trim_foreground)
+        scenes_of = _trimmed(backgrounds, settings, read, trim_background)
+        if settings.cross_folds:
+            scenes = cross_folds.plan_cross_folds(
+                *(settings.scene, settings.counts["weak"], settings.snrs_db),
+                *(foregrounds, scenes_of),
+            )
+        else:
+            scenes = plan_subsets(settings.scene, settings.counts, foregrounds, scenes_of)
         size = settings.clips_per_part
         parts = {
             f"{number:05d}": {
@@ -149,7 +158,11 @@ def soundscapes(
                 classes=classes,
                 shards=[shard.entry for shard in written],
             )
-        for name, data in tables(scenes, f".{settings.codec}").items():
+        if settings.cross_folds:
+            made = {cross_folds.RECIPES: cross_folds.recipes(scenes, settings.codec)}
+        else:
+            made = tables(scenes, f".{settings.codec}")
+        for name, data in made.items():
             stage.store.write(name, data)
         return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
 
@@ -176,7 +189,7 @@ def _recordings(
         backgrounds += class_folders(
             store(folders[BACKGROUND]),
             BACKGROUND,
-            name_rule=settings.name_rule,
+            name_rule=settings.background_name_rule or settings.name_rule,
             flat_label="background",
         )
     if not events or not backgrounds:
@@ -201,7 +214,9 @@ def _trimmed(
         folds = {split: list(values) for split, values in settings.folds.items()}
         parts = split_by_fold(recordings, folds)
     else:
-        parts = split_by_source(recordings, settings.shares, settings.scene.seed)
+        count = settings.cross_folds
+        shares = cross_folds.fold_shares(count) if count else settings.shares
+        parts = split_by_source(recordings, shares, settings.scene.seed)
     return {
         split: [trim(settings.scene, recording, read) for recording in members]
         for split, members in parts.items()

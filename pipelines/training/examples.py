@@ -114,6 +114,7 @@ class TrainingClips:
         cache_gb: size of a local cache of clips; 0: none.
         published_borders: place events in frames as PMAM's code does.
         keys: of the clips to train on, where those are not all of the subsets in `batch`.
+        reader: of what shards hold instead of audio, such as spectrograms.
 
     `labelled` says whether any clip has a label. What a worker holds of the index are its Arrow
     columns, 0.3 GB for a million clips, and rows of the clips that it reads.
@@ -136,6 +137,7 @@ class TrainingClips:
         cache_gb: float = 0.0,
         published_borders: bool = False,
         keys: Iterable[str] | None = None,
+        reader: ClipReader | None = None,
     ) -> None:
         self.dataset, columns = dataset, dataset.columns
         kept = None if keys is None else list(keys)
@@ -153,7 +155,9 @@ class TrainingClips:
             lambda place: dataset.row(int(places[place])).source_id,
         )
         clips: ClipReader
-        if stored_inputs is None:
+        if reader is not None:
+            clips = reader
+        elif stored_inputs is None:
             cache = ClipCache(cache_folder() / "clips", round(cache_gb * 1e9)) if cache_gb else None
             clips = AudioReader(dataset, encoder.sample_rate_hz, cache=cache)
         else:

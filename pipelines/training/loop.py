@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from pmam.training.batch_norm_sync import BatchStatistics
 from pmam.training.clip_draws import ClipDraws, Random
 from pmam.training.errors import TrainingError
 from pmam.training.precision import Shares, compile_blocks
+from pmam.training.settings import Plateau
 from pmam.training.trainer import ALONE, Share, Trainer, Workers
 from shards.io.store import Store
 from shards.loading.examples import Example
@@ -41,6 +42,8 @@ class Task(Protocol):
     # over, `partial_loss(part, totals)` what a part adds to the loss and to the means to log.
     module: Any
     clips: TrainingClips
+    # A learning rate that follows what `validate` logs; None for a schedule of steps alone.
+    plateau: Plateau | None
 
     def prepare(self, batch: list[Example], step: int, random: Random) -> Prepared:
         """Tensors of a worker's clips, augmented, masked; on the device of the module."""
@@ -75,7 +78,7 @@ def loop(config: dict[str, Any]) -> None:
     task: Task = config["build"](**config["arguments"])
     # Checkpoints come in evaluation mode, with frozen batch statistics.
     task.module.train().to(get_device())
-    trainer = Trainer(task.module, settings.optimizer, settings.seed, workers)
+    trainer = Trainer(task.module, settings.optimizer, settings.seed, workers, task.plateau)
     restore(folder, trainer)
     statistics = BatchStatistics(task.module)
     shares = shares_of(task, settings, workers, statistics)
@@ -105,7 +108,10 @@ def loop(config: dict[str, Any]) -> None:
             is_due = trainer.step % settings.checkpoint_every == 0
             if is_first:
                 recorder.record(values | task.watch(trainer.step - 1, values))
-                recorder.add(task.validate(trainer.step))
+            found = task.validate(trainer.step) if is_first else {}
+            _judge(trainer, found, workers)
+            if is_first:
+                recorder.add(found)
                 if is_due and trainer.step < steps:
                     recorder.checkpoint()
             if is_due or trainer.step == steps:
@@ -113,6 +119,22 @@ def loop(config: dict[str, Any]) -> None:
         if is_first:
             recorder.checkpoint()
             folder.write("result.json", json.dumps(task.finish(folder)).encode())
+
+
+def _judge(trainer: Trainer, found: Mapping[str, float], workers: Workers) -> None:
+    """Tell each worker's trainer what the first one's validation found, where it found something.
+
+    Raises:
+        KeyError: a validation that does not log the metric of the plateau.
+    """
+    if trainer.plateau is None:
+        return
+    value = found[trainer.plateau.metric] if found else 0.0
+    told = torch.tensor([float(bool(found)), value], dtype=torch.float64)
+    device = trainer.parameters[0].device
+    has, shared = workers.add_up(told.to(device)).tolist()
+    if has:
+        trainer.judge(shared)
 
 
 def _workers(rank: int, count: int) -> Workers:

@@ -1,7 +1,9 @@
 """How learning rates and loss weights change over the steps of a training."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+PLATEAU_GAIN = 1e-4  # relative; less is no gain
 
 
 def exponential_down(step: int, steps: int, flat_steps: int, exponent: float) -> float:
@@ -25,6 +27,23 @@ def warm_up(step: int, warm_up_steps: int, start: float = 0.1) -> float:
 def late_warm_up(step: int, warm_up_steps: int, start: float = 0.1) -> float:
     """`warm_up` as in PMAM's code: it starts after the first step, which takes the full rate."""
     return 1.0 if step == 0 else warm_up(step + 1, warm_up_steps, start)
+
+
+def plateau_scale(values: Sequence[float], patience: int, factor: float) -> float:
+    """Scale of the learning rate after these values of a metric, the higher the better.
+
+    It falls by `factor` after each `patience + 1` values in a row of which none is above the best
+    by more than a ten-thousandth of it: `ReduceLROnPlateau` of torch, as a pure function.
+    """
+    best, bad, scale = -math.inf, 0, 1.0
+    for value in values:
+        if value > best * (1 + PLATEAU_GAIN):
+            best, bad = value, 0
+        else:
+            bad += 1
+        if bad > patience:
+            scale, bad = scale * factor, 0
+    return scale
 
 
 def exponential_ramp(step: int, ramp_steps: int) -> float:

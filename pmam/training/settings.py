@@ -80,6 +80,18 @@ FINETUNE_ALL = GroupRates(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """A learning rate that falls where a metric of validation clips rises no more."""
+
+    # Name of the metric, as validation logs it.
+    metric: str
+    # Validations in a row without a gain before the rate falls.
+    patience: int = 3
+    # What the rate is multiplied by then.
+    factor: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimizerSettings:
     """AdamW with a learning rate for the body and one for the heads, and their schedule."""
 

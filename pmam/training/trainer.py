@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pmam.errors import InputError
 from pmam.training.errors import TrainingError
 from pmam.training.parameter_groups import GROUP_NAMES, groups_of
-from pmam.training.schedules import exponential_down, late_warm_up, warm_up
-from pmam.training.settings import OptimizerSettings
+from pmam.training.schedules import exponential_down, late_warm_up, plateau_scale, warm_up
+from pmam.training.settings import OptimizerSettings, Plateau
 
 # A loss and scalars to log.
 Share = tuple[Tensor, dict[str, Tensor]]
@@ -54,6 +54,7 @@ class Trainer:
         settings: optimizer and schedule.
         seed: of everything that a step draws.
         workers: who trains; each draws other numbers.
+        plateau: how the learning rate follows what `judge` is told, besides its schedule.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Trainer:
         settings: OptimizerSettings,
         seed: int,
         workers: Workers = ALONE,
+        plateau: Plateau | None = None,
     ) -> None:
+        self.plateau, self.judged = plateau, list[float]()
         self.module, self.settings, self.seed, self.workers = module, settings, seed, workers
         groups = optimizer_groups(module, settings)
         self.parameters: list[nn.Parameter] = [p for g in groups for p in g["params"]]
@@ -87,7 +90,14 @@ class Trainer:
         flat = round(settings.flat_share * settings.steps)
         down = exponential_down(self.step, settings.steps, flat, settings.down_exponent)
         grow = late_warm_up if settings.warm_up_late else warm_up
-        return grow(self.step, settings.warm_up_steps) * down
+        scale = grow(self.step, settings.warm_up_steps) * down
+        if self.plateau is not None:
+            scale *= plateau_scale(self.judged, self.plateau.patience, self.plateau.factor)
+        return scale
+
+    def judge(self, value: float) -> None:
+        """Take a value of the plateau's metric: the learning rates of the next steps follow it."""
+        self.judged.append(value)
 
     def take_step(self, step_function: StepFunction) -> dict[str, float]:
         """One update; returns what to log: the loss, what the function says, learning rates.
@@ -154,6 +164,8 @@ class Trainer:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
         tensors["step"] = torch.tensor(self.step)
+        if self.plateau is not None:
+            tensors["judged"] = torch.tensor(self.judged, dtype=torch.float64)
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -161,6 +173,8 @@ class Trainer:
         module = {k.removeprefix("module."): v for k, v in named(tensors, "module.")}
         self.module.load_state_dict(module)
         self.step = int(tensors["step"])
+        if self.plateau is not None:
+            self.judged = tensors["judged"].tolist()
         for index, parameter in enumerate(self.parameters):
             kept = {}
             for key, value in named(tensors, f"optimizer.{index}."):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pmam.deferred import Deferred
 
@@ -18,3 +18,10 @@ NETWORKS: dict[str, Callable[[WeakNetworkSettings, int], WeakNetwork]] = {
     "gwrp": Deferred("pmam.weak_labels.networks:RankPooled"),
     "atrous": Deferred("pmam.weak_labels.networks:Atrous"),
 }
+
+
+def field_frames(model: str) -> int:
+    """Frames of the input that one cell of a network's maps hears: no clip may be shorter."""
+    entry = NETWORKS[model]
+    kind: Any = entry.target if isinstance(entry, Deferred) else entry
+    return int(kind.field_frames)

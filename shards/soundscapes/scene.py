@@ -135,6 +135,7 @@ class Soundscape:
     num_samples: int
     background: Background
     events: tuple[Event, ...]
+    fold: int | None = None  # of a cross-validation
 
     def strong(self) -> list[tuple[float, float, str]]:
         """`(onset_s, offset_s, label)` of every event, by onset."""
@@ -150,7 +151,10 @@ class Soundscape:
 
     def to_json(self) -> str:
         """The plan as one line of JSON."""
-        return json.dumps(dataclasses.asdict(self))
+        values = dataclasses.asdict(self)
+        if self.fold is None:  # as plans were written before there were folds
+            del values["fold"]
+        return json.dumps(values)
 
     @classmethod
     def from_json(cls, line: str) -> "Soundscape":

@@ -186,7 +186,9 @@ def test_post_processing_is_given_on_the_way(
     assert events == "median 0.7 s, clip mask, threshold 0.5 (dog 0.2)"
     line = refused(*convert, "--postprocess.threshold-by-class", "owl", "0.2")
     assert "threshold of the class 'owl': expected one of cat, dog" in line
-    assert "--kind, --encoder, --classes and --detector" in refused(*convert, "--kind", "detector")
+    assert "--kind, --encoder, --model, --standardised-by, --classes and --detector" in refused(
+        *convert, "--kind", "detector"
+    )
     encoder = ("checkpoint", "convert", models / "encoder", tmp_path / "other")
     line = refused(*encoder, "--postprocess.threshold", "0.2")
     assert "no detector, which alone has --postprocess" in line
