@@ -68,7 +68,7 @@ def weak_report(
             pictures=_pictures(figures),
         )
         stage.store.write("report.html", page.encode())
-        return {"folds": len(results), **summary}
+        return {"count": len(results), **summary}
 
     identified = {f"fold {number}": fingerprint_of(url) for number, url in enumerate(folds, 1)}
     return Work(do=work, settings=NoSettings(), inputs=identified, summary=_summary)
@@ -129,5 +129,5 @@ def _pictures(figures: str | None) -> list[dict[str, str]]:
 
 
 def _summary(result: Mapping[str, Any]) -> str:
-    folds, value = counted(result["folds"], "fold"), result["mean"]["ap_micro"]
+    folds, value = counted(result["count"], "fold"), result["mean"]["ap_micro"]
     return f"put {folds} together: micro AP {value:.3f}"
