@@ -2,10 +2,10 @@
 
     nice python benchmarks/mtl_esc10.py --data ESC-10/audio --out runs/mtl-esc10
 
-Mixtures are those of `pmam soundscapes --preset mtl`: three events of eight ESC-10 classes over rain
-and sea waves, four folds that share no recording. Trainings are those of `pmam train-weak`, in a
-size that two cores bear: `width` and a mel hop that gives fewer frames. What is finished is kept, so
-the same command goes on; each line is printed when it is known.
+Mixtures are those of `pmam soundscapes --preset mtl`: three events of eight ESC-10 classes over
+rain and sea waves, four folds that share no recording. Trainings are those of `pmam train-weak`, in
+a size that two cores bear: `width` and a mel hop that gives fewer frames. What is finished is kept,
+so the same command goes on; each line is printed when it is known.
 """
 
 import argparse
@@ -42,6 +42,7 @@ CLIP_S, RATE_HZ = 10.0, 32_000
 
 
 def main() -> None:
+    """Train what is asked for, line by line."""
     given = arguments()
     if given.full_size:
         full_size(given.full_size)
@@ -71,6 +72,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -134,23 +136,28 @@ def line(dataset: str, out: str, settings: WeakTrainSettings, folds: list[int]) 
 
 def full_size(models: list[str]) -> None:
     """One optimizer step of the published size, 24 clips one after the other, and its memory."""
-    batch = 24
     for model in models:
-        task = WeakTraining(build_weak(WeakNetworkSettings(model=model), tuple("abcdefgh")), 0.001)
-        task.train()
-        clips = WeakBatch(inputs=torch.randn(batch, 311, 64), tags=torch.zeros(batch, 8))
-        totals = task.totals(clips)
-        trainer = Trainer(task, OptimizerSettings(steps=1), seed=0)
         started = time.monotonic()
-        trainer.take_parts(
-            lambda step, generator: (task.partial_loss(part, totals) for part in clips.split(batch))
-        )
+        one_step(WeakNetworkSettings(model=model), clips=24)
         peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         print(
-            f"{model}: one step of {batch} clips, one at a time, {time.monotonic() - started:.1f} s "
-            f"on {torch.get_num_threads()} threads, at most {peak_gb:.2f} GB so far",
+            f"{model}: a step of 24 clips, one at a time: {time.monotonic() - started:.1f} s on "
+            f"{torch.get_num_threads()} threads, at most {peak_gb:.2f} GB so far",
             flush=True,
         )
+
+
+def one_step(settings: WeakNetworkSettings, clips: int) -> None:
+    """Of noise; a part is a clip."""
+    task = WeakTraining(build_weak(settings, tuple("abcdefgh")), 0.001)
+    task.train()
+    noise = torch.randn(clips, settings.frames, settings.mels)
+    batch = WeakBatch(inputs=noise, tags=torch.zeros(clips, 8))
+    totals = task.totals(batch)
+    trainer = Trainer(task, OptimizerSettings(steps=1), seed=0)
+    trainer.take_parts(
+        lambda step, generator: (task.partial_loss(part, totals) for part in batch.split(clips))
+    )
 
 
 if __name__ == "__main__":
