@@ -1,4 +1,4 @@
-"""The command import: prototypes and pseudo labels that others published."""
+"""The command import: prototypes, pseudo labels and spectrograms that others published."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -8,9 +8,9 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
-from pipelines.runtime.inputs import DATASET, FOLDER, WEIGHTS, checked
+from pipelines.runtime.inputs import DATASET, FILE, FOLDER, WEIGHTS, checked
 from pipelines.runtime.reach import joined
-from pipelines.runtime.tables import print_result
+from pipelines.runtime.tables import print_dataset, print_result
 from pipelines.stages.settings import ImportSettings
 
 
@@ -58,7 +58,31 @@ def posteriors(
         print_result(import_posteriors(tables, dataset, out, settings, fresh=fresh))
 
 
-KINDS: dict[str, Callable[..., Any]] = {"prototypes": prototypes, "posteriors": posteriors}
+def logmel(
+    file: Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]], out: Out, fresh: Flag = False
+) -> None:
+    """Take log-mel spectrograms of the MTL repository as a dataset for `pmam train-weak`.
+
+    FILE is logmel_snr_0.h5, _10 or _20, with mixture.yaml in its folder or in the one above, which
+    names classes and events. Needs h5py: pip install 'pmam[h5]'.
+
+    Args:
+        file: Path or URL of the file.
+        out: Folder of the dataset, whose shards hold spectrograms instead of audio.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
+    """
+    check_job_outputs((out,))
+    checked((FILE, file))
+    from pipelines.stages.weak_labels.import_h5 import import_logmel
+
+    print_dataset(import_logmel(file, out, fresh=fresh))
+
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "prototypes": prototypes,
+    "posteriors": posteriors,
+    "logmel": logmel,
+}
 
 
 def import_(arguments: Sequence[str]) -> None:

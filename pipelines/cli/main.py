@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("detect:detect", "Find events in any audio file."),
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
-    "import": ("imports:import_", "Take over published prototypes and pseudo labels."),
+    "import": ("imports:import_", "Take over what others published: prototypes, log-mel."),
 }
 
 

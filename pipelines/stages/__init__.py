@@ -19,6 +19,7 @@ STAGES = {
     "pretrain": "pipelines.stages.pretrain",
     "finetune": "pipelines.stages.finetune",
     "train_weak": "pipelines.stages.weak_labels.stage",
+    "import_logmel": "pipelines.stages.weak_labels.import_h5",
     "weak_report": "pipelines.stages.weak_labels.report",
     "weak_figures": "pipelines.stages.weak_labels.figures",
     "score": "pipelines.stages.score",

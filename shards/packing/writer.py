@@ -110,6 +110,35 @@ def write_shard(
     )
 
 
+def write_array_shard(
+    name: str, clips: Iterable[tuple[Clip, bytes, AudioInfo]], to: Path
+) -> WrittenShard:
+    """Write a shard of what stands for audio: per clip `<key>.npy` and `<key>.json`.
+
+    Args:
+        name: of the shard.
+        clips: with the file of each, and the form of the audio that it was computed of, whose
+            codec is `npy`.
+        to: a local file; a failed write leaves none.
+    """
+    rows: list[IndexRow] = []
+    try:
+        with (
+            naming(to),
+            to.open("wb") as file,
+            tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            for clip, data, info in clips:
+                member = _Member(io.BytesIO(data), len(data), info, info, None)
+                rows.append(_add(tar, file, name, clip, member))
+        with naming(to), to.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+    return WrittenShard(name=name, size=to.stat().st_size, sha256=digest, rows=tuple(rows))
+
+
 class _Member(NamedTuple):
     file: BinaryIO  # from its start on
     size: int

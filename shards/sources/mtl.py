@@ -50,7 +50,7 @@ def mtl(store: Store, options: Options) -> SourceListing:
             extra.append(file)
         elif (other := by_snr[snr_db].setdefault(PurePosixPath(path).name, file)) != file:
             raise SourceError(f"{store.root}: got {other} and {file} at {snr_db} dB; remove one")
-    recipes = _recipes(store)
+    recipes = read_recipes(store)
     if not by_snr:
         raise SourceError(
             f"{store.root}: got no folder such as snr_20, and audio such as {audio[0]}; expected "
@@ -66,7 +66,7 @@ def mtl(store: Store, options: Options) -> SourceListing:
     for snr_db in chosen:
         files = by_snr[snr_db]
         present = [name for name in recipes if name in files]
-        clips += [_clip(store, name, recipes[name], files[name], snr_db) for name in present]
+        clips += [mixture(store, name, recipes[name], files[name], snr_db) for name in present]
         missing += [f"snr_{snr_db}/{name}" for name in recipes if name not in files]
         extra += [file for name, file in files.items() if name not in recipes]
         total = max(PUBLISHED, len(recipes))
@@ -94,8 +94,12 @@ def _snr_db(file: str) -> int | None:
     return None
 
 
-def _recipes(store: Store) -> dict[str, Mapping[str, Any]]:
-    """The recipes by the mixtures' names."""
+def read_recipes(store: Store) -> dict[str, Mapping[str, Any]]:
+    """The recipes in `mixture.yaml`, by the mixtures' names without suffix.
+
+    Raises:
+        SourceError: no such file below the folder, several, or one of something else.
+    """
     tables = [name for name in store.names() if PurePosixPath(name).name == RECIPES]
     if len(tables) != 1:
         raise SourceError(
@@ -115,7 +119,8 @@ def _recipes(store: Store) -> dict[str, Mapping[str, Any]]:
     return {stem(entry["mixture_name"]): entry for entry in entries}
 
 
-def _clip(store: Store, name: str, recipe: Mapping[str, Any], file: str, snr_db: int) -> Clip:
+def mixture(store: Store, name: str, recipe: Mapping[str, Any], file: str, snr_db: int) -> Clip:
+    """A mixture as a clip, with the labels and the fold of its recipe; `file` is its audio."""
     where = f"{store.path(RECIPES)}: {name}"
     try:
         events = in_time(

@@ -48,7 +48,7 @@ def test_a_shifted_event_shifts_in_the_maps(
             centre = (weights * (torch.arange(length) + 0.5)).sum() / weights.sum()
             # as exact as the coarser of the two grids
             assert centre.item() == pytest.approx(begin + event / 2, abs=max(1.0, length / FRAMES))
-        centres.append(float((maps.time[0, 0] * torch.arange(length)).sum()))
+        centres.append((maps.time[0, 0] * torch.arange(length)).sum().item())
     moved, slack = centres[1] - centres[0], max(1.0, length / FRAMES)
     assert moved == pytest.approx(second - first, abs=slack)
 
