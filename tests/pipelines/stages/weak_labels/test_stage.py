@@ -185,8 +185,10 @@ def write_h5(folder: Path, **changes: object) -> Path:
 def test_published_spectrograms_give_the_published_batches(tmp_path: Path) -> None:
     file = write_h5(tmp_path)
     dataset = import_logmel(str(file), str(tmp_path / "out"))
-    write_start(Store.local(tmp_path / "start"), dataset, SMALL, fold=1)
-    task = WeakTask(dataset, str(tmp_path / "start" / "start"), SMALL, fold=1)
+    hop = {"hop_samples": 2500, "window_samples": 4096}  # 32 frames in 10 s
+    settings = WeakTrainSettings(**{**OPTIONS, **hop})  # type: ignore[arg-type]
+    write_start(Store.local(tmp_path / "start"), dataset, settings, fold=1)
+    task = WeakTask(dataset, str(tmp_path / "start" / "start"), settings, fold=1)
     with h5py.File(file) as h5:
         logmel, folds, targets = h5["mixture_logmel"][:], h5["fold"][:], h5["target"][:]
         names = [name.decode().removesuffix(".wav") for name in h5["audio_name"][:]]
