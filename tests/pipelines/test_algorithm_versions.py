@@ -30,6 +30,7 @@ from stage_outputs import (
     tensors,
 )
 from tiny_run import tiny_settings
+from weak_cases import SMALL, arrays, numbers, pictures, write_h5
 
 from pipelines.cli.main import main
 from pipelines.run import RunResult
@@ -62,6 +63,10 @@ MEASURED: dict[str, tuple[str, Callable[[Path], Output]]] = {
     "survey": ("stages.prototypes.survey", survey),
     "means": ("stages.checkpoint.import_published", tensors("prototypes.safetensors")),
     "posteriors": ("stages.checkpoint.import_published", frames),
+    "weak-set": ("stages.weak_labels.import_h5", arrays),
+    "weak/fold-1": ("stages.weak_labels.stage", tensors("detector.safetensors")),
+    "weak/figures-1": ("stages.weak_labels.figures", pictures),
+    "weak/report-1": ("stages.weak_labels.report", numbers),
     # Again, with settings under which terms act that hardly do in so few steps and on such data.
     "regularised": ("stages.fit.stage", tensors("prototypes.safetensors")),
     "taught": (
@@ -81,6 +86,7 @@ def outputs(
     """The outputs of all stages: of a run, and of what reads the same dataset."""
     out, beside = finished[0], tmp_path_factory.mktemp("beside")
     make_others(out, beside)
+    make_weak(beside)
     make_again(out, beside)
     return {name: measure(folder_of(name, out, beside)) for name, (_, measure) in MEASURED.items()}
 
@@ -132,6 +138,12 @@ def make_others(run: Path, out: Path) -> None:
         file = out / "tables" / "weak" / f"{name}.tsv"
         np.savetxt(file, rows.round(4), fmt="%.4f", delimiter="\t", header=head, comments="")
     call("import", "posteriors", out / "tables", packed, out / "posteriors")
+
+
+def make_weak(out: Path) -> None:
+    file, packed = write_h5(out / "published"), out / "weak-set"
+    main(["import", "logmel", str(file), str(packed)])
+    main(["train-weak", str(packed), str(out / "weak"), "--fold", "1", *SMALL])
 
 
 def make_again(run: Path, out: Path) -> None:

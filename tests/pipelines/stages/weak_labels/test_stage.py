@@ -10,7 +10,7 @@ import packing
 import pytest
 import soundfile as sf
 import torch
-import yaml
+from weak_cases import write_h5
 
 from pipelines.cli.main import main
 from pipelines.inference.layers import load_detector
@@ -148,38 +148,6 @@ def test_the_inputs_are_standardised_on_the_training_folds(mixtures: Path, tmp_p
     assert inputs.std(dim=(0, 1), correction=0) == pytest.approx(torch.ones(16), abs=1e-3)
     batch = task.prepare(examples[:2], 0, ClipDraws(0, 0, ["a", "b"]))
     assert batch.tags.sum(dim=1).tolist() == [1.0, 1.0]
-
-
-def write_h5(folder: Path, **changes: object) -> Path:
-    """A file as the MTL repository's, of six random spectrograms, and its recipes."""
-    generator = np.random.default_rng(0)
-    labels = ["a", "b"]
-    recipes = [
-        {
-            "mixture_name": f"{n:05d}.wav",
-            "fold": n % 3 + 1,
-            "scene_audio_name": "audio/park-x-1.wav",
-            "events": [
-                {"event_label": label, "event_audio_name": "e.wav", "onset": 1.0, "offset": 2.0}
-                for label in (labels if n < 3 else labels[:1] if n < 5 else labels[1:])
-            ],
-        }
-        for n in range(6)
-    ]
-    (folder / "logmel").mkdir(parents=True)
-    (folder / "mixture.yaml").write_text(yaml.safe_dump(recipes))
-    columns: dict[str, object] = {
-        "fold": np.arange(6) % 3 + 1,
-        "audio_name": np.array([f"{n:05d}.wav".encode() for n in range(6)]),
-        "mixture_logmel": generator.normal(size=(6, 32, 16)).astype(np.float32),
-        "target": np.array([[1, 1], [1, 1], [1, 1], [1, 0], [1, 0], [0, 1]], np.float32),
-        **changes,
-    }
-    with h5py.File(folder / "logmel" / "logmel_snr_10.h5", "w") as file:
-        for name, values in columns.items():
-            if values is not None:
-                file[name] = values
-    return folder / "logmel" / "logmel_snr_10.h5"
 
 
 def test_published_spectrograms_give_the_published_batches(tmp_path: Path) -> None:
