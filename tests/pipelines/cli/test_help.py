@@ -23,6 +23,7 @@ from pipelines.cli import (
     run_help,
     stages,
     training,
+    weak,
 )
 from pipelines.cli import inspect as inspect_command
 from pipelines.cli.comments import comment_of, uncommented
@@ -36,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS: list[Callable[..., Any]] = [
     *(stages.soundscapes, stages.pack, stages.embed, stages.fit, stages.label, stages.score),
     *(stages.evaluate, detect.detect, training.pretrain, training.finetune),
+    *(weak.train_weak, weak.weak_figures),
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
 ]
@@ -236,6 +238,7 @@ def test_every_command_has_its_help_here() -> None:
     told = {
         name for name in COMMANDS if name not in ("demo", "run", "reindex", "import", "checkpoint")
     }
-    assert told == {function.__name__.rstrip("_") for function in FUNCTIONS} & set(COMMANDS)
+    named = {function.__name__.rstrip("_").replace("_", "-") for function in FUNCTIONS}
+    assert told == named & set(COMMANDS)
     for function in FUNCTIONS:
         assert inspect.getdoc(function)
