@@ -17,8 +17,9 @@ chance is 0.5, and the numbers are of the best epoch on the held-out fold itself
     gwrp    micro AP 0.4879, macro AP 0.5229, ROC AUC 0.6898, frame AP 0.1949; best epoch 15
     atrous  micro AP 0.5822, macro AP 0.6190, ROC AUC 0.7546, frame AP 0.1941; best epoch 19
 
-mtl over all four folds, mean and standard deviation: micro AP 0.4657 +- 0.1042, macro AP 0.4881 +-
-0.0873, ROC AUC 0.6322 +- 0.0863. Most were still rising. The others' four folds, other ratios and seeds, and the published size were not run.
+mtl over all four folds, mean and standard deviation: micro AP 0.4657 +- 0.1042, macro AP 0.4881
++- 0.0873, ROC AUC 0.6322 +- 0.0863. Most were still rising. The others' four folds, other ratios
+and seeds, and the published size were not run.
 """
 
 import argparse
