@@ -4,6 +4,7 @@ Tags that mean much the same are merged, the most frequent groups kept, and each
 with the words of all scenes.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -126,9 +127,10 @@ def from_similarities(
                 frequency[scene].append(group.frequency)
                 weighted[scene].append(group.frequency * float(cosine))
 
+    # Exact sums: scenes of the same parts in another order are equal, and share a rank.
     def sums(parts: Mapping[str, list[float]]) -> dict[str, float]:
         return {
-            scene: float(sum(set(each) if rule.distinct else each)) for scene, each in parts.items()
+            scene: math.fsum(set(each) if rule.distinct else each) for scene, each in parts.items()
         }
 
     return _ranked(sums(frequency), sums(weighted), scenes, rule)
