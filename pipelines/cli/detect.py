@@ -21,44 +21,62 @@ def detect(
     files: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE...")]],
     checkpoint: str,
     settings: Annotated[DetectSettings, Flat] = DetectSettings(),
-    format: Literal["tsv", "csv", "json", "audacity"] = "tsv",
+    format: str = "tsv",
     output_dir: str | None = None,
-    on_error: Literal["fail", "skip"] = "fail",
+    together: bool = False,
+    scores: Literal["tsv", "npz"] | None = None,
+    counts: str | None = None,
+    files_from: str | None = None,
+    on_error: Literal["fail", "skip"] | None = None,
+    overwrite: bool = False,
     address: str | None = None,
 ) -> None:
     """Find events in audio files of any length, rate and number of channels.
 
     The events go to standard output; a score is the highest probability inside the event, or of a
-    box its mean.
+    box its mean. With --output-dir, the same command goes on where a killed one was.
     Status 1 tells that files were skipped. Write ./-name.wav for names that begin with a dash.
 
     Args:
-        files: Audio files, folders or URLs.
+        files: Audio files, folders, patterns ('day*/**.wav'), URLs, or packed datasets.
         checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors); what makes
             events of its scores is stored in it.
         settings: Windows, and post-processing other than the detector's.
-        format: Format of the events; audacity is a label track per file.
-        output_dir: Write one file of events per audio file here instead.
-        on_error: What to do at an unreadable file: fail, or skip it and go on.
+        format: Formats of the events, with commas between: tsv, csv, json, jsonl, parquet,
+            audacity, raven, textgrid, textgrid-short, eaf, svl, rttm, jams, label-studio, aoef,
+            birdnet, kaleidoscope; several need --output-dir.
+        output_dir: Folder or URL that gets one file of events per audio file instead.
+        together: One file of all events in the folder instead, events.tsv and so on.
+        scores: Format of frame scores, which are kept beside the events; by default they are not.
+        counts: File that gets a table of events per hour, with 95 % intervals (CSV).
+        files_from: Text with a file or URL a line.
+        on_error: What to do at an unreadable file: fail, or skip it and go on; by default skip
+            where files were found in folders, patterns, lists or datasets.
+        overwrite: Replace results of another run in the folder.
         address: Address of a Ray cluster, for many files.
     """
-    if not files:
+    if not files and files_from is None:
         raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
     checked((CHECKPOINT, checkpoint))
-    from pipelines.stages.detect.inputs import audio_files
+    from pipelines.stages.detect.inputs import audio_inputs
 
-    audio_files(files, on_error)  # says what is wrong with them
-    from pipelines.stages.detect.stage import write_detections
+    audio_inputs(files, on_error, files_from)  # says what is wrong with them
+    from pipelines.stages.detect.write import write_detections
 
     with session(address) if address else contextlib.nullcontext():
         skipped = write_detections(
             files,
             checkpoint,
             settings,
-            format_name=format,
+            formats=[name for name in map(str.strip, format.split(",")) if name],
             output_dir=output_dir,
+            together=together,
+            scores=scores,
+            counts=counts,
             on_error=on_error,
+            overwrite=overwrite,
+            file_list=files_from,
         )
     if skipped:
         raise SystemExit(1)

@@ -32,14 +32,14 @@ def user_error(error: BaseException) -> BaseException | None:
         wrapped = getattr(seen, "cause", None) or _first(getattr(seen, "worker_failures", None))
         if isinstance(wrapped, BaseException):
             seen = wrapped
-        elif isinstance(seen, USER_ERRORS) or _is_full(seen):
+        elif isinstance(seen, USER_ERRORS) or is_full(seen):
             return seen
         else:
             seen = seen.__cause__
     return None
 
 
-def _is_full(error: BaseException) -> bool:
+def is_full(error: BaseException) -> bool:
     """Whether the machine has no room left; that may come up wherever a library writes."""
     return isinstance(error, OSError) and error.errno in FULL
 

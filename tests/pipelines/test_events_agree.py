@@ -13,7 +13,7 @@ from pipelines.inference import frame_job
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.detect.settings import DetectSettings
-from pipelines.stages.detect.stage import write_detections
+from pipelines.stages.detect.write import write_detections
 from pipelines.stages.evaluate.stage import evaluate
 from pipelines.stages.score import score
 from pipelines.stages.settings import EvaluateSettings, ScoreSettings

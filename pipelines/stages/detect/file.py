@@ -5,54 +5,83 @@ boxes or a clip mask look at all of it, for its scores.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.stages.detect.formats import DetectedEvent, FileEvents
-from pipelines.stages.detect.inputs import opened
+from pipelines.inference.score_files import ScoreFormat, score_file
+from pipelines.runtime.errors import USER_ERRORS, is_full
+from pipelines.runtime.urls import store
+from pipelines.stages.detect.inputs import AudioInput, opened
+from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.event import frame_end_s
 from pmam.events.overlap_add import Windows, split
 from pmam.events.streaming import Floats, detected
 from pmam.models.detector import FrameDetector
 from pmam.models.window_scores import window_scores
+from shards.annotations.event import SoundEvent
 from shards.audio.decoding import AudioError, blocks, probe
+
+DEFAULT = DetectSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreTarget:
+    """Where the frame scores of a recording go.
+
+    Args:
+        url: a folder.
+        name: below it.
+        score_format: how they are written.
+    """
+
+    url: str
+    name: str
+    score_format: ScoreFormat
 
 
 def detect_file(
     detector: FrameDetector,
-    file: str,
-    settings: DetectSettings,
+    file: str | AudioInput,
+    settings: DetectSettings = DEFAULT,
     tell: Callable[[int], None] | None = None,
+    scores_to: ScoreTarget | None = None,
 ) -> FileEvents:
-    """The events of one file, sorted by onset, offset and label.
+    """The events of one recording, sorted by onset, offset and label.
 
     Args:
         detector: is put into evaluation mode.
-        file: a path or URL.
+        file: a path or URL, or a recording of a packed dataset.
         settings: windows, and post-processing other than the detector's.
         tell: is called, on the way, with how many more percent of the file are done.
+        scores_to: where its frame scores are written, before post-processing; all of them are
+            held until then.
 
     Raises:
         AudioError: the file cannot be read as audio, holds none, or makes the detector give NaN.
         OSError: there is no such file, or reading it failed.
     """
+    audio_input = AudioInput(name=file, url=file) if isinstance(file, str) else file
+    name = audio_input.name
     encoder = detector.eval().encoder
     windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
     per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
-    with opened(file) as handle:
-        info = probe(handle, file)
+    held: list[Floats] = []
+    with opened(audio_input) as handle:
+        info = probe(handle, name)
         end_s = info.num_samples / info.sample_rate_hz
         audio = blocks(
-            handle, file, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
+            handle, name, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
         )
         pieces = split(audio, windows, per_frame)
         scores = window_scores(detector, pieces, windows.overlap, settings.batch)
-        scores = _watched(scores, file, encoder.hop_s, end_s, tell)
+        scores = _watched(scores, name, encoder.hop_s, end_s, tell)
+        if scores_to is not None:
+            scores = _kept(scores, held)
         postprocess = settings.applied(detector.postprocess)
         events = [
-            DetectedEvent(
-                file=file,
+            SoundEvent(
                 onset_s=run.first * encoder.hop_s,
                 # The last frame may be longer than what is left of the file.
                 offset_s=frame_end_s(run.end - 1, encoder.hop_s, end_s),
@@ -61,11 +90,23 @@ def detect_file(
             )
             for run in detected(scores, detector.classes, encoder.hop_s, postprocess)
         ]
+    if scores_to is not None:
+        rows = np.concatenate(held)
+        data = score_file(rows, detector.classes, encoder.hop_s, end_s, scores_to.score_format)
+        store(scores_to.url).write(scores_to.name, data)
     return FileEvents(
-        file=file,
-        events=tuple(sorted(events, key=lambda e: (e.onset_s, e.offset_s, e.label))),
+        file=name,
+        events=settings.chosen(events),
+        duration_s=end_s,
+        sample_rate_hz=info.sample_rate_hz,
         low_rate_hz=encoder.lacking_rate_hz(info.sample_rate_hz),
     )
+
+
+def _kept(scores: Iterable[Floats], held: list[Floats]) -> Iterator[Floats]:
+    for block in scores:
+        held.append(block)
+        yield block
 
 
 def _watched(
@@ -92,13 +133,17 @@ def _watched(
 
 def attempt(
     detector: FrameDetector,
-    file: str,
+    audio: AudioInput,
     settings: DetectSettings,
     tell: Callable[[int], None] | None = None,
+    scores_to: ScoreTarget | None = None,
 ) -> FileEvents:
-    """The events of a file, or why there are none to tell."""
+    """The events of a recording, or why there are none to tell."""
     try:
-        return detect_file(detector, file, settings, tell)
-    except (AudioError, OSError) as error:
+        return detect_file(detector, audio, settings, tell, scores_to)
+    except (*USER_ERRORS, OSError) as error:
+        if is_full(error):
+            raise  # no file's fault
         text = " ".join(str(error).split())
-        return FileEvents(file=file, error=text if file in text else f"{file}: {text}")
+        told = text if audio.name in text else f"{audio.name}: {text}"
+        return FileEvents(file=audio.name, error=told)

@@ -1,45 +1,155 @@
-"""Audio files that a command is given: paths, folders and URLs."""
+"""Audio that a command is given: files, folders, patterns, URLs, lists of them, packed datasets."""
 
 import contextlib
+import functools
+import glob
 import io
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import MissingFileError, PipelineError
-from pipelines.runtime.urls import join, store
-from shards.sources._tables import audio_names
+from pipelines.runtime.urls import join, open_dataset, store
+from shards.dataset import Dataset
+from shards.manifest import MANIFEST
+from shards.sources._tables import audio_names, is_audio, is_hidden
 
 READ_AHEAD_BYTES = 1 << 20  # per request to an object store
 OnError = Literal["fail", "skip"]
+_PATTERN = re.compile(r"[*?[]")
 
 
 class InputError(PipelineError):
     """Nothing to work on; the message is one line."""
 
 
-def audio_files(files: Sequence[str], on_error: OnError = "fail") -> list[str]:
-    """Folders replaced by all audio in them, sorted; each file once, in the order given.
+@dataclass(frozen=True, kw_only=True)
+class AudioInput:
+    """One recording.
+
+    Args:
+        name: what results call it.
+        url: where its bytes are: a file, or a packed dataset.
+        key: of the clip, in a packed dataset.
+    """
+
+    name: str
+    url: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Recordings, each once, in the order given; and whether some of them were not named singly."""
+
+    audio: tuple[AudioInput, ...]
+    found: bool
+
+
+def audio_inputs(
+    files: Sequence[str], on_error: OnError | None = None, file_list: str | None = None
+) -> Inputs:
+    """All recordings that files, folders, patterns, prefixes, datasets and a list name.
+
+    Args:
+        files: paths or URLs. Folders hold all audio below them, sorted; a pattern is one with
+            `*`, `?` or `[`, where `**` also crosses folders; what is neither file nor folder in an
+            object store is taken as the beginning of names; a folder with a dataset's manifest
+            holds that dataset's clips.
+        on_error: `skip` leaves paths that lead nowhere in the list.
+        file_list: a text with a path or URL a line.
 
     Raises:
-        InputError: nothing is given, or a path leads nowhere and `on_error` is not `skip`: then
-            it stays in the list.
+        InputError: nothing is given, or leads nowhere.
         SourceError: a folder without audio.
     """
-    if not files:
+    named = [*files, *(_lines(file_list) if file_list is not None else ())]
+    if not named:
         raise InputError("got no files; give audio files, folders or URLs")
-    found: dict[str, str] = {}  # absolute: as it was given
-    for file in files:
-        is_folder = _is_folder(file)
-        if is_folder is None and on_error == "fail":
-            raise InputError(f"{file}: no such file or folder; check the path")
-        names = [join(file, name) for name in audio_names(store(file))] if is_folder else [file]
-        for name in names:
-            found.setdefault(absolute(name), name)
-    return list(found.values())
+    found: dict[str, AudioInput] = {}  # by what it is, so that nothing comes twice
+    single = True
+    for file in named:
+        expanded = _expanded(file, on_error)
+        single = single and expanded == [AudioInput(name=file, url=file)]
+        for each in expanded:
+            found.setdefault(f"{absolute(each.url)}\0{each.key or ''}", each)
+    return Inputs(audio=tuple(found.values()), found=not single or file_list is not None)
+
+
+def _lines(file_list: str) -> list[str]:
+    parent, _, name = absolute(file_list).rpartition("/")
+    folder = store(parent or "/")
+    if folder.size(name) is None:
+        raise MissingFileError(f"{file_list}: no such list; check the path")
+    try:
+        text = folder.read(name).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file_list}: not UTF-8; expected a path or URL a line") from error
+    return [line for line in map(str.strip, text.splitlines()) if line and line[0] != "#"]
+
+
+def _expanded(file: str, on_error: OnError | None) -> list[AudioInput]:
+    is_folder = _is_folder(file)
+    if is_folder:
+        if store(file).size(MANIFEST) is not None:
+            return [
+                AudioInput(name=join(file, row.source_id), url=file, key=row.key)
+                for row in open_dataset(file).rows
+            ]
+        return [_file(join(file, name)) for name in audio_names(store(file))]
+    if is_folder is not None:
+        return [_file(file)]
+    if names := _matching(file):
+        return [_file(name) for name in names]
+    if on_error == "skip" and not _PATTERN.search(file):
+        return [_file(file)]
+    what = "no audio fits this pattern" if _PATTERN.search(file) else "no such file or folder"
+    raise InputError(f"{file}: {what}; check the path")
+
+
+def _file(name: str) -> AudioInput:
+    return AudioInput(name=name, url=name)
+
+
+def _matching(file: str) -> list[str]:
+    """The audio that a pattern fits, or whose name a remote prefix begins; sorted."""
+    place = store(file)
+    if place.is_local:
+        if not _PATTERN.search(file):
+            return []
+        found = glob.glob(str(Path(file).expanduser()), recursive=True)  # noqa: PTH207  (names as given)
+        return sorted(name for name in found if is_audio(name) and Path(name).is_file())
+    if "://" in file and file.split("://")[0] in ("http", "https"):
+        return []  # a server does not tell what it has
+    first = _PATTERN.search(file)
+    folder = file[: first.start() if first else len(file)].rpartition("/")[0]
+    if folder.endswith(("/", ":")):
+        return []
+    rest = file[len(folder) + 1 :]
+    fits = re.compile(_as_regex(rest) if first else re.escape(rest) + ".*", re.DOTALL)
+    names = store(folder).names()
+    return [
+        join(folder, name)
+        for name in names
+        if is_audio(name) and not is_hidden(name) and fits.fullmatch(name)
+    ]
+
+
+def _as_regex(pattern: str) -> str:
+    """A pattern of the shell, where `**` also crosses folders."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])", pattern)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        known.get(part)
+        or (part.replace("[!", "[^") if part[:1] == "[" and part[-1] == "]" else re.escape(part))
+        for part in parts
+        if part
+    )
 
 
 def _is_folder(file: str) -> bool | None:
@@ -52,12 +162,22 @@ def _is_folder(file: str) -> bool | None:
     return None if kind == FileType.NotFound else bool(kind == FileType.Directory)
 
 
+@functools.lru_cache(maxsize=2)
+def _dataset(url: str) -> Dataset:
+    return open_dataset(url)
+
+
 @contextlib.contextmanager
-def opened(file: str) -> Iterator[BinaryIO]:
-    """A file for reading in any order, from the disk or piece by piece from an object store."""
-    if _is_folder(file) is None:
-        raise MissingFileError(f"{file}: no such file; check the path")
-    place = store(file)
+def opened(audio: AudioInput) -> Iterator[BinaryIO]:
+    """A recording for reading in any order, from the disk or piece by piece from elsewhere."""
+    if audio.key is not None:
+        dataset = _dataset(absolute(audio.url))
+        with dataset.open_audio(dataset.rows_of([audio.key])[0]) as clip:
+            yield cast(BinaryIO, clip)
+        return
+    if _is_folder(audio.url) is None:
+        raise MissingFileError(f"{audio.url}: no such file; check the path")
+    place = store(audio.url)
     with contextlib.ExitStack() as stack:
         if place.is_local:
             yield stack.enter_context(Path(place.root).open("rb"))

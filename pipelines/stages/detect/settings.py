@@ -1,10 +1,12 @@
 """What detection needs to know: windows, and post-processing other than the detector's."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.runtime.errors import PipelineError
 from pmam.events.settings import PostprocessOverrides
+from shards.annotations.event import SoundEvent
 
 
 class DetectError(PipelineError):
@@ -26,6 +28,10 @@ class DetectSettings(PostprocessOverrides):
     overlap_s: float = 2.0
     # Number of windows in a batch.
     batch: int = 8
+    # Length in seconds below which an event is left out.
+    min_duration_s: float = 0.0
+    # Number of events that are kept of each recording, those with the highest scores. None: all.
+    top: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,3 +42,19 @@ class DetectSettings(PostprocessOverrides):
             )
         if self.batch < 1:
             raise DetectError(f"batch {self.batch}: expected at least 1 window")
+        if not 0 <= self.min_duration_s < math.inf:
+            raise DetectError(
+                f"min_duration_s {self.min_duration_s}: expected a finite number, 0 or more"
+            )
+        if self.top is not None and self.top < 1:
+            raise DetectError(f"top {self.top}: expected at least 1 event")
+
+    def chosen(self, events: Iterable[SoundEvent]) -> tuple[SoundEvent, ...]:
+        """Those that are long enough and score highest, by onset, offset and label."""
+        shortest_s = self.min_duration_s - 1e-9  # frames add up with rounding errors
+        found = [event for event in events if event.offset_s - event.onset_s >= shortest_s]
+        if self.top is not None:
+            found = sorted(found, key=lambda event: (-(event.score or 0.0), event.onset_s))[
+                : self.top
+            ]
+        return tuple(sorted(found, key=lambda event: (event.onset_s, event.offset_s, event.label)))

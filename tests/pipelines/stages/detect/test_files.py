@@ -4,20 +4,20 @@ import io
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
-from detect_cases import RATE, SETTINGS, noise
+from detect_cases import RATE, SETTINGS, detect_files, noise
 from s3_server import s3_server
 
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.detect.file import detect_file
-from pipelines.stages.detect.inputs import InputError, audio_files
+from pipelines.stages.detect.inputs import InputError, audio_inputs
 from pipelines.stages.detect.settings import DetectError, DetectSettings
-from pipelines.stages.detect.stage import IN_PROCESS_FILES, detect, write_detections
+from pipelines.stages.detect.stage import IN_PROCESS_FILES
+from pipelines.stages.detect.write import write_detections
 from pmam.models.checkpoint import CheckpointError, pack_encoder
 from pmam.models.detector import Detector
 from shards.audio.decoding import AudioError
@@ -55,7 +55,7 @@ def test_bad_files_are_named_in_one_line(
         path = str(tmp_path / name)
         with pytest.raises(AudioError, match=problem):
             detect_file(detector, path, SETTINGS)
-        results = detect([good, path, good], checkpoint, SETTINGS)
+        results = detect_files([good, path, good], checkpoint, SETTINGS)
         assert next(results).events
         with pytest.raises(DetectError, match=problem) as caught:
             next(results)
@@ -102,8 +102,8 @@ def test_what_can_be_checked_first_is_checked_before_anything_is_written(
         run([good], checkpoint=str(tmp_path / "none"))
     with pytest.raises(CheckpointError, match="expected a detector"):
         run([good], checkpoint=str(tmp_path / "encoder"))
-    with pytest.raises(ValueError, match="'rts': expected one of tsv, csv, json, audacity"):
-        run([good], format_name="rts")
+    with pytest.raises(ValueError, match=r"'rts': expected one of tsv, csv, json, .*audacity"):
+        run([good], formats=["rts"])
     with pytest.raises(DetectError, match="'cat': expected one of bird, car, dog"):
         run([good], DetectSettings(median_by_class_s={"cat": 1.0}))
     with pytest.raises(ValueError, match=r"median width -1\.0 s"):
@@ -135,7 +135,8 @@ def test_folders_hold_their_audio_sorted_and_once(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     folder = str(tmp_path)
     expected = [f"{folder}/b/2.wav", f"{folder}/a.ogg", f"{folder}/b/10.FLAC"]
-    assert audio_files([f"{folder}/b/2.wav", folder, f"{folder}/a.ogg"]) == expected
+    found = audio_inputs([f"{folder}/b/2.wav", folder, f"{folder}/a.ogg"])
+    assert [audio.name for audio in found.audio] == expected
 
 
 def test_awkward_names(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,10 +145,10 @@ def test_awkward_names(checkpoint: str, tmp_path: Path, monkeypatch: pytest.Monk
         "utf-8", "surrogateescape")]  # fmt: skip
     for name in names:
         sf.write((tmp_path / name).open("wb"), noise(1), RATE, format="WAV")
-    found = list(detect(names, checkpoint, SETTINGS))
+    found = list(detect_files(names, checkpoint, SETTINGS))
     assert [result.file for result in found] == names
     out = io.StringIO()
-    write_detections(names, checkpoint, SETTINGS, format_name="json", out=out)
+    write_detections(names, checkpoint, SETTINGS, formats=["json"], out=out)
     written = {event["filename"] for event in json.loads(out.getvalue())}
     assert written == {*names[:4], "caf\\udce9.wav"}
     out.getvalue().encode()  # raises where a terminal or pipe would
@@ -163,8 +164,8 @@ def test_many_files_go_through_ray_in_order_with_the_same_result(
         sf.write(path, noise(20 if number == 0 else 1, seed=number), RATE)
         files.append(str(path))
     (tmp_path / "05.wav").write_bytes(b"")
-    together = list(detect(files, checkpoint, SETTINGS, on_error="skip"))
-    apart = [next(detect([file], checkpoint, SETTINGS, on_error="skip")) for file in files]
+    together = list(detect_files(files, checkpoint, SETTINGS, on_error="skip"))
+    apart = [next(detect_files([file], checkpoint, SETTINGS, on_error="skip")) for file in files]
     assert [result.file for result in together] == files
     for there, here in zip(together, apart, strict=True):
         assert there.error == here.error
@@ -184,20 +185,24 @@ def test_an_object_store_serves_audio_and_takes_texts(checkpoint: str, tmp_path:
             store(server.url("rec")).write(name.removeprefix("rec/"), data)
         good, bad = server.url("rec/a.flac"), server.url("rec/deep/b.wav")
         with pytest.raises(InputError, match=r"s3://bucket/rec/c\.wav: no such file or folder"):
-            audio_files([server.url("rec/c.wav")])
+            audio_inputs([server.url("rec/c.wav")])
         skipped = write_detections(
             [server.url("rec")],
             checkpoint,
             SETTINGS,
-            format_name="audacity",
+            formats=["audacity"],
             output_dir=server.url("labels"),
             on_error="skip",
         )
-        assert store(server.url("labels")).names() == ["a.flac.txt"]
+        names = store(server.url("labels")).names()
+        assert [name for name in names if not name.startswith("detect-journal/")] == [
+            "a.flac.txt",
+            "skipped.tsv",
+        ]
         (error,) = skipped
         assert error.startswith(bad)
         text = store(server.url("labels")).read("a.flac.txt").decode()
-        remote = next(detect([good], checkpoint, SETTINGS)).events
-    here = next(detect([str(local)], checkpoint, SETTINGS)).events
-    assert [replace(event, file=str(local)) for event in remote] == list(here)
+        remote = next(detect_files([good], checkpoint, SETTINGS)).events
+    here = next(detect_files([str(local)], checkpoint, SETTINGS)).events
+    assert remote == here
     assert [line.split("\t")[2] for line in text.splitlines()] == [e.label for e in here]

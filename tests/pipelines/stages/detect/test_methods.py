@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from detect_cases import CLASSES, RATE, noise
+from detect_cases import CLASSES, RATE, detect_files, noise
 
 from pipelines.cli.main import main
 from pipelines.stages.detect.file import detect_file
 from pipelines.stages.detect.settings import DetectSettings
-from pipelines.stages.detect.stage import detect, write_detections
+from pipelines.stages.detect.write import write_detections
 from pmam.events.change_detection import find_boxes
 from pmam.events.decoding import decode
 from pmam.events.median_filter import max_filter_frames
@@ -126,7 +126,7 @@ def test_recordings_of_a_low_rate_are_named(
         write_detections(paths, checkpoint, DetectSettings(), out=io.StringIO())
         assert caplog.text == ""  # trained from scratch on such recordings
         monkeypatch.setattr(type(detector.backbone.encoder), "needs_weights", True)
-        assert len(list(detect(paths, checkpoint, DetectSettings()))) == 3
+        assert len(list(detect_files(paths, checkpoint, DetectSettings()))) == 3
     assert len(caplog.messages) == warnings
     if warnings:
         assert caplog.messages[0].startswith(f"{paths[0]}: 8000 Hz is less than the model")

@@ -13,11 +13,11 @@ import torch
 from detect_cases import CLASSES, RATE, SETTINGS, noise
 
 from pipelines.stages.detect.file import detect_file
-from pipelines.stages.detect.formats import DetectedEvent
 from pipelines.stages.detect.settings import DetectSettings
-from pipelines.stages.detect.stage import write_detections
+from pipelines.stages.detect.write import write_detections
 from pmam.events.median_filter import median_filter
 from pmam.models.detector import Detector
+from shards.annotations.event import SoundEvent
 from shards.audio.decoding import AudioError, decode
 
 HOP_S = 0.04
@@ -46,7 +46,7 @@ def spelt_out(scores: np.ndarray, threshold: float, end_s: float) -> list[tuple]
     return sorted(events)
 
 
-def assert_same(found: Sequence[DetectedEvent], expected: list[tuple]) -> None:
+def assert_same(found: Sequence[SoundEvent], expected: list[tuple]) -> None:
     assert [event.label for event in found] == [label for _, _, label, _ in expected]
     for event, (onset_s, offset_s, _, score) in zip(found, expected, strict=True):
         assert (event.onset_s, event.offset_s) == pytest.approx((onset_s, offset_s), abs=1e-6)
