@@ -58,9 +58,9 @@ def audio_inputs(
 
     Args:
         files: paths or URLs. Folders hold all audio below them, sorted; a pattern is one with
-            `*`, `?` or `[`, where `**` also crosses folders; what is neither file nor folder in an
-            object store is taken as the beginning of names; a folder with a dataset's manifest
-            holds that dataset's clips.
+            `*`, `[` or, in local paths, `?`, where `**` also crosses folders; what is neither file
+            nor folder in an object store is taken as the beginning of names; a folder with a
+            dataset's manifest holds that dataset's clips.
         on_error: `skip` leaves paths that lead nowhere in the list.
         file_list: a text with a path or URL a line.
 

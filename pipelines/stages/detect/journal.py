@@ -130,9 +130,12 @@ class Journal:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs, old and new, a line each."""
-    return [
-        f"{name} was {json.dumps(before.get(name))}, now {json.dumps(now.get(name))}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
+    """What differs, old and new; of what has parts, the parts."""
+    told = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            told += [f"{name}.{each}" for each in _differences(old, new)]
+        elif old != new:
+            told.append(f"{name} was {json.dumps(old)}, now {json.dumps(new)}")
+    return told

@@ -1,6 +1,7 @@
 """Runs over many files that are killed, go on, and refuse what is in their way."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -129,7 +130,7 @@ def test_what_is_done_is_not_done_again(
     ("change", "told"),
     [
         ({"formats": ["csv"]}, 'formats was \\["tsv"\\], now \\["csv"\\]'),
-        ({"settings": DetectSettings(threshold=0.4)}, "settings was"),
+        ({"settings": DetectSettings(threshold=0.4)}, r"settings\.threshold was null, now 0\.4"),
         ({"files": ["day0"]}, "files was 13, now 4"),
     ],
 )
@@ -205,7 +206,7 @@ def test_killed_processes_over_three_thousand_files(checkpoint: str, tmp_path: P
             time.sleep(0.05)
         if process.poll() is not None:
             break
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         kills += 1
     assert process.returncode == 0

@@ -1,0 +1,111 @@
+"""What a command's arguments name: patterns, prefixes, lists and packed datasets."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from detect_cases import RATE, SETTINGS, noise
+from s3_server import s3_server
+
+from pipelines.runtime.urls import store
+from pipelines.stages.detect.inputs import InputError, audio_inputs, opened
+from pipelines.stages.detect.write import write_detections
+
+
+def names(*files: str, file_list: str | None = None) -> list[str]:
+    return [audio.name for audio in audio_inputs(files, file_list=file_list).audio]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a1.wav", "a2.flac", "b.wav", "day/a3.wav", "day/deep/a4.wav", "a5.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+PATTERNS = [
+    ("a*", ["a1.wav", "a2.flac"]),
+    ("*.wav", ["a1.wav", "b.wav"]),
+    ("**/*.wav", ["a1.wav", "b.wav", "day/a3.wav", "day/deep/a4.wav"]),
+    ("da?/*", ["day/a3.wav"]),
+    ("a[!1].*", ["a2.flac"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
+def test_patterns(folder: Path, pattern: str, expected: list[str]) -> None:
+    assert names(f"{folder}/{pattern}") == [f"{folder}/{name}" for name in expected]
+
+
+def test_patterns_and_prefixes_of_an_object_store(folder: Path) -> None:
+    with s3_server(folder.parent) as server:
+        root = server.url("rec")
+        for path in folder.rglob("*.*"):
+            store(root).write(str(path.relative_to(folder)), b"x")
+        for pattern, expected in PATTERNS:
+            if "?" in pattern:  # in a URL it begins options, which may hold secrets
+                continue
+            assert names(f"{root}/{pattern}") == [f"{root}/{name}" for name in expected]
+        assert names(f"{root}/a") == [f"{root}/a1.wav", f"{root}/a2.flac"]
+        assert names(f"{root}/day/a") == [f"{root}/day/a3.wav"]
+        with pytest.raises(InputError, match="no such file or folder"):
+            names(f"{root}/zebra")
+
+
+def test_what_fits_nothing_is_told(folder: Path) -> None:
+    with pytest.raises(InputError, match="no audio fits this pattern"):
+        names(f"{folder}/z*.wav")
+
+
+def test_a_file_whose_name_is_a_pattern(folder: Path) -> None:
+    (folder / "a[1].wav").write_bytes(b"x")
+    assert names(f"{folder}/a[1].wav") == [f"{folder}/a[1].wav"]
+
+
+def test_a_list(folder: Path) -> None:
+    text = folder / "list.txt"
+    text.write_text(f"\ufeff# the first days\n{folder}/b.wav\n\n{folder}/day\n{folder}/b.wav\n")
+    expected = [f"{folder}/{name}" for name in ("b.wav", "day/a3.wav", "day/deep/a4.wav")]
+    assert names(file_list=str(text)) == expected
+
+
+def test_a_packed_dataset_gives_what_its_recordings_give(
+    checkpoint: str, dataset: Path, tmp_path: Path
+) -> None:
+    inputs = audio_inputs([str(dataset)])
+    assert inputs.found
+    assert inputs.audio
+    for number, audio in enumerate(inputs.audio):
+        with opened(audio) as file:
+            (tmp_path / f"{number}.flac").write_bytes(file.read())
+    folder = str(tmp_path / "out")
+    write_detections([str(dataset)], checkpoint, SETTINGS, output_dir=folder, together=True)
+    rows = (tmp_path / "out" / "events.tsv").read_text().splitlines()[1:]
+    for number, audio in enumerate(inputs.audio):
+        path = str(tmp_path / f"{number}.flac")
+        write_detections([path], checkpoint, SETTINGS, output_dir=f"{tmp_path}/{number}")
+        alone = (tmp_path / f"{number}" / f"{number}.flac.tsv").read_text().splitlines()[1:]
+        of_clip = [row.split("\t")[1:] for row in rows if row.split("\t")[0] == audio.name]
+        assert of_clip == [row.split("\t")[1:] for row in alone]
+
+
+def test_long_and_best_events_scores_and_counts(checkpoint: str, tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", noise(12.01), RATE)
+    out, options = tmp_path / "out", {"scores": "npz", "formats": ["csv", "raven"]}
+    settings = replace(SETTINGS, min_duration_s=0.4, top=2)
+    counts = str(tmp_path / "counts.csv")
+    arguments = {"output_dir": str(out), "counts": counts, **options}
+    assert write_detections([str(tmp_path / "a.wav")], checkpoint, settings, **arguments) == []
+    rows = [line.split(",") for line in (out / "a.wav.csv").read_text().splitlines()[1:]]
+    assert len(rows) == 2
+    assert all(float(row[2]) - float(row[1]) >= 0.4 - 1e-6 for row in rows)
+    assert len((out / "a.wav.selections.txt").read_text().splitlines()) == 3
+    with np.load(out / "a.wav.scores.npz") as kept:
+        assert kept["classes"].tolist() == ["bird", "car", "dog"]
+        assert kept["scores"].shape == (len(kept["edges_s"]) - 1, 3)
+        assert kept["edges_s"][-1] == pytest.approx(12.01)
+    lines = Path(counts).read_text().splitlines()
+    assert sum(int(line.split(",")[1]) for line in lines[1:]) == 2
