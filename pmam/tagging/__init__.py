@@ -1,8 +1,7 @@
 """Events and scenes by the user's own words, without training (TMRL).
 
-A tagger tells AudioSet tags of windows (`taggers`, `windows`), a sentence model how near words are
-to tags (`sentences`); from both follow events with times (`events`) and scenes (`scenes`).
-`settings.PUBLISHED` is what the published code does, `settings` what is right.
+`taggers` tell AudioSet tags of `windows`, `sentences` how near words are to tags; `events` and
+`scenes` follow. `settings` is what is right, `settings.PUBLISHED` what the published code does.
 """
 
 import lazy_loader
