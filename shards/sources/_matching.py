@@ -42,12 +42,14 @@ class Files:
         self._root = _parts(root)
         self._table = _parts(table)[:-1]
         self._others = frozenset(others)
-        self._by_path: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._from_root: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._by_path: dict[tuple[str, ...], list[str]] = defaultdict(list)  # and from the folder
         self._by_base: dict[str, list[str]] = defaultdict(list)
         start = _parts(folder)
         for path, file in by_stem(audio).items():
             parts = _parts(path)
             below = parts[len(start) :] if parts[: len(start)] == start else parts
+            self._from_root[parts].append(file)
             for each in {parts, below}:
                 self._by_path[each].append(file)
             self._by_base[parts[-1]].append(file)
@@ -81,7 +83,7 @@ class Files:
 
     def _absolute(self, parts: tuple[str, ...]) -> list[str]:
         if self._root and parts[: len(self._root)] == self._root:
-            return sorted(set(self._by_path.get(parts[len(self._root) :], ())))
+            return sorted(set(self._from_root.get(parts[len(self._root) :], ())))
         for start in range(len(parts)):
             if start and parts[start - 1] in self._others:
                 continue
