@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -75,6 +76,11 @@ def events_from_dicts(values: list[dict[str, Any]] | None) -> tuple[Event, ...] 
     return None if values is None else tuple(Event(**value) for value in values)
 
 
+def nfc(text: str) -> str:
+    """A text in the Unicode spelling in which labels and names are compared, NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
 def escape_key(source_id: str) -> str:
     """The id as a tar and WebDataset key: letters, digits, `_`, `-` and `=` alone.
 
@@ -98,11 +104,13 @@ def escape_key(source_id: str) -> str:
 def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = None) -> Clip:
     """The clip, ready to be packed: its labels checked against its length and the class list.
 
-    An offset up to `LATE_OFFSET_S` after the end is moved to the end, which is how rounding and
-    re-encoding show in published tables. Anything else is a `ClipError`: an onset at or after
+    Labels are brought to NFC, so that one word is one class whoever typed it. An offset up to
+    `LATE_OFFSET_S` after the end is moved to the end, which is how rounding and re-encoding show in
+    published tables. Anything else is a `ClipError`: an onset at or after
     its offset or the clip's end, a time that is negative or not finite, a label that is empty
     or not among `classes`, metadata that JSON cannot hold.
     """
+    clip = _with_nfc_labels(clip)
     labels = [*(clip.weak or ()), *(event.label for event in clip.events or ())]
     try:
         json.dumps(
@@ -127,6 +135,15 @@ def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = N
         return clip
     events = tuple(_checked_event(event, clip.source_id, duration_s) for event in clip.events)
     return replace(clip, events=events)
+
+
+def _with_nfc_labels(clip: Clip) -> Clip:
+    weak, events = clip.weak, clip.events
+    if weak is not None:
+        weak = tuple(dict.fromkeys(map(nfc, weak)))
+    if events is not None:
+        events = tuple(replace(event, label=nfc(event.label)) for event in events)
+    return replace(clip, weak=weak, events=events)
 
 
 def _checked_event(event: Event, source_id: str, duration_s: float) -> Event:

@@ -6,7 +6,7 @@ Each class of the package derives from `ShardsError`; any other exception out of
 import contextlib
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -17,6 +17,7 @@ _DENIED = (
     *("invalidtoken", "tokenrefreshrequired", "requesttimetooskewed", "unrecognizedclient"),
     *("httpstatus401", "httpstatus403"),
 )
+SHOWN = 20  # of many errors that are told at once
 _NO_BUCKET = ("nosuchbucket", "invalidbucketname")
 
 
@@ -26,6 +27,10 @@ class ShardsError(Exception):
 
 class SettingsError(ShardsError, ValueError):
     """A setting or an argument out of its range."""
+
+
+class SourceError(ShardsError, ValueError):
+    """A source or table that cannot be read as it is; the message names the file."""
 
 
 class FrameError(ShardsError, ValueError):
@@ -97,3 +102,9 @@ def naming(path: Path | str) -> Iterator[None]:
         raise
     except OSError as error:
         raise explained(path, error) from error
+
+
+def told(messages: Sequence[str]) -> str:
+    """The first of many messages in one line, and how many more there are."""
+    rest = len(messages) - SHOWN
+    return "; ".join(messages[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")

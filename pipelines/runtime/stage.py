@@ -107,9 +107,10 @@ def fingerprint_of(url: str) -> str:
     return str(record_of(url)["fingerprint"])
 
 
-def listing_fingerprint(url: str) -> str:
+def listing_fingerprint(url: str, *, leave_odd_names: bool = False) -> str:
     """What identifies a folder of raw files: their names, sizes and times of change."""
     source = store(url)
+    source.leaves_odd_names = leave_odd_names
     changed = source.filesystem.get_file_info
     return digest(
         [(name, size, changed(source.path(name)).mtime_ns) for name, size in source.listing()]

@@ -99,3 +99,7 @@ def _print_labels(labels: Mapping[str, Mapping[str, int]]) -> None:
     if len(labels) > SHOWN_CLASSES:
         table.add_row(f"... and {len(labels) - SHOWN_CLASSES} rarer ones", "", "")
     output().print(table)
+    # a misspelled class is a rare one
+    if rarest := most[SHOWN_CLASSES:][-SHOWN_CLASSES:]:
+        names = ", ".join(f"{label} ({thousands(counts['clips'])})" for label, counts in rarest)
+        output().print(f"rarest: {names}", markup=False)

@@ -15,7 +15,7 @@ from isal import isal_zlib
 
 from shards import audio
 from shards.audio.decoding import AUDIO_SUFFIXES, AudioError, AudioInfo
-from shards.clip import Clip, ClipError, check_clip, escape_key
+from shards.clip import Clip, ClipError, check_clip, escape_key, nfc
 from shards.editing.foreign_labels import Described, ForeignError, LabelsFrom, describe
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile
@@ -205,7 +205,8 @@ def _row(key: str, sample: _Sample, where: str, shard: str, settings: ForeignSet
         classes=settings.classes,
     )
     clip = _clip(key, member.name, described, settings)
-    clip = check_clip(clip, info.num_samples / info.sample_rate_hz, settings.classes)
+    known = None if settings.classes is None else frozenset(map(nfc, settings.classes))
+    clip = check_clip(clip, info.num_samples / info.sample_rate_hz, known)
     return IndexRow(
         key=escape_key(clip.source_id),
         source_id=clip.source_id,

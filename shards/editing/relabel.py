@@ -1,18 +1,22 @@
 """New labels, classes and subsets over the same audio: a new index, and no byte of audio moves."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
-from shards.clip import Clip, Event, check_clip
-from shards.errors import ShardsError
+from shards.clip import Clip, ClipError, Event, check_clip, nfc
+from shards.errors import ShardsError, told
 from shards.index import IndexRow
-from shards.sources._matching import Files, rows_by_file
-from shards.sources._tables import Row, SourceError, event, in_time, integer, split_labels
+from shards.sources._matching import Files, as_row, rows_by_file
+from shards.sources._tables import SourceError, in_time, integer
+from shards.tables.cells import is_empty
+from shards.tables.clip_labels import STRONG, WEAK, strong_events, weak_labels
+from shards.tables.commas import with_commas
+from shards.tables.rows import Row
+from shards.tables.wrong_rows import WrongRows
 
-STRONG, WEAK = ("onset", "offset", "event_label"), "event_labels"
 OLD, NEW = "old", "new"
 
 
@@ -36,17 +40,19 @@ class RelabelSettings:
 
 
 def by_clip(
-    rows: Sequence[IndexRow], table: Iterable[Row]
+    rows: Sequence[IndexRow], table: Iterable[Mapping[str, str]]
 ) -> tuple[dict[str, list[Row]], list[str]]:
     """A table's rows by clip id, and the names in it that no clip has.
 
-    The column `filename` is a clip's id, with or without folders and suffix.
+    The column `filename` is a clip's id, with or without folders and suffix; see
+    `shards.sources._matching.Files`.
 
     Raises:
         RelabelError: it names no clip at all.
+        SourceError: names that fit several clips.
     """
     ids = [row.source_id for row in rows]
-    found, missing = rows_by_file(table, Files(ids, ""))
+    found, missing = rows_by_file(table, Files(ids, ""), "the table")
     if not found:
         raise RelabelError(
             f"the table names no clip of the dataset: got such as {(missing or ['nothing'])[0]!r}, "
@@ -56,37 +62,51 @@ def by_clip(
 
 
 def with_labels(
-    rows: Sequence[IndexRow], table: Mapping[str, Sequence[Row]], settings: RelabelSettings
+    rows: Sequence[IndexRow],
+    table: Mapping[str, Sequence[Mapping[str, str]]],
+    settings: RelabelSettings,
 ) -> list[IndexRow]:
     """Rows with the labels of a table: strong where it has onsets, else weak.
 
     Raises:
-        SourceError: the table has neither `onset, offset, event_label` nor `event_labels`.
-        ClipError: an event is not inside its clip.
+        SourceError: the table has neither `onset, offset, event_label` nor `event_labels`, or rows
+            that cannot be read; all of these in one message.
+        ClipError: events that are not inside their clips; all of these in one message.
     """
+    cells_of = {clip: [as_row(cells) for cells in of_clip] for clip, of_clip in table.items()}
+    whole = with_commas(cells_of.values()) | {each for each in labels_of(rows) if "," in each}
+    wrong, wrong_clips = WrongRows("label table"), []
     labelled = []
     for row in rows:
-        cells = table.get(row.source_id)
+        cells = cells_of.get(row.source_id)
         if cells is not None:
-            labelled.append(_labelled(row, cells, settings.subset))
+            try:
+                labelled.append(_labelled(row, cells, settings.subset, whole, wrong))
+            except ClipError as error:
+                wrong_clips.append(str(error))
         elif settings.others == "unlabel":
             labelled.append(replace(row, weak=None, events=None))
         elif settings.others == "keep":
             labelled.append(row)
+    wrong.check()
+    if wrong_clips:
+        raise ClipError(told(wrong_clips))
     return labelled
 
 
-def _labelled(row: IndexRow, cells: Sequence[Row], subset: str | None) -> IndexRow:
+def _labelled(
+    row: IndexRow,
+    cells: Sequence[Row],
+    subset: str | None,
+    whole: Collection[str],
+    wrong: WrongRows,
+) -> IndexRow:
     weak: tuple[str, ...] | None = None
     events: tuple[Event, ...] | None = None
     if all(column in cells[0] for column in STRONG):
-        where = f"label table, clip {row.source_id}"
-        filled = [cell for cell in cells if any(cell[column] for column in STRONG)]
-        events = in_time(
-            event(cell["onset"], cell["offset"], cell["event_label"], where) for cell in filled
-        )
+        events = strong_events(cells, wrong)
     elif WEAK in cells[0]:
-        weak = tuple(dict.fromkeys(label for cell in cells for label in split_labels(cell[WEAK])))
+        weak = weak_labels(cells, wrong, whole)
     else:
         raise SourceError(
             f"label table: got the columns {', '.join(cells[0])}; expected filename, "
@@ -104,7 +124,7 @@ def _labelled(row: IndexRow, cells: Sequence[Row], subset: str | None) -> IndexR
 
 
 def with_mapping(
-    rows: Sequence[IndexRow], table: Sequence[Row], settings: RelabelSettings
+    rows: Sequence[IndexRow], table: Sequence[Mapping[str, str]], settings: RelabelSettings
 ) -> list[IndexRow]:
     """Rows with each old label as the new ones that a table with `old` and `new` names.
 
@@ -116,8 +136,10 @@ def with_mapping(
     """
     mapping: dict[str, list[str]] = {}
     for cell in table:
-        news = mapping.setdefault(cell[OLD], [])
-        news += [cell[NEW]] if cell[NEW] and cell[NEW] not in news else []
+        old, new = nfc(cell[OLD]), nfc(cell[NEW])
+        news = mapping.setdefault(old, [])
+        news += [new] if new and new not in news else []
+    rows = [with_nfc_labels(row) for row in rows]
     unknown = sorted(labels_of(rows) - mapping.keys())
     if unknown and settings.unmapped == "fail":
         raise RelabelError(
@@ -146,12 +168,25 @@ def with_mapping(
     ]
 
 
-def with_subsets(rows: Sequence[IndexRow], table: Mapping[str, Sequence[Row]]) -> list[IndexRow]:
+def with_nfc_labels(row: IndexRow) -> IndexRow:
+    """A row whose labels are in NFC, as those of tables are."""
+    return replace(
+        row,
+        weak=None if row.weak is None else tuple(map(nfc, row.weak)),
+        events=None
+        if row.events is None
+        else tuple(replace(each, label=nfc(each.label)) for each in row.events),
+    )
+
+
+def with_subsets(
+    rows: Sequence[IndexRow], table: Mapping[str, Sequence[Mapping[str, str]]]
+) -> list[IndexRow]:
     """Rows with the `subset` and the `fold` of a table, where it names the clip and has them."""
     changed = []
     for row in rows:
-        cell = table.get(row.source_id, [{}])[0]
-        fold = cell.get("fold")
+        cell: Mapping[str, str] = table.get(row.source_id, [{}])[0]
+        fold = "" if is_empty(cell.get("fold", "")) else cell["fold"]
         changed.append(
             replace(
                 row,
@@ -185,6 +220,7 @@ def class_list(
             return tuple(known)
         labelled = any(row.weak is not None or row.events is not None for row in rows)
         return tuple(sorted(labels)) if labelled else None
+    given = tuple(map(nfc, given))
     if doubled := [name for name, count in Counter(given).items() if count > 1]:
         raise RelabelError(f"the class {doubled[0]!r} is given twice; expected each once")
     if unknown := sorted(labels - set(given)):

@@ -15,8 +15,8 @@ from typing import NoReturn, TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from shards.errors import SettingsError, StoreError, explained, naming, needs_a_person
-from shards.io import retry
+from shards.errors import SettingsError, StoreError, explained, naming, needs_a_person, told
+from shards.io import local_names, retry
 from shards.io.range_file import RangeFile
 from shards.io.range_reader import RangeReader
 
@@ -44,6 +44,7 @@ class Store:
         self.filesystem = filesystem
         self.root = root.rstrip("/") or "/"
         self.is_local = isinstance(filesystem, pafs.LocalFileSystem)
+        self.leaves_odd_names = False  # of files; else a listing with such a name is an error
 
     @classmethod
     def local(cls, folder: Path | str) -> "Store":
@@ -80,15 +81,40 @@ class Store:
         return [name for name, _ in self.listing(below)]
 
     def listing(self, below: str = "") -> list[tuple[str, int]]:
-        """`(name, bytes)` of all whole files under a sub-folder, sorted."""
+        """`(name, bytes)` of all whole files under a sub-folder, sorted.
+
+        Names that are not UTF-8 cannot be asked for: they are an error that names them, or are
+        left out by a store `without_odd_names`.
+        """
         selector = pafs.FileSelector(self.path(below), recursive=True, allow_not_found=True)
         infos = self.attempt(self.path(below), lambda: self.filesystem.get_file_info(selector))
+        try:
+            return self._named(infos)
+        except UnicodeDecodeError as error:
+            plain, odd = local_names.by_encoding(self.path(below))
+            if self.leaves_odd_names:
+                prefix = f"{below.strip('/')}/" if below.strip("/") else ""
+                kept = [(f"{prefix}{name}", size) for name, size in plain]
+                return [each for each in kept if not _is_temporary(each[0])]
+            raise StoreError(
+                f"{self.path(below)}: {len(odd)} names are not UTF-8: {told(odd)}; rename them, or "
+                "leave them out by --on-error skip where a command has it"
+            ) from error
+
+    def without_odd_names(self) -> "tuple[Store, list[str]]":
+        """This store with names that are not UTF-8 left out of its lists, and what they are."""
+        lenient = Store(self.filesystem, self.root)
+        lenient.leaves_odd_names = True
+        odd = local_names.by_encoding(self.root)[1] if self.is_local else []
+        return lenient, odd
+
+    def _named(self, infos: list[pafs.FileInfo]) -> list[tuple[str, int]]:
         root = self.root.strip("/")  # some filesystems leave the first slash of paths out
         skip = len(root) + 1 if root else 0
         return sorted(
             (info.path.lstrip("/")[skip:], int(info.size))
             for info in infos
-            if info.type == pafs.FileType.File and not info.base_name.startswith(TEMPORARY)
+            if info.type == pafs.FileType.File and not _is_temporary(info.base_name)
         )
 
     def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:
@@ -198,6 +224,10 @@ class Store:
                     raise explained(path, error, tries) from error
             time.sleep(wait_s)
         raise AssertionError  # not reached: the last attempt returns or raises
+
+
+def _is_temporary(name: str) -> bool:
+    return PurePosixPath(name).name.startswith(TEMPORARY)
 
 
 def _appear(final: Path, fill: Callable[[Path], object]) -> None:

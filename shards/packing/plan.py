@@ -12,7 +12,8 @@ from typing import BinaryIO, Literal, NamedTuple, cast
 
 from shards import audio
 from shards.audio.decoding import AudioError, AudioInfo
-from shards.clip import Clip, ClipError, check_clip
+from shards.clip import Clip, ClipError, check_clip, nfc
+from shards.errors import told
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER
 
@@ -66,18 +67,23 @@ def survey(
 ) -> tuple[list[Surveyed], list[Skipped]]:
     """Read every clip's header and check its labels against its length and `classes`.
 
-    A clip that cannot be used is an `AudioError` or `ClipError`, or with `on_error='skip'` it
-    is listed. A store that cannot be read is always an error: that says nothing of the clip.
+    Clips that cannot be used are an `AudioError` or a `ClipError` that tells all of them, or with
+    `on_error='skip'` they are listed. A store that cannot be read is always an error: that says
+    nothing of the clip.
     """
-    known = None if classes is None else frozenset(classes)
+    known = None if classes is None else frozenset(map(nfc, classes))
     surveyed, skipped = [], []
+    errors: list[AudioError | ClipError] = []
     for clip in clips:
         try:
             surveyed.append(_surveyed(source, clip, known))
         except (AudioError, ClipError) as error:
-            if on_error == "fail":
-                raise
+            errors.append(error)
             skipped.append(Skipped(clip.source_id, str(error)))
+    if errors and on_error == "fail":
+        if len(errors) == 1:
+            raise errors[0]
+        raise type(errors[0])(f"{len(errors)} clips cannot be used: {told(list(map(str, errors)))}")
     return surveyed, skipped
 
 

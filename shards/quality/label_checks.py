@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from shards.index import IndexRow
+from shards.quality.class_names import alike, alike_in_words
 from shards.quality.finding import Finding, Needs, finding_of
-from shards.quality.label_statistics import overlaps_itself
+from shards.quality.label_statistics import count_overlaps
 from shards.quality.leakage import TRAINED
 
 LATE_S = 1e-6  # an event's end may be rounded
@@ -41,9 +42,13 @@ def event_findings(rows: Sequence[IndexRow], needs: Needs) -> Iterator[Finding]:
     yield from finding_of(
         "note",
         "event_overlap",
-        "Clips with overlapping events of one label",
-        "Join them if they are one sound: event-based scores count each of them.",
-        (row.source_id for row in rows if overlaps_itself(row.events or ())),
+        "Clips with overlapping events of one label, and how many overlap an earlier one",
+        "Nothing, if they are one sound: training and scores take what overlaps as one event.",
+        (
+            f"{row.source_id}: {count} of {len(row.events or ())}"
+            for row in rows
+            if (count := count_overlaps(row.events or ()))
+        ),
     )
 
 
@@ -74,6 +79,14 @@ def label_findings(rows: Sequence[IndexRow], classes: Sequence[str] | None) -> I
             "Label some training clips, or leave these classes out.",
             (f"{_names([x])} ({_clips(uses[x])})" for x in sorted((uses.keys() & known) - trained)),
         )
+    counts = {label: sum(subsets.values()) for label, subsets in uses.items()}
+    yield from finding_of(
+        "warning",
+        "class_alike",
+        "Classes that differ in case, spaces, underscores or Unicode form alone",
+        "If they are one class, give pmam reindex labels --mapping a table with old, new.",
+        (alike_in_words(group, counts) for group in alike(counts)),
+    )
     yield from finding_of(
         "note",
         "class_unused",

@@ -110,11 +110,18 @@ def concurrent_s(events: Sequence[Event], duration_s: float) -> list[float]:
     return found
 
 
-def overlaps_itself(events: Sequence[Event]) -> bool:
-    """Whether two events of one label sound at a time, which event-based scoring cannot tell."""
-    ends: dict[str, float] = {}
-    for event in sorted(events, key=lambda event: event.onset_s):
-        if event.onset_s < ends.get(event.label, event.onset_s):
-            return True
-        ends[event.label] = max(event.offset_s, ends.get(event.label, event.offset_s))
-    return False
+def count_overlaps(events: Sequence[Event]) -> int:
+    """How many events begin while an earlier one of their label sounds.
+
+    So many events fewer are there when what overlaps is united. Events that only touch, to the
+    microsecond, do not overlap.
+    """
+    ends_us: dict[str, int] = {}
+    found = 0
+    for event in sorted(events, key=lambda event: (event.onset_s, event.offset_s)):
+        if not (math.isfinite(event.onset_s) and math.isfinite(event.offset_s)):
+            continue
+        onset_us, offset_us = round(event.onset_s * 1e6), round(event.offset_s * 1e6)
+        found += onset_us < ends_us.get(event.label, onset_us)
+        ends_us[event.label] = max(offset_us, ends_us.get(event.label, offset_us))
+    return found

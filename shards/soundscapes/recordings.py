@@ -1,8 +1,6 @@
 """The recordings that soundscapes are made of, and their split by source recording."""
 
-import csv
 import hashlib
-import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shards.audio.decoding import AUDIO_SUFFIXES
-from shards.errors import ShardsError
+from shards.errors import ShardsError, SourceError, told
 from shards.io.store import Store
+from shards.tables.rows import Row, separated_rows
 
 ESC50_NAMES = r"(?P<fold>\d+)-(?P<source>\d+)-.+"  # fold, freesound id, take
 FORBIDDEN_IN_LABELS = frozenset("\t\n\r,")  # they part the columns and the labels of tables
@@ -244,18 +243,25 @@ def _recording(name: str, label: str, name_rule: str | None, fold: str | None = 
     )
 
 
-def _rows(data: bytes, name: str, columns: Iterable[str]) -> list[dict[str, str]]:
+def _rows(data: bytes, name: str, columns: Iterable[str]) -> list[Row]:
     try:
-        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f"{name}: no CSV table in UTF-8 ({error}); convert it") from error
-    for number, row in enumerate(rows, start=2):
-        for column in columns:
-            _cell(row, column, f"{name} line {number}")
+        rows = separated_rows(data.decode("utf-8-sig"), ",", name)
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{name}: no table in UTF-8 ({error}); convert it") from error
+    except SourceError as error:
+        raise RecordingError(str(error)) from error
+    lacking = [
+        f"{row.where}: no value for {column!r}; expected a column of that name"
+        for row in rows
+        for column in columns
+        if not row.get(column)
+    ]
+    if lacking:
+        raise RecordingError(told(lacking))
     return rows
 
 
-def _cell(row: Mapping[str, str | None], column: str, where: str) -> str:
+def _cell(row: Row, column: str, where: str) -> str:
     value = row.get(column)
     if not value:
         raise RecordingError(f"{where}: no value for {column!r}; expected a column of that name")

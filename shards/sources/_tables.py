@@ -1,8 +1,5 @@
 """What all sources share: label tables, lists of audio files, and what a source returns."""
 
-import csv
-import io
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,17 +9,19 @@ from typing import Any
 import yaml
 
 from shards.audio.decoding import AUDIO_SUFFIXES
-from shards.clip import Clip, Event
-from shards.errors import ShardsError
+from shards.clip import Clip
+from shards.errors import SourceError as SourceError
 from shards.io.store import Store
+from shards.tables.cells import event as event
+from shards.tables.cells import in_time as in_time
+from shards.tables.cells import integer as integer
+from shards.tables.cells import split_labels as split_labels
+from shards.tables.rows import Row as Row
+from shards.tables.rows import json_rows
+from shards.tables.rows import separated_rows as separated_rows
 
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
-Row = Mapping[str, str]
 Options = Mapping[str, str]
-
-
-class SourceError(ShardsError, ValueError):
-    """A source that cannot be read as it is; the message is one line and names the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ class SourceListing:
 
     clips: tuple[Clip, ...]
     classes: tuple[str, ...] | None  # None = nothing is labelled
+    keeps_classes: bool = False  # also those without a clip, where somebody gave the list
     missing: tuple[str, ...] = ()  # listed in a table, but there is no such audio
     extra: tuple[str, ...] = ()  # audio that no table lists: left out
     unlabelled: tuple[str, ...] = ()  # audio that should have labels and has none
@@ -49,6 +49,16 @@ def check_options(options: Options, known: Collection[str], source: str) -> None
         raise SourceError(
             f"source {source}: unknown option {name!r}, expected one of: {known_names}{hint}"
         )
+
+
+def classes_of(clips: Iterable[Clip]) -> tuple[str, ...] | None:
+    """All labels of clips, sorted; None where nobody labelled any clip."""
+    clips = list(clips)
+    if all(clip.weak is None and clip.events is None for clip in clips):
+        return None
+    labels = {label for clip in clips for label in clip.weak or ()}
+    labels |= {event.label for clip in clips for event in clip.events or ()}
+    return tuple(sorted(labels))
 
 
 def flag(options: Options, name: str) -> bool:
@@ -108,21 +118,12 @@ def read_text(store: Store, name: str) -> str:
 def read_table(store: Store, name: str, required: Sequence[str] = ()) -> list[Row]:
     """A TSV, CSV or JSONL table as rows of strings; empty and missing cells are ''.
 
-    A JSON list of labels becomes one string with commas, as the other formats hold it.
+    See `shards.tables.rows`: what is not plainly a table is refused, all bad rows at once.
     """
-    text = read_text(store, name)
-    path = store.path(name)
+    text, path = read_text(store, name), store.path(name)
     if name.endswith(".jsonl"):
-        rows = [_json_row(line, f"{path} line {n}") for n, line in _lines(text)]
-    else:
-        rows = separated_rows(text, "\t" if name.endswith(".tsv") else ",", path)
-    for number, row in enumerate(rows, start=1):
-        if missing := [column for column in required if column not in row]:
-            raise SourceError(
-                f"{path} row {number}: got the columns {', '.join(row)}; expected also "
-                f"{', '.join(missing)}: add them"
-            )
-    return rows
+        return json_rows(text, path, required)
+    return separated_rows(text, "\t" if name.endswith(".tsv") else ",", path, required)
 
 
 def read_yaml(store: Store, name: str) -> Any:
@@ -139,82 +140,7 @@ def read_yaml(store: Store, name: str) -> Any:
         ) from error
 
 
-def split_labels(cell: str) -> tuple[str, ...]:
-    """The labels of a cell with commas between, each once, in their order."""
-    return tuple(dict.fromkeys(label for part in cell.split(",") if (label := part.strip())))
-
-
-def event(onset: str, offset: str, label: str, where: str) -> Event:
-    """An event from a table's cells; `where` is what an error calls the row."""
-    try:
-        onset_s, offset_s = float(onset), float(offset)
-    except ValueError as error:
-        raise SourceError(
-            f"{where}: got onset {onset!r} and offset {offset!r}; expected seconds: correct the row"
-        ) from error
-    return Event(onset_s, offset_s, label)
-
-
-def in_time(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Events by onset, offset and label, so that the order of a table's rows does not matter."""
-    return tuple(sorted(events, key=lambda each: (each.onset_s, each.offset_s, each.label)))
-
-
-def integer(cell: str, where: str) -> int:
-    """A whole number from a table's cell."""
-    try:
-        return int(cell)
-    except ValueError as error:
-        raise SourceError(f"{where}: got {cell!r}; expected a whole number") from error
-
-
 def share_note(present: int, published: int, what: str) -> str:
     """How much of a published set is there, in words."""
     share = f" ({100 * present / published:.1f} %)" if present < published else ""
     return f"{present} of {published} {what} present{share}"
-
-
-def separated_rows(text: str, delimiter: str, path: str) -> list[Row]:
-    """The rows of a TSV or CSV text; `path` is what errors call it."""
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text), delimiter=delimiter) if any(line)]
-    except csv.Error as error:
-        raise SourceError(f"{path}: no readable table ({error}): correct it") from error
-    if not lines:
-        raise SourceError(f"{path}: got an empty table; expected a header row: fill or remove it")
-    header = [cell.strip() for cell in lines[0]]
-    for number, line in enumerate(lines[1:], start=2):
-        if len(line) > len(header):
-            raise SourceError(
-                f"{path} row {number}: got {len(line)} cells under {len(header)} columns; "
-                "expected one each: quote cells that hold the separator"
-            )
-    return [
-        dict(zip(header, [*map(str.strip, line), *[""] * (len(header) - len(line))], strict=True))
-        for line in lines[1:]
-    ]
-
-
-def _json_row(line: str, where: str) -> Row:
-    try:
-        values = json.loads(line)
-    except ValueError as error:
-        raise SourceError(f"{where}: no JSON ({error}): correct the line") from error
-    if not isinstance(values, dict):
-        raise SourceError(f"{where}: got {type(values).__name__}; expected one object a line")
-    return {name: _cell(value, where) for name, value in values.items()}
-
-
-def _cell(value: Any, where: str) -> str:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        if any("," in item for item in value):
-            raise SourceError(f"{where}: got the labels {value}; expected labels without commas")
-        return ",".join(value)
-    if isinstance(value, dict | list):
-        raise SourceError(f"{where}: got a nested value; expected texts, numbers or labels")
-    return "" if value is None else str(value)
-
-
-def _lines(text: str) -> list[tuple[int, str]]:
-    """Lines that are not blank, with their numbers from 1."""
-    return [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]

@@ -24,6 +24,7 @@ from shards.sources._tables import (
     SourceListing,
     audio_names,
     check_options,
+    classes_of,
     event,
     in_time,
     read_table,
@@ -31,6 +32,7 @@ from shards.sources._tables import (
     share_note,
     stem,
 )
+from shards.tables.wrong_rows import WrongRows
 
 
 class Part(NamedTuple):
@@ -89,7 +91,7 @@ def audioset_strong(store: Store, options: Options) -> SourceListing:
     known = {clip.audio for clip in clips}
     return SourceListing(
         clips=tuple(clips),
-        classes=tuple(sorted(labels.values())),
+        classes=classes_of(clips),
         missing=tuple(missing),
         extra=tuple(name for name in audio if name not in known),
         notes=tuple(notes),
@@ -132,16 +134,18 @@ def _file_of(segment: str, files: Mapping[str, list[str]]) -> str | None:
 def _segments(store: Store, table: str) -> dict[str, list[Event]]:
     """Events by segment, their labels still MIDs."""
     events: dict[str, list[Event]] = defaultdict(list)
-    for number, row in enumerate(read_table(store, table, COLUMNS), start=1):
-        where = f"{store.path(table)} row {number}"
-        if SEGMENT.fullmatch(row["segment_id"]) is None:
-            raise SourceError(
-                f"{where}: got the segment {row['segment_id']!r}; expected a YouTube id and the "
-                "start in ms, such as s9d-2nhuJCQ_30000: correct the row"
+    wrong = WrongRows(store.path(table))
+    for row in read_table(store, table, COLUMNS):
+        with wrong.noted():
+            if SEGMENT.fullmatch(row["segment_id"]) is None:
+                raise SourceError(
+                    f"{row.where}: got the segment {row['segment_id']!r}; expected a YouTube id "
+                    "and the start in ms, such as s9d-2nhuJCQ_30000: correct the row"
+                )
+            events[row["segment_id"]].append(
+                event(row["start_time_seconds"], row["end_time_seconds"], row["label"], row.where)
             )
-        events[row["segment_id"]].append(
-            event(row["start_time_seconds"], row["end_time_seconds"], row["label"], where)
-        )
+    wrong.check()
     return dict(events)
 
 

@@ -25,13 +25,13 @@ from shards.sources._tables import (
     SourceListing,
     audio_names,
     check_options,
-    event,
-    in_time,
+    classes_of,
     read_table,
     share_note,
-    split_labels,
     stem,
 )
+from shards.tables.clip_labels import strong_events, weak_labels
+from shards.tables.wrong_rows import WrongRows
 
 
 class Part(NamedTuple):
@@ -104,7 +104,6 @@ class _Found(NamedTuple):
     clips: list[Clip]
     missing: list[str]
     unlisted: list[str]
-    labels: set[str]
     notes: list[str]
 
 
@@ -133,14 +132,13 @@ def desed(store: Store, options: Options) -> SourceListing:
             f"{store.root}: got none of DESED's clips; expected folders such as audio/train/weak "
             "beside metadata/train/weak.tsv: give the folder that holds audio/ and metadata/"
         )
-    labels = {label for each in found for label in each.labels}
     elsewhere = [name for names in by_folder.values() for name in names if name not in used]
     notes = [note for each in found for note in each.notes]
     if absent:
         notes.append(f"not there: {', '.join(absent)}")
     return SourceListing(
         clips=tuple(clips),
-        classes=tuple(sorted(labels)) or None,
+        classes=classes_of(clips),
         missing=tuple(name for each in found for name in each.missing),
         extra=tuple(sorted([*elsewhere, *(name for each in found for name in each.unlisted)])),
         notes=(*notes, *_shared_recordings(clips)),
@@ -200,18 +198,20 @@ def _part(store: Store, part: Part, folder: _Folder, table: str | None, notes: l
                 f"{store.root}: got audio/{part.audio}{folder.suffix}; expected also "
                 f"metadata/{part.table}: restore the table, or move the audio away"
             )
-        clips = [_clip(part, file, None, []) for file in audio]
-        return _Found(clips, [], [], set(), [*notes, _share(part, len(clips), len(clips))])
+        clips = [_clip(part, file, [], WrongRows("")) for file in audio]
+        return _Found(clips, [], [], [*notes, _share(part, len(clips), len(clips))])
     rows = read_table(store, table, COLUMNS[part.kind])
-    listed, missing = rows_by_file(rows, Files(audio, str(PurePosixPath(*audio[:1]).parent)))
-    clips = [_clip(part, file, store.path(table), of_file) for file, of_file in listed.items()]
+    below = str(PurePosixPath(*audio[:1]).parent)
+    files = Files(audio, below, root=store.root, table=table)
+    listed, missing = rows_by_file(rows, files, store.path(table))
+    wrong = WrongRows(store.path(table))
+    clips = [_clip(part, file, of_file, wrong) for file, of_file in listed.items()]
+    wrong.check()
     notes.append(_share(part, len(listed), len(listed) + len(missing)))
     unlisted = sorted(set(audio) - set(listed))
     if unlisted:
         notes.append(f"{part.name}: {len(unlisted)} audio files left out, {table} lacks them")
-    labels = {row["event_label"] for row in rows if row.get("event_label")}
-    labels |= {label for row in rows for label in split_labels(row.get("event_labels", ""))}
-    return _Found(clips, [f"{part.name}/{name}" for name in missing], unlisted, labels, notes)
+    return _Found(clips, [f"{part.name}/{name}" for name in missing], unlisted, notes)
 
 
 def _share(part: Part, present: int, listed: int) -> str:
@@ -220,18 +220,15 @@ def _share(part: Part, present: int, listed: int) -> str:
     return note if listed in (present, part.published) else f"{note}, the table lists {listed}"
 
 
-def _clip(part: Part, file: str, table: str | None, rows: Sequence[Row]) -> Clip:
+def _clip(part: Part, file: str, rows: Sequence[Row], wrong: WrongRows) -> Clip:
+    """The clip of all rows that name one file; `wrong`, of its table, gets the bad ones."""
     name = PurePosixPath(stem(file)).name
     youtube = YOUTUBE.fullmatch(name)
     weak = events = None
     if part.kind == "weak":
-        weak = tuple(sorted({each for row in rows for each in split_labels(row["event_labels"])}))
+        weak = tuple(sorted(weak_labels(rows, wrong)))
     if part.kind == "strong":
-        events = in_time(
-            event(row["onset"], row["offset"], row["event_label"], f"{table}: {file}")
-            for row in rows
-            if row["onset"] or row["offset"] or row["event_label"]
-        )
+        events = strong_events(rows, wrong)
     return Clip(
         source_id=f"{part.name}/{name}",
         audio=file,

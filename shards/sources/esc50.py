@@ -26,6 +26,7 @@ from shards.sources._tables import (
     share_note,
     stem,
 )
+from shards.tables.cells import label_of
 
 ESC50_TABLE = "meta/esc50.csv"
 ESC10_TABLE = "esc10.csv"
@@ -59,17 +60,18 @@ def _from_table(store: Store, rows: list[Row], audio: list[str]) -> SourceListin
         if file is None:
             missing.append(row["filename"])
         else:
-            fold = integer(row["fold"], f"{row['filename']}: fold")
-            clips.append(_clip(file, row["category"], fold))
+            fold = integer(row["fold"], f"{row.where}: fold")
+            clips.append(_clip(file, label_of(row["category"], row.where), fold))
     if not clips:
         raise SourceError(
             f"{store.path('audio')}: got none of the {len(rows)} listed clips, such as "
             f"{rows[0]['filename'] if rows else 'any'!r}; restore the audio folder"
         )
     known = {clip.audio for clip in clips}
+    labels = {label for clip in clips for label in clip.weak or ()}
     return SourceListing(
         clips=tuple(clips),
-        classes=tuple(dict.fromkeys(row["category"] for row in rows)),
+        classes=tuple(dict.fromkeys(c for row in rows if (c := row["category"]) in labels)),
         missing=tuple(missing),
         extra=tuple(name for name in audio if name not in known),
         notes=(share_note(len(clips), len(rows), "clips"),),

@@ -30,15 +30,17 @@ from shards.sources._tables import (
     audio_names,
     by_stem,
     check_options,
-    event,
-    in_time,
+    classes_of,
     integer,
     is_hidden,
     read_table,
     share_note,
-    split_labels,
     stem,
 )
+from shards.tables.cells import is_empty, label_of
+from shards.tables.clip_labels import strong_events, weak_labels
+from shards.tables.commas import cut_at_commas, with_commas
+from shards.tables.wrong_rows import WrongRows
 
 Kind = Literal["strong", "weak", "list"]
 
@@ -99,10 +101,15 @@ def folder(store: Store, options: Options) -> SourceListing:
             f"{store.root}: got audio in it and the table {tables[without_audio[0]]}; expected "
             f"its audio in {without_audio[0]}/: move it there"
         )
-    found = [
-        _subset(store, name, audio[name], tables.get(name))
-        for name in sorted((audio.keys() | tables.keys()) - {""})
-    ]
+    rows = {name: read_table(store, table, ("filename",)) for name, table in tables.items()}
+    whole = with_commas(rows.values())
+    found = []
+    for name in sorted((audio.keys() | tables.keys()) - {""}):
+        if name in tables:
+            where = _Table(tables[name], rows[name], whole)
+            found.append(_labelled(store, name, audio[name], where))
+        else:
+            found.append(_without_table(store, name, audio[name]))
     found.append(_unlabelled("unlabeled", audio[""]))
     clips = [clip for part in found for clip in part.clips]
     if not clips:
@@ -112,7 +119,7 @@ def folder(store: Store, options: Options) -> SourceListing:
         )
     return SourceListing(
         clips=tuple(clips),
-        classes=_classes(clips),
+        classes=classes_of(clips),
         missing=tuple(name for part in found for name in part.missing),
         extra=tuple(name for part in found for name in part.extra),
         notes=(*notes, *(note for part in found for note in part.notes)),
@@ -136,10 +143,8 @@ def _tables(store: Store) -> tuple[dict[str, str], list[str]]:
     return tables, notes
 
 
-def _subset(store: Store, name: str, audio: Sequence[str], table: str | None) -> _Found:
+def _without_table(store: Store, name: str, audio: Sequence[str]) -> _Found:
     subset = SUBSETS[name]
-    if table is not None:
-        return _labelled(store, name, audio, table)
     if subset in ("strong", "synthetic"):
         raise SourceError(
             f"{store.path(name)}: got no label table; expected {name}.tsv beside it with the "
@@ -164,7 +169,7 @@ def _subset(store: Store, name: str, audio: Sequence[str], table: str | None) ->
         )
     subset = "weak" if subset == "train" else subset
     clips = [
-        Clip(source_id=stem(file), audio=file, subset=subset, weak=(parts[0],))
+        Clip(source_id=stem(file), audio=file, subset=subset, weak=(label_of(parts[0], file),))
         for file, parts in zip(audio, below, strict=True)
     ]
     return _Found(clips, [], [], [f"{name}: labels of {len(clips)} clips from folder names"])
@@ -178,33 +183,49 @@ def _unlabelled(subset: str, audio: Sequence[str]) -> _Found:
     return _Found(clips, [], [], [])
 
 
-def _labelled(store: Store, name: str, audio: Sequence[str], table: str) -> _Found:
+class _Table(NamedTuple):
+    name: str
+    rows: Sequence[Row]
+    whole: frozenset[str]  # labels that hold commas
+
+
+def _labelled(store: Store, name: str, audio: Sequence[str], table: _Table) -> _Found:
     """The clips of one subset folder that has a table."""
-    rows = read_table(store, table, required=("filename",))
-    kind = _kind(rows, store.path(table))
+    rows, path = table.rows, store.path(table.name)
+    kind = _kind(rows, path)
     subset = SUBSETS[name]
     expected = EXPECTED_KIND.get(subset, kind)
     if rows and kind != expected:
         raise SourceError(
-            f"{store.path(table)}: got the columns {', '.join(rows[0])}; expected filename"
+            f"{path}: got the columns {', '.join(rows[0])}; expected filename"
             f"{''.join(', ' + column for column in COLUMNS[expected])} for the subset {subset}"
         )
     if subset == "train":
         subset = SUBSET_OF_KIND[kind]
-    listed, missing = rows_by_file(rows, Files(audio, name))
+    others = SUBSETS.keys() - {name}
+    files = Files(audio, name, root=store.root, table=table.name, others=others)
+    listed, missing = rows_by_file(rows, files, path)
     if audio and rows and not listed:
         raise SourceError(
-            f"{store.path(table)}: none of its {len(missing)} files lies under {name}/, such as "
-            f"{missing[0]!r}; move the audio there or remove the table"
+            f"{path}: none of its {len(missing)} files lies under {name}/, such as "
+            f"{missing[0]!r}; there is such as {audio[0]!r}: correct the names in the table"
         )
-    clips = [
-        _clip(file, subset, kind, of_file, store.path(table)) for file, of_file in listed.items()
-    ]
+    wrong = WrongRows(path)
+    clips = []
+    for file, of_file in listed.items():
+        with wrong.noted():
+            clips.append(_clip(file, subset, kind, of_file, table, wrong))
+    wrong.check()
     extra = sorted(set(audio) - set(listed))
     published = len(listed) + len(missing)
     notes = [f"{name}: {share_note(len(listed), published, 'listed clips')}"]
     if extra:
-        notes.append(f"{name}: {len(extra)} audio files left out, {table} does not list them")
+        notes.append(f"{name}: {len(extra)} audio files left out, {table.name} does not list them")
+    if kind == "weak" and (cut := cut_at_commas(rows, table.whole)):
+        notes.append(
+            f"{name}: labels of {len(cut)} cells such as {cut[0]!r} are cut at their commas; where "
+            "that is one class, name it in a strong table, or in a .jsonl table as a list"
+        )
     return _Found(clips, [f"{name}/{file}" for file in missing], extra, notes)
 
 
@@ -218,18 +239,16 @@ def _kind(rows: Sequence[Row], path: str) -> Kind:
     return "list"
 
 
-def _clip(file: str, subset: str, kind: Kind, rows: Sequence[Row], path: str) -> Clip:
-    """The clip of all rows of a table that name one file."""
-    where = f"{path}: {file}"
+def _clip(
+    file: str, subset: str, kind: Kind, rows: Sequence[Row], table: _Table, wrong: WrongRows
+) -> Clip:
+    """The clip of all rows of a table that name one file; `wrong` gets the bad ones."""
+    where = f"{wrong.path}: {file}"
     weak = events = None
     if kind == "weak":
-        weak = split_labels(",".join(row["event_labels"] for row in rows))
+        weak = weak_labels(rows, wrong, table.whole)
     if kind == "strong":
-        events = in_time(
-            event(row["onset"], row["offset"], row["event_label"], where)
-            for row in rows
-            if row["onset"] or row["offset"] or row["event_label"]
-        )
+        events = strong_events(rows, wrong)
     fold = _same(rows, "fold", where)
     return Clip(
         source_id=stem(file),
@@ -244,15 +263,7 @@ def _clip(file: str, subset: str, kind: Kind, rows: Sequence[Row], path: str) ->
 
 def _same(rows: Sequence[Row], column: str, where: str) -> str | None:
     """The one value that a file's rows give; None where they give none."""
-    values = sorted({row[column] for row in rows if row.get(column)})
+    values = sorted({row[column] for row in rows if not is_empty(row.get(column, ""))})
     if len(values) > 1:
         raise SourceError(f"{where}: got the {column} values {', '.join(values)}; expected one")
     return values[0] if values else None
-
-
-def _classes(clips: Sequence[Clip]) -> tuple[str, ...] | None:
-    if all(clip.weak is None and clip.events is None for clip in clips):
-        return None
-    labels = {label for clip in clips for label in clip.weak or ()}
-    labels |= {event.label for clip in clips for event in clip.events or ()}
-    return tuple(sorted(labels))

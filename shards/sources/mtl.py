@@ -24,6 +24,7 @@ from shards.sources._tables import (
     audio_names,
     by_stem,
     check_options,
+    classes_of,
     event,
     in_time,
     integer,
@@ -76,10 +77,9 @@ def mtl(store: Store, options: Options) -> SourceListing:
             f"{store.root}: got none of the {len(recipes)} mixtures of {RECIPES}, such as "
             f"{next(iter(recipes), 'any')}: restore the audio"
         )
-    labels = {each["event_label"] for recipe in recipes.values() for each in recipe["events"]}
     return SourceListing(
         clips=tuple(clips),
-        classes=tuple(sorted(labels)),
+        classes=classes_of(clips),
         missing=tuple(missing),
         extra=tuple(sorted(extra)),
         notes=tuple(notes),

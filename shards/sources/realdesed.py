@@ -23,12 +23,13 @@ from shards.sources._tables import (
     SourceListing,
     audio_names,
     check_options,
-    event,
-    in_time,
+    classes_of,
     read_table,
     share_note,
     stem,
 )
+from shards.tables.clip_labels import strong_events
+from shards.tables.wrong_rows import WrongRows
 
 SUBSETS = {"train": "strong", "validation": "validation", "test": "test"}
 PUBLISHED = 5710  # recordings, as its paper and its README count them
@@ -41,7 +42,6 @@ class _Found(NamedTuple):
     missing: list[str]
     extra: list[str]
     unlabelled: list[str]
-    labels: set[str]
     notes: list[str]
 
 
@@ -70,7 +70,7 @@ def realdesed(store: Store, options: Options) -> SourceListing:
     notes = [note for each in found for note in each.notes]
     return SourceListing(
         clips=tuple(clips),
-        classes=tuple(sorted({label for each in found for label in each.labels})) or None,
+        classes=classes_of(clips),
         missing=tuple(name for each in found for name in each.missing),
         extra=tuple(sorted([*elsewhere, *(name for each in found for name in each.extra)])),
         unlabelled=tuple(name for each in found for name in each.unlabelled),
@@ -87,17 +87,20 @@ def _split(store: Store, split: str, audio: Sequence[str]) -> _Found:
         )
     folder = f"{split}/audio"
     inside = [name for name in audio if name.startswith(f"{folder}/")]
-    files = Files(inside, folder)
-    about, missing = rows_by_file(read_table(store, f"{split}/metadata.csv", ("filename",)), files)
+    files = Files(inside, folder, root=store.root, table=table, others=SUBSETS.keys() - {split})
+    described = f"{split}/metadata.csv"
+    about_rows = read_table(store, described, ("filename",))
+    about, missing = rows_by_file(about_rows, files, store.path(described))
     rows = read_table(store, table, ("filename", "onset", "offset", "class"))
-    events, without_audio = rows_by_file(rows, files)
+    events, without_audio = rows_by_file(rows, files, store.path(table))
     missing = list(dict.fromkeys([*missing, *without_audio]))
     present = sorted({*about, *events})
     unlabelled = [file for file in present if file not in events]
-    where = store.path(table)
-    clips = [_clip(split, file, about.get(file, []), events[file], where) for file in events]
+    wrong = WrongRows(store.path(table))
+    clips = [_clip(split, file, about.get(file, []), events[file], wrong) for file in events]
+    wrong.check()
     if split == "train":
-        clips += [_clip(split, file, about[file], None, where) for file in unlabelled]
+        clips += [_clip(split, file, about[file], None, wrong) for file in unlabelled]
     notes = [f"{split}: {share_note(len(present), len(present) + len(missing), 'recordings')}"]
     if unlabelled:
         fate = "unlabelled" if split == "train" else "left out"
@@ -108,21 +111,19 @@ def _split(store: Store, split: str, audio: Sequence[str]) -> _Found:
         missing=[f"{split}/{name}" for name in missing],
         extra=sorted(set(inside) - set(present)),
         unlabelled=unlabelled,
-        labels={row["class"] for row in rows},
         notes=notes,
     )
 
 
 def _clip(
-    split: str, file: str, about: Sequence[Row], rows: Sequence[Row] | None, where: str
+    split: str, file: str, about: Sequence[Row], rows: Sequence[Row] | None, wrong: WrongRows
 ) -> Clip:
     name = PurePosixPath(stem(file)).name
     events = None
     if rows is not None:
         # the published tables hold some rows twice
-        events = in_time(
-            {event(row["onset"], row["offset"], row["class"], f"{where}: {file}") for row in rows}
-        )
+        found = strong_events(rows, wrong, ("onset", "offset", "class"))
+        events = tuple(dict.fromkeys(found))
     return Clip(
         source_id=f"{split}/{name}",
         audio=file,

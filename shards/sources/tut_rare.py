@@ -7,7 +7,6 @@ recipes say what is where too. Names end in `.wav`, whatever the audio is stored
 `recording` is that of its background.
 """
 
-import csv
 import math
 import re
 from collections import defaultdict
@@ -24,6 +23,7 @@ from shards.sources._tables import (
     audio_names,
     by_stem,
     check_options,
+    classes_of,
     event,
     in_time,
     read_text,
@@ -31,6 +31,8 @@ from shards.sources._tables import (
     share_note,
     stem,
 )
+from shards.tables.separated import lines_of
+from shards.tables.wrong_rows import WrongRows
 
 LIST = re.compile(r"event_list_(?P<part>.+)\.csv")
 RECIPES = re.compile(r"mixture_recipes_(?P<part>.+)\.yaml")
@@ -54,10 +56,8 @@ def tut_rare(store: Store, options: Options) -> SourceListing:
     recipe_of = {mixture: entry for part in recipes.values() for mixture, entry in part.items()}
     clips: list[Clip] = []
     missing: list[str] = []
-    classes: set[str] = set()
     for name, mixtures in listed.items():
         for mixture, events in mixtures.items():
-            classes |= {event.label for event in events}
             if mixture not in files:
                 missing.append(mixture)
                 continue
@@ -90,7 +90,7 @@ def tut_rare(store: Store, options: Options) -> SourceListing:
         notes.append(f"{without_recipe} mixtures without a recipe: scene and ratio are unknown")
     return SourceListing(
         clips=tuple(clips),
-        classes=tuple(sorted(classes)),
+        classes=classes_of(clips),
         missing=tuple(missing),
         extra=tuple(sorted(file for each in files.values() for file in each if file not in known)),
         notes=tuple(notes),
@@ -118,20 +118,22 @@ def _listed(
 def _event_list(store: Store, name: str) -> Mapping[str, Sequence[Event]]:
     """Events by mixture, in the order of the list."""
     events: dict[str, list[Event]] = defaultdict(list)
-    for number, cells in enumerate(csv.reader(read_text(store, name).splitlines()), start=1):
-        where = f"{store.path(name)} line {number}"
-        match [cell.strip() for cell in cells]:
-            case []:
-                continue
-            case [mixture]:
-                events[stem(mixture)] += []
-            case [mixture, onset, offset, label]:
-                events[stem(mixture)].append(event(onset, offset, label, where))
-            case other:
-                raise SourceError(
-                    f"{where}: got {len(other)} cells; expected a name, or name, onset, offset, "
-                    "label: correct the line"
-                )
+    path = store.path(name)
+    wrong = WrongRows(path)
+    for number, cells in lines_of(read_text(store, name), ",", path):
+        where = f"{path} line {number}"
+        with wrong.noted():
+            match cells:
+                case [mixture]:
+                    events[stem(mixture)] += []
+                case [mixture, onset, offset, label]:
+                    events[stem(mixture)].append(event(onset, offset, label, where))
+                case other:
+                    raise SourceError(
+                        f"{where}: got {len(other)} cells; expected a name, or name, onset, "
+                        "offset, label: correct the line"
+                    )
+    wrong.check()
     return events
 
 

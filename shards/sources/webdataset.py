@@ -120,6 +120,7 @@ def webdataset(store: Store, options: Options) -> SourceListing:
     return SourceListing(
         clips=tuple(_each_once(clips, store)),
         classes=rules.classes or (tuple(sorted(labels)) if labelled else None),
+        keeps_classes=bool(rules.classes),
         missing=tuple(scan.missing),
         extra=tuple(scan.extra),
         unlabelled=tuple(

@@ -1,6 +1,7 @@
 """Bad input through the real commands: one line that names it, status 2, nothing deleted."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_bad_events(source: Path, tmp_path: Path, refused: Callable[..., str], s
     write_strong(source, BAD_STRONG_ROWS[said])
     line = refused("pack", source, tmp_path / "out")
     assert said in line
-    assert "strong/s" in line
+    assert "strong/s" in line or "row 2 (s." in line
     assert "correct" in line
 
 
@@ -125,15 +126,24 @@ def test_an_unknown_source(source: Path, tmp_path: Path, refused: Callable[..., 
 def test_skipping(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What is left out is counted, listed and recorded; the rest is a whole dataset."""
     truncated(source)
-    write_strong(source, "s.flac\t0.3\t0.1\tdog")
+    write_strong(source, "s.flac\t0.3\t0.1\tghost")
+    with open(os.fsencode(source) + b"/weak/caf\xe9.wav", "wb") as file:  # noqa: PTH123
+        file.write(b"RIFF")
     out = tmp_path / "out"
     main(["pack", str(source), str(out), "--on-error", "skip"])
     said = capfd.readouterr().out
-    assert "skipped: 2" in said
+    assert "skipped: 3" in said
     assert "weak/b: weak/b.flac: broken after" in said
-    assert "strong/s: strong/s: event 'dog' from 0.3 s to 0.1 s" in said
+    assert "strong/s: strong/s: event 'ghost' from 0.3 s to 0.1 s" in said
+    assert "weak/caf\\xe9.wav: its name is not UTF-8" in said
+    assert "classes of no clip that was kept, left out: " in said
     recorded = json.loads((out / "stage.json").read_text())["result"]
-    assert {entry[0] for entry in recorded["skipped"]} == {"weak/b", "strong/s"}
+    assert {entry[0] for entry in recorded["skipped"]} == {
+        "weak/b",
+        "strong/s",
+        "weak/caf\\xe9.wav",
+    }
+    assert "ghost" not in json.loads((out / "dataset.json").read_text())["classes"]
     assert recorded["clips"] == 2
     main(["verify", str(out)])
     assert "2 clips in 1 shards, 0 problems" in capfd.readouterr().out

@@ -101,7 +101,7 @@ def _expanded(file: str, on_error: OnError | None) -> list[AudioInput]:
                 AudioInput(name=join(file, row.source_id), url=file, key=row.key)
                 for row in open_dataset(file).rows
             ]
-        return [_file(join(file, name)) for name in audio_names(store(file))]
+        return [_file(name) for name in _audio_below(file, on_error)]
     if is_folder is not None:
         return [_file(file)]
     if names := _matching(file):
@@ -150,6 +150,14 @@ def _as_regex(pattern: str) -> str:
         for part in parts
         if part
     )
+
+
+def _audio_below(folder: str, on_error: OnError | None) -> list[str]:
+    """All audio of a folder; with `skip` also names that are not UTF-8, which will not open."""
+    place, odd = store(folder), list[str]()
+    if on_error == "skip":
+        place, odd = place.without_odd_names()
+    return [join(folder, name) for name in [*audio_names(place), *filter(is_audio, odd)]]
 
 
 def _is_folder(file: str) -> bool | None:

@@ -21,8 +21,9 @@ from pipelines.stages.pack.streams import (
 from pipelines.stages.settings import PackSettings
 from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
-from shards.packing.plan import ShardPlan, plan_shards, survey
+from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
+from shards.quality.label_notes import classes_of_kept, label_notes
 from shards.sources import SOURCES
 from shards.sources._tables import SourceError
 from shards.sources.webdataset import read_options
@@ -91,15 +92,20 @@ def pack(
     elif streams:
         identified = {"source": streams_fingerprint(streams)}
     else:
-        identified = {"source": listing_fingerprint(source_url)}
+        skips = settings.on_error == "skip"
+        identified = {"source": listing_fingerprint(source_url, leave_odd_names=skips)}
 
     def work(stage: Stage) -> dict[str, Any]:
         copy_streams(stage, streams)
-        members = MemberStore(store(source_url))
+        folder, odd = store(source_url), list[str]()
+        if settings.on_error == "skip":
+            folder, odd = folder.without_odd_names()
+        members = MemberStore(folder)
         listing = SOURCES[settings.source](members, settings.options)
         surveyed, skipped = survey(
             members, listing.clips, classes=listing.classes, on_error=settings.on_error
         )
+        skipped += [Skipped(name, "its name is not UTF-8: rename it") for name in odd]
         plans = plan_shards(
             surveyed,
             round(settings.shard_mb * 2**20),
@@ -119,12 +125,15 @@ def pack(
         rows = [row for shard in written for row in shard.rows]
         if not rows:
             raise SourceError(f"{source_url}: no clip could be packed; {len(skipped)} left out")
+        classes, left_out = listing.classes, list[str]()
+        if not listing.keeps_classes:
+            classes, left_out = classes_of_kept(rows, listing.classes)
         manifest = write_dataset(
             stage.store,
             rows,
             name=settings.name,
             licence=settings.licence,
-            classes=listing.classes,
+            classes=classes,
             shards=[shard.entry for shard in written],
         )
         remove_copies(stage, streams)
@@ -138,7 +147,7 @@ def pack(
             "missing": list(listing.missing),
             "extra": list(listing.extra),
             "unlabelled": list(listing.unlabelled),
-            "notes": list(listing.notes),
+            "notes": [*listing.notes, *left_out, *label_notes(rows)],
         }
 
     return Work(do=work, settings=settings, inputs=identified, summary=_summary)

@@ -11,6 +11,7 @@ from pipelines.stages.settings import NewDataset
 from shards.index import IndexRow
 from shards.locations import counted
 from shards.manifest import ShardEntry, write_dataset
+from shards.quality.label_notes import label_notes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def write_derived(
         "labels": label_counts(rows),
         "skipped": [],
         "not_in_dataset": [],
-        "notes": [],
+        "notes": list(label_notes(rows)),
     }
 
 

@@ -209,7 +209,8 @@ def reindex_merge(
             classes=merged.classes,
         )
         same = f"{merged.same_audio} clips have the same audio as another one"
-        return {**result, "notes": [same] if merged.same_audio else []}
+        own = [same] if merged.same_audio else []
+        return {**result, "notes": [*own, *result["notes"]]}
 
     rule = _MergeRule(prefixes=tuple(prefixes), licence=licence)
     inputs = {f"dataset {n} {url}": dataset_fingerprint(url) for n, url in enumerate(urls)}
@@ -243,7 +244,8 @@ def _derive(
             classes=classes(rows, manifest),
         )
         left = f"{len(rows)} of {len(dataset.rows)} clips"
-        return {**result, **notes, "notes": [left] if len(rows) < len(dataset.rows) else []}
+        own = [left] if len(rows) < len(dataset.rows) else []
+        return {**result, **notes, "notes": [*own, *result["notes"]]}
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
     return Work(
@@ -262,4 +264,4 @@ def _id_rows(url: str) -> list[Row]:
     if name.endswith(TABLE_SUFFIXES):
         return _table(url, ("filename",))
     lines = read_text(store(parent or "/"), name).splitlines()
-    return [{"filename": line.strip()} for line in lines if line.strip()]
+    return [Row({"filename": line.strip()}) for line in lines if line.strip()]

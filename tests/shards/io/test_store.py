@@ -244,3 +244,22 @@ def test_a_store_is_not_pickled(server: S3Server, tmp_path: Path) -> None:
             pickle.dumps(store)
         assert server.secret not in str(caught.value)
         assert server.secret not in repr(vars(store))
+
+
+def test_names_that_are_not_utf8_are_told_or_left_out(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("b.wav", "sub/a.wav", ".part-x-c.wav"):
+        (tmp_path / name).write_bytes(b"123")
+    for name in (b"caf\xe9.wav", b"sub/\xff\xfe.wav"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:  # noqa: PTH118, PTH123
+            file.write(b"1")
+    store = Store.local(tmp_path)
+    with pytest.raises(StoreError, match=r"2 names are not UTF-8: caf\\xe9\.wav; sub/\\xff\\xfe"):
+        store.names()
+    lenient, odd = store.without_odd_names()
+    assert odd == ["caf\\xe9.wav", "sub/\\xff\\xfe.wav"]
+    assert lenient.listing() == [("b.wav", 3), ("sub/a.wav", 3)]
+    assert lenient.listing("sub") == [("sub/a.wav", 3)]
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain/x").write_bytes(b"")
+    assert store.names("plain") == ["plain/x"]

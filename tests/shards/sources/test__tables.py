@@ -50,7 +50,6 @@ def test_three_formats_say_the_same(tmp_path: Path, name: str, text: str) -> Non
         ("t.jsonl", b'{"filename": "a"}\n{"filename"', "line 2: no JSON"),
         ("t.jsonl", b"[1]\n", "line 1: got list; expected one object"),
         ("t.jsonl", b'{"filename": {"a": 1}}\n', "nested value"),
-        ("t.jsonl", b'{"filename": "a", "event_labels": ["Dog, barking"]}\n', "without commas"),
     ],
 )
 def test_bad_tables(tmp_path: Path, name: str, data: bytes, reason: str) -> None:

@@ -202,3 +202,67 @@ def test_a_folder_packs(tmp_path: Path) -> None:
         "weak/dog/a": ("dog",),
         "unlabeled/b": None,
     }
+
+
+def test_rows_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        *(f"strong/{name}.wav" for name in "abc"),
+        strong="filename\tonset\toffset\tevent_label\na.wav\tzero\t1\tx\nb.wav\t0\t1\tx\n"
+        "b.wav\t1\t1_5\tx\nb.wav\t1\t2\t['Dog']\n",
+    )
+    with pytest.raises(SourceError, match="3 rows are wrong") as caught:
+        listing(tmp_path)
+    for said in ("row 2 (a.wav): got onset 'zero'", "row 5 (b.wav): got the label"):
+        assert said in str(caught.value)
+
+
+def test_one_name_for_a_class_with_a_comma(tmp_path: Path) -> None:
+    name = "Male speech, man speaking"
+    make(
+        tmp_path,
+        "strong/x.wav",
+        "weak/a.wav",
+        "weak/b.wav",
+        strong=f"filename\tonset\toffset\tevent_label\nx.wav\t0\t1\t{name}\n",
+    )
+    (tmp_path / "weak.csv").write_text(f'filename,event_labels\na.wav,"{name}"\nb.wav,"{name},Dog"')
+    found = listing(tmp_path)
+    assert found.classes == ("Dog", name)
+    assert by_id(found)["weak/b"].weak == (name, "Dog")
+    assert not any("comma" in note for note in found.notes)
+    (tmp_path / "strong.tsv").write_text("filename\tonset\toffset\tevent_label\nx.wav\t0\t1\tDog\n")
+    found = listing(tmp_path)
+    assert found.classes == ("Dog", "Male speech", "man speaking")
+    assert any("2 cells such as 'Male speech, man speaking' are cut" in n for n in found.notes)
+
+
+def test_cells_that_programs_leave_empty(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "strong/a.wav",
+        "weak/b.wav",
+        "weak/c.wav",
+        strong="filename\tonset\toffset\tevent_label\na.wav\tnan\tNaN\tnan\n",
+        weak="filename\tevent_labels\trecording\tfold\nb.wav\tnan\tNaN\tnan\nc.wav\tDog\t\t\n",
+    )
+    found = by_id(listing(tmp_path))
+    assert found["strong/a"].events == ()
+    assert (found["weak/b"].weak, found["weak/b"].recording, found["weak/b"].fold) == (
+        (),
+        None,
+        None,
+    )
+    assert listing(tmp_path).classes == ("Dog",)
+
+
+def test_a_table_from_excel_and_paths_from_elsewhere(tmp_path: Path) -> None:
+    make(tmp_path, "strong/sub/a.wav", "strong/b.wav")
+    (tmp_path / "strong.csv").write_text(
+        "\ufeffFilename;Onset;Offset;Event Label\r\nC:\\audio\\strong\\sub\\a.wav;0,5;1,25;Dog\r\n"
+        f"{tmp_path}/strong/b.wav;1;2;Cat\r\n",
+        newline="",
+    )
+    found = by_id(listing(tmp_path))
+    assert found["strong/sub/a"].events == (Event(0.5, 1.25, "Dog"),)
+    assert found["strong/b"].events == (Event(1.0, 2.0, "Cat"),)

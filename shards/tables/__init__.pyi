@@ -1,0 +1,13 @@
+from .cells import event as event
+from .cells import in_time as in_time
+from .cells import integer as integer
+from .cells import is_empty as is_empty
+from .cells import label_of as label_of
+from .cells import labels_of as labels_of
+from .cells import split_labels as split_labels
+from .rows import Row as Row
+from .rows import json_rows as json_rows
+from .rows import separated_rows as separated_rows
+from .separated import Line as Line
+from .separated import lines_of as lines_of
+from .wrong_rows import WrongRows as WrongRows

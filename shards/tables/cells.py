@@ -1,0 +1,97 @@
+"""What the cells of a label table mean: labels, times, whole numbers."""
+
+import re
+from collections.abc import Collection, Iterable
+
+from shards.clip import Event
+from shards.errors import SourceError
+
+# What pandas writes or reads as a missing value: no class had such a name in what it wrote.
+EMPTY = frozenset(
+    {
+        *("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A"),
+        *("null", "NULL", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    }
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.I | re.ASCII)
+_LISTED = re.compile(r"""[\[({]\s*(['"].*|[\])}])""")  # ['Dog'], {"Dog": 1}, []
+
+
+def is_empty(cell: str) -> bool:
+    """Whether a cell holds nothing, in any of the spellings of programs."""
+    return cell in EMPTY
+
+
+def event(onset: str, offset: str, label: str, where: str) -> Event:
+    """An event from a table's cells; `where` is what an error calls the row.
+
+    Times that are no times of a clip (negative, infinite, too late) are refused with the clip.
+    """
+    times = [onset.strip(), offset.strip()]
+    if not all(_NUMBER.fullmatch(each) for each in times):
+        raise SourceError(
+            f"{where}: got onset {onset!r} and offset {offset!r}; expected seconds: correct the row"
+        )
+    return Event(float(times[0]), float(times[1]), label_of(label, where))
+
+
+def in_time(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events by onset, offset and label, so that the order of a table's rows does not matter."""
+    return tuple(sorted(events, key=lambda each: (each.onset_s, each.offset_s, each.label)))
+
+
+def integer(cell: str, where: str) -> int:
+    """A whole number from a table's cell."""
+    if re.fullmatch(r"[+-]?\d{1,18}", cell.strip(), re.ASCII) is None:
+        raise SourceError(f"{where}: got {cell!r}; expected a whole number")
+    return int(cell)
+
+
+def label_of(cell: str, where: str) -> str:
+    """One label, taken literally; '' for an empty cell.
+
+    Raises:
+        SourceError: a list in the spelling of a program, such as `['Dog']`.
+    """
+    if is_empty(cell):
+        return ""
+    if _LISTED.match(cell) or any(cell.count(a) != cell.count(b) for a, b in ("[]", "{}")):
+        raise SourceError(
+            f"{where}: got the label {cell!r}, a list of a program; expected plain labels, with "
+            "commas between where a cell may hold several: correct the row"
+        )
+    return cell
+
+
+def labels_of(cell: str, where: str, known: Collection[str] = ()) -> tuple[str, ...]:
+    """The labels of a cell that may hold several; see `split_labels`."""
+    if is_empty(cell):
+        return ()
+    if _LISTED.match(cell):
+        label_of(cell, where)
+    labels = (label_of(label, where) for label in split_labels(cell, known))
+    return tuple(dict.fromkeys(label for label in labels if label))
+
+
+def split_labels(cell: str, known: Collection[str] = ()) -> tuple[str, ...]:
+    """The labels of a cell with commas between, each once, in their order.
+
+    A label that holds commas itself stays whole where it is among `known`; of several that fit,
+    the longest.
+    """
+    parts = [part.strip() for part in cell.split(",")]
+    whole = {tuple(map(str.strip, label.split(","))): label for label in known if "," in label}
+    longest = max(map(len, whole), default=1)
+    found: dict[str, None] = {}
+    at = 0
+    while at < len(parts):
+        for length in range(min(longest, len(parts) - at), 0, -1):
+            label = whole.get(tuple(parts[at : at + length]))
+            if label is not None:
+                break
+        else:
+            label, length = parts[at], 1
+        if label:
+            found[label] = None
+        at += length
+    return tuple(found)

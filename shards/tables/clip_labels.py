@@ -1,0 +1,42 @@
+"""The labels of one clip out of all rows that name it."""
+
+from collections.abc import Collection, Iterable
+
+from shards.clip import Event
+from shards.tables.cells import event, in_time, is_empty
+from shards.tables.rows import Row
+from shards.tables.wrong_rows import WrongRows
+
+STRONG = ("onset", "offset", "event_label")
+WEAK = "event_labels"
+
+
+def strong_events(
+    rows: Iterable[Row], wrong: WrongRows, columns: tuple[str, str, str] = STRONG
+) -> tuple[Event, ...]:
+    """Events by time; a row whose three cells are empty tells of a clip without events.
+
+    Args:
+        rows: of the clip.
+        wrong: gets the rows that cannot be read.
+        columns: of the onset, the offset and the label.
+    """
+    found = []
+    for row in rows:
+        onset, offset, label = (row[column] for column in columns)
+        if not all(map(is_empty, (onset, offset, label))):
+            with wrong.noted():
+                where = f"{row.where} ({row['filename']})" if "filename" in row else row.where
+                found.append(event(onset, offset, label, where))
+    return in_time(found)
+
+
+def weak_labels(
+    rows: Iterable[Row], wrong: WrongRows, whole: Collection[str] = (), column: str = WEAK
+) -> tuple[str, ...]:
+    """The labels of all rows, each once, in their order; `whole` are labels that hold commas."""
+    found: dict[str, None] = {}
+    for row in rows:
+        with wrong.noted():
+            found |= dict.fromkeys(row.labels(column, whole))
+    return tuple(found)
