@@ -59,7 +59,7 @@ def check_token(address: str, *, found: bool) -> None:
         TokenError: it wants a token, and gets none or another one.
         RayError: there is no cluster that answers.
     """
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
     from ray.exceptions import AuthenticationError
 
     try:
