@@ -79,7 +79,7 @@ def test_what_a_command_reads_and_writes(
 ) -> None:
     asked: list[tuple[Sequence[str], Sequence[str]]] = []
 
-    def check(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> None:
+    def check(reads: Sequence[str], writes: Sequence[str], **_: object) -> None:
         asked.append((reads, writes))
         raise PreflightError("stop here")
 
