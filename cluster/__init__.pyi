@@ -6,3 +6,5 @@ from .session import SessionError as SessionError
 from .session import cluster_address as cluster_address
 from .session import cores as cores
 from .session import is_running as is_running
+from .token import TokenError as TokenError
+from .token import find_token as find_token

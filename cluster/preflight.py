@@ -1,4 +1,4 @@
-"""Before work on several machines begins: does each reach what is read, and what is written?
+"""Before work on several machines begins: does each run the same code, and reach the same places?
 
 A path may name another folder on each machine, each of which can be written and read there. So
 nobody's own file proves anything: each node reads what this process wrote, and this process what
@@ -10,11 +10,13 @@ import logging
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
+from cluster.node_code import CODE, PYTHON, Report, differences, report, told
 from cluster.probe import Probe, each, head, patiently, probing, read_back, remove, write
 from cluster.storage.filesystems import absolute
 
@@ -50,30 +52,50 @@ def check_job_outputs(writes: Sequence[str]) -> None:
         )
 
 
-def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> None:
-    """See that every node reads and writes the same places as this process.
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found of the nodes of a cluster."""
 
-    Does nothing where there is one machine. Needs a session. What it writes it removes.
+    # What every process must run; None where there is one machine.
+    expected: Report | None = None
+    left_out: tuple[str, ...] = ()  # ids of nodes that run something else
+
+
+def check_reach(
+    reads: Sequence[str],
+    writes: Sequence[str],
+    *,
+    hidden: str,
+    modules: tuple[str, ...] = (),
+    packages: tuple[str, ...] = (),
+) -> Checked:
+    """See that every node runs the same code, and reads and writes the same places.
+
+    Does nothing where there is one machine. Needs a session. What it writes it removes. A node
+    that runs something else is told, and left out where others remain.
 
     Args:
         reads: URLs of objects; of each its size and its first bytes are compared.
         writes: URLs or paths of folders, as they were given; they need not be there.
         hidden: how names begin that nobody takes for content.
+        modules: top-level packages whose sources must be the same.
+        packages: distributions whose versions must be.
 
     Raises:
         PreflightError: a node does not, or does not answer; or an output is relative.
-            Or this process cannot read or write one of them.
+            Or this process cannot read or write one of them. Or no node remains.
     """
     nodes = _nodes()
     machines = len(nodes) + _is_outside()
     if machines < 2:
-        return
+        return Checked()
     for url in filter(_is_relative, writes):
         raise PreflightError(
             f"output {url}: relative, on a cluster of {machines} machines; "
             f"{INSTEAD.format(_last(url), 'all of them')} ({absolute(url)}, if they do)"
         )
-    log.info("%-14s what %d nodes can read and write", "checking", len(nodes))
+    log.info("%-14s what %d nodes run, can read and can write", "checking", len(nodes))
+    here = report(modules, packages)
     expected = dict(zip(reads, each(_here, reads), strict=True))
     with contextlib.ExitStack() as stack:
         probes = []
@@ -86,9 +108,18 @@ def check_reach(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> 
                     f"output {url}: cannot be written here ({_reason(error)}); check who may write "
                     f"there, or {INSTEAD.format(_last(url), 'all machines')}"
                 ) from error
-        problems = _asked(nodes, expected, probes)
+        problems, others = _asked(nodes, expected, probes, here)
     if problems:
         raise PreflightError(_told(problems, machines))
+    for node, wrong in others.items():
+        log.warning("node %s is left out: it %s", nodes[node], wrong)
+    if others and not _with_cpus(nodes.keys() - others.keys()):
+        raise PreflightError(
+            "; ".join(f"node {nodes[node]} {wrong}" for node, wrong in others.items())
+            + "; no other node has CPUs, and nothing was begun: give all nodes one image or "
+            "environment, or send the code with the job"
+        )
+    return Checked(expected=here, left_out=tuple(others))
 
 
 def _here(url: str) -> str:
@@ -103,15 +134,23 @@ def _here(url: str) -> str:
 
 
 def _asked(
-    nodes: Mapping[str, str], expected: Mapping[str, str], probes: Sequence[Probe]
-) -> Problems:
-    """Ask all nodes at once what they can read and write, and look at what they wrote."""
+    nodes: Mapping[str, str],
+    expected: Mapping[str, str],
+    probes: Sequence[Probe],
+    here: Report,
+) -> tuple[Problems, dict[str, str]]:
+    """Ask all nodes at once what they run, can read and can write; look at what they wrote.
+
+    Returns:
+        what is wrong with places, and nodes that run something else, with what.
+    """
     import ray
 
     asked: dict[Any, str] = {}
     for node in nodes:
         tokens = {probe.url: (probe.name, probe.token, *probe.of_node(node)) for probe in probes}
-        asked[_on(node, _look, dict(expected), tokens)] = node
+        asked[_on(node, _look, dict(expected), tokens, _asks_for(here))] = node
+    others: dict[str, str] = {}
     problems: dict[tuple[str, str], list[str]] = defaultdict(list)
     strays = []
     # One that answers later finds no token any more, and writes nothing; to cancel it can end Ray.
@@ -121,21 +160,40 @@ def _asked(
     for reference in done:
         node = asked[reference]
         try:
-            found = ray.get(reference)
+            there, found = ray.get(reference)
         except Exception as error:  # of many kinds: it died, or has no pmam
-            problems["", f"cannot run pmam ({_reason(error)})"].append(nodes[node])
+            others[node] = f"cannot run pmam ({_reason(error)})"
             continue
+        if wrong_code := differences(here, there):
+            others[node] = told(wrong_code)
         for probe in probes:
             name, token = probe.of_node(node)
             wrong = found.get(probe.url) or _unseen(probe.url, name, token)
             if wrong and probe.url not in found:  # it wrote to a place of its own
                 strays.append(_on(node, remove, probe.url, name))
                 found[probe.url] = wrong
+        if node in others:  # where it cannot read or write does not matter
+            continue
         for url, wrong in found.items():
             problems[url, wrong].append(nodes[node])
     if strays:
         ray.wait(strays, num_returns=len(strays), timeout=CLEAN_S)
-    return problems
+    return problems, others
+
+
+def _asks_for(here: Report) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of modules and packages in a report."""
+    modules = tuple(name.removeprefix(CODE) for name in here if name.startswith(CODE))
+    return modules, tuple(name for name in here if name != PYTHON and not name.startswith(CODE))
+
+
+def _with_cpus(nodes: Set[str]) -> bool:
+    """Whether one of these nodes can do work."""
+    import ray
+
+    return any(
+        node["NodeID"] in nodes and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes()
+    )
 
 
 def _on(node: str, function: Any, *arguments: Any) -> Any:
@@ -149,9 +207,11 @@ def _on(node: str, function: Any, *arguments: Any) -> Any:
 
 
 def _look(
-    expected: Mapping[str, str], tokens: Mapping[str, tuple[str, str, str, str]]
-) -> dict[str, str]:
-    """What is wrong on this node, by URL: with what it reads, and with what it writes."""
+    expected: Mapping[str, str],
+    tokens: Mapping[str, tuple[str, str, str, str]],
+    asks_for: tuple[tuple[str, ...], tuple[str, ...]],
+) -> tuple[Report, dict[str, str]]:
+    """What this node runs, and what is wrong by URL: with what it reads, and what it writes."""
 
     def read(url: str) -> str | None:
         try:
@@ -175,7 +235,7 @@ def _look(
     for check, urls in ((read, list(expected)), (written, list(tokens))):
         found = dict(zip(urls, each(check, urls), strict=True))
         problems |= {url: wrong for url, wrong in found.items() if wrong is not None}
-    return problems
+    return report(*asks_for), problems
 
 
 def _unseen(url: str, name: str, token: str) -> str | None:
@@ -199,7 +259,7 @@ def _told(problems: Problems, machines: int) -> str:
     if any(url for url, _ in problems):
         advice.append(INSTEAD.format("folder", f"all {machines} machines"))
     if any(not url for url, _ in problems):
-        advice.append("see that these nodes are well and have this version of pmam")
+        advice.append("see that these nodes are well")
     return f"{'; '.join(said)}; nothing was begun: {', and '.join(advice)}"
 
 

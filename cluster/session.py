@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from cluster.errors import ClusterError
+from cluster.token import TokenError, check_token, find_token
 
 OBJECT_STORE_BYTES = 512 << 20
 CONNECT_S = 5.0
@@ -45,12 +46,13 @@ def session(address: str | None = None) -> Iterator[None]:
     """Ray for the length of a `with`; inside one that runs already, nothing is started.
 
     Args:
-        address: of a cluster (`auto`, `host:6379`, `ray://host:10001`); None takes RAY_ADDRESS,
-            which Ray sets in jobs that it runs, or else starts Ray on this machine.
+        address: of a cluster (`auto`, `host:6379`); None takes RAY_ADDRESS, which Ray sets in
+            jobs that it runs, or else starts Ray on this machine.
 
     Raises:
         SessionError: no cluster answers at the address, or not one that this Ray can join; or
             this machine is too busy to start Ray.
+        TokenError: the cluster refuses the token that is here, or the lack of one.
     """
     # CPU workers must not hide a GPU from a driver that uses it; keeps a warning away, too.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -138,22 +140,27 @@ def _join(address: str) -> None:
     """Connect to a running cluster. Ray alone would try a wrong address for many minutes."""
     import ray
 
-    advice = (
-        "check the address (host:6379, ray://host:10001 or auto), that the cluster runs, and that "
-        "RAY_AUTH_TOKEN is its token where it asks for one"
-    )
+    if "://" in address:
+        raise SessionError(_no_address(address))
+    advice = "check the address (host:6379 or auto), and that the cluster runs"
     if ":" in address:
-        server = urlsplit(address if "://" in address else f"//{address}")
+        server = urlsplit(f"//{address}")
         try:
             socket.create_connection((server.hostname or "", server.port or 0), CONNECT_S).close()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SessionError(f"Ray at {address}: {reason}; {advice}") from error
+    found = find_token()
     before = {name: os.environ.get(name) for name in TRIES}
     os.environ.update({name: value for name, value in TRIES.items() if before[name] is None})
     try:
         with _silent_core():
-            ray.init(address=address, logging_level=logging.WARNING)
+            if ":" in address:
+                check_token(address, found=found)
+            # What workers say of their work, the driver says; their other lines are in Ray's logs.
+            ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
+    except TokenError:
+        raise
     except Exception as error:  # of many kinds, down to a bare one
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise SessionError(f"Ray at {address}: {reason}; {advice}") from error
@@ -161,6 +168,19 @@ def _join(address: str) -> None:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
+
+
+def _no_address(address: str) -> str:
+    """Why a URL is not where a driver joins a cluster, and what is."""
+    scheme, _, rest = address.partition("://")
+    host = urlsplit(f"//{rest}").hostname or "host"
+    what = "a Ray Client, which neither Ray Data's nor Ray Train's jobs here can use"
+    if scheme in ("http", "https"):
+        what = "the cluster's job server, which jobs are submitted to"
+    return (
+        f"Ray at {address}: {what}; from a machine of the cluster give {host}:6379, from any other "
+        f"`pmam submit --address http://{host}:8265 -- ...`"
+    )
 
 
 @contextlib.contextmanager

@@ -20,7 +20,11 @@ Words = Positional[tuple[str, ...]]  # the last one is OUT, as in cp
 
 
 def verify(
-    dataset: Dataset, decode: float = 1.0, repair: Flag = False, drop_lost: Flag = False
+    dataset: Dataset,
+    decode: float = 1.0,
+    repair: Flag = False,
+    drop_lost: Flag = False,
+    address: str | None = None,
 ) -> None:
     """Check a dataset: sizes, checksums, tar structure, labels, and that audio decodes.
 
@@ -34,6 +38,8 @@ def verify(
         decode: Share of the clips whose audio is decoded, 0 to 1.
         repair: Rebuild what can be rebuilt, then check again.
         drop_lost: With --repair: leave lost clips out of a new index.
+        address: Address of a Ray cluster whose workers read the shards; by default this machine
+            does.
     """
     if drop_lost and not repair:
         raise PipelineError("--drop-lost without --repair; give both, or neither")
@@ -41,7 +47,8 @@ def verify(
 
     if repair:
         repair_dataset(dataset, drop=drop_lost)
-    verify_dataset(dataset, decode)
+    with joined(address, reads=(dataset,), writes=(), starts_ray=False):
+        verify_dataset(dataset, decode)
 
 
 def foreign(

@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("detect:detect", "Find events in any audio file."),
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("imports:import_", "Take over what others published: prototypes, log-mel."),
+    "submit": ("submit:submit", "Run a command on a cluster, and follow its log."),
+    "jobs": ("submit:jobs", "List, follow, stop or resume jobs of a cluster."),
 }
 
 

@@ -67,7 +67,16 @@ class RunArguments:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Parse twice: first what the settings start from, then all of them."""
+    """Run everything, as a command line says."""
+    preset, parsed = parsed_run(arguments)
+    execute(preset, parsed.settings, parsed)
+
+
+def parsed_run(arguments: Sequence[str]) -> tuple[str, RunArguments]:
+    """The preset and all that a command line says of a run; nothing is run.
+
+    Parses twice: first what the settings start from, then all of them.
+    """
     arguments = list(arguments)
     preset, settings = starting_settings(arguments)
     ablation = _value(arguments, "--ablation")
@@ -77,7 +86,7 @@ def run(arguments: Sequence[str]) -> None:
     start = RunArguments(preset=preset, ablation=ablation, settings=settings)
     if {"-h", "--help"} & {*arguments}:
         print_help(start)
-    parsed = tyro.cli(
+    return preset, tyro.cli(
         RunArguments,
         prog="pmam run",
         args=["--help" if argument == HELP_ALL else argument for argument in arguments],
@@ -85,7 +94,6 @@ def run(arguments: Sequence[str]) -> None:
         config=(tyro.conf.AvoidSubcommands,),
         registry=REGISTRY,
     )
-    execute(preset, parsed.settings, parsed)
 
 
 run.parses_itself = True  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
+from pipelines.runtime.nodes import Guarded, expected, selector
 from pipelines.runtime.pool import Pool
 
 
@@ -29,11 +30,14 @@ def through_actors(
 
     least, most, gpus = pool.size(len(rows), ray.cluster_resources())
     blocks = min(len(rows), most_blocks or len(rows))
+    nodes = selector()
+    where: dict[str, Any] = {} if nodes is None else {"label_selector": nodes}
     dataset = ray.data.from_items(list(rows), override_num_blocks=blocks).map(
-        actor,
-        fn_constructor_kwargs=dict(arguments),
+        Guarded,  # type: ignore[arg-type]  # Ray makes an object of it
+        fn_constructor_args=(actor, dict(arguments), expected()),
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         num_cpus=1,
         num_gpus=gpus or None,
+        **where,
     )
     yield from dataset.iter_rows()

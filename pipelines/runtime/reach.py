@@ -9,6 +9,7 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 from cluster.preflight import check_job_outputs, check_reach
 from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
+from pipelines.runtime.nodes import MODULES, PACKAGES, taking_part
 from pipelines.runtime.urls import join, store
 from shards.io.store import TEMPORARY
 from shards.locations import url_of
@@ -45,8 +46,15 @@ def joined(
         yield
         return
     with session(address):
-        check_reach(objects([url for url in reads if url]), writes, hidden=TEMPORARY)
-        yield
+        found = check_reach(
+            objects([url for url in reads if url]),
+            writes,
+            hidden=TEMPORARY,
+            modules=MODULES,
+            packages=PACKAGES,
+        )
+        with taking_part(found):
+            yield
 
 
 def objects(urls: Sequence[str]) -> list[str]:

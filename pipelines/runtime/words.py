@@ -29,6 +29,16 @@ def hours(hours: float) -> str:
     return f"{hours:.2f} h" if hours >= 1 else f"{hours * 60:.2f} min"
 
 
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min 20 s`, `2 h 05 min`: as exact as one wants to know it."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def listed(names: list[str], shown: int = 3) -> str:
     """`a, b, c and 4 more`."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

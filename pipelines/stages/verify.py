@@ -1,8 +1,14 @@
 """What `pmam verify` does and prints: repairs, problems, and the status that tells."""
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from cluster.session import is_running
+from cluster.storage.filesystems import absolute
+from pipelines.runtime.actors import through_actors
+from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import PLAN
 from pipelines.runtime.tables import SHOWN, output
@@ -10,15 +16,42 @@ from pipelines.runtime.urls import store
 from shards.io.store import Store
 from shards.manifest import read_manifest
 from shards.repair.restore import repair
-from shards.repair.verification import verify
+from shards.repair.verification import Problem, ShardChecker, verify
+
+
+class _Actor:
+    """Checks shards of a dataset on a node of a cluster."""
+
+    def __init__(self, url: str, decode: float) -> None:
+        self.check = ShardChecker(store(url), decode, store)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        problems = [asdict(problem) for problem in self.check(row["name"])]
+        return {"name": row["name"], "problems": json.dumps(problems)}
 
 
 def verify_dataset(url: str, decode: float) -> None:
-    """Problems of a dataset, one a line; ends with status 1 where there are any."""
-    dataset = store(url)
+    """Problems of a dataset, one a line; ends with status 1 where there are any.
+
+    Inside a Ray session, its workers read the shards; else this process does.
+    """
+    dataset, url = store(url), absolute(url)
     shards = len(read_manifest(dataset).shards)
+
+    def by_workers(names: Sequence[str]) -> Iterator[Sequence[Problem]]:
+        found = {}
+        for row in through_actors(
+            [{"name": name} for name in names], _Actor, {"url": url, "decode": decode}, Pool()
+        ):
+            found[row["name"]] = [Problem(**problem) for problem in json.loads(row["problems"])]
+            advance(1, "")
+        return (found[name] for name in names)
+
     with bar("verify (shards)", shards) as advance:
-        report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""), resolve=store)
+        if is_running():
+            report = verify(dataset, decode, resolve=store, elsewhere=by_workers)
+        else:
+            report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""), resolve=store)
     console = output()
     for problem in report.problems:
         console.print(str(problem), markup=False)

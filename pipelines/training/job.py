@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cluster.session import session
+from pipelines.runtime.nodes import expected, selector
 from pipelines.runtime.progress import bar
 from pipelines.runtime.remote_log import tell
 from pipelines.runtime.stage import Stage
@@ -45,6 +46,7 @@ def run_training(
         "build": build,
         "arguments": dict(arguments),
         "settings": settings,
+        "expected": expected() if settings.workers else None,
     }
     if settings.workers:
         # What it refuses shows here: Train would start the workers anew, and fail again.
@@ -53,6 +55,7 @@ def run_training(
         scaling = ray.train.ScalingConfig(
             num_workers=settings.workers,
             use_gpu=settings.workers > 0 and ray.cluster_resources().get("GPU", 0) > 0,
+            label_selector=selector(),  # type: ignore[call-arg]  # of Train V2
         )
 
         def fit() -> None:

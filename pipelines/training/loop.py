@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pipelines.runtime.nodes import check_process
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from pipelines.training.examples import TrainingClips, in_background
@@ -65,11 +66,16 @@ def loop(config: dict[str, Any]) -> None:
     """What each worker runs.
 
     Args:
-        config: the `stage`, what `build` makes of `arguments` in each worker, and the `settings`.
+        config: the `stage`, what `build` makes of `arguments` in each worker, the `settings`, and
+            what each worker is `expected` to run.
+
+    Raises:
+        OtherCodeError: this one runs something else.
     """
     import ray.train
     from ray.train.torch import get_device
 
+    check_process(config["expected"])
     stage: Stage = config["stage"]
     settings: TrainSettings = config["settings"]
     context = ray.train.get_context()

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +48,7 @@ def verify(
     on_shard: Callable[[ShardEntry], None] | None = None,
     resolve: Resolver = local_only,
     workers: int | None = None,
+    elsewhere: Callable[[Sequence[str]], Iterable[Sequence[Problem]]] | None = None,
 ) -> Report:
     """Read the whole dataset once and compare it with its index and manifest.
 
@@ -58,8 +59,10 @@ def verify(
         on_shard: called after each shard, in their order.
         resolve: opens the folders that other shards lie in.
         workers: shards that are read at once; by default one per core. Each holds one clip.
+        elsewhere: checks shards by other processes, each of which calls a `ShardChecker`: gets
+            their names, gives what is wrong with each, in the same order.
     """
-    share = _share(decode)
+    share_of(decode)
     try:
         manifest = read_manifest(store)
     except DatasetError as error:
@@ -71,24 +74,58 @@ def verify(
         return Report(problems=(problem,), clips=0, shards=len(manifest.shards))
     places = Places(store, manifest.shards, resolve)
     problems = [*_manifest_problems(manifest, rows), *_foreign_files(store, manifest, places)]
-    by_shard: dict[str, list[IndexRow]] = {shard.name: [] for shard in manifest.shards}
-    for row in rows:
-        by_shard.get(row.shard, []).append(row)
-
-    def check(shard: ShardEntry) -> list[Problem]:
-        try:
-            at, name = places(shard.name)
-        except (ValueError, OSError) as error:
-            return [Problem("missing", shard.name, one_line(error))]
-        return verify_shard(at, shard, by_shard[shard.name], share, name)
-
+    names = [shard.name for shard in manifest.shards]
     # hashing and decoding leave Python's lock
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for shard, found in zip(manifest.shards, pool.map(check, manifest.shards), strict=True):
+        if elsewhere is None:
+            check = ShardChecker(store, decode, resolve, manifest=manifest, rows=rows)
+            checked: Iterable[Sequence[Problem]] = pool.map(check, names)
+        else:
+            checked = elsewhere(names)
+        for shard, found in zip(manifest.shards, checked, strict=True):
             problems += found
             if on_shard is not None:
                 on_shard(shard)
     return Report(problems=tuple(problems), clips=len(rows), shards=len(manifest.shards))
+
+
+class ShardChecker:
+    """Compares single shards with what the dataset says of them.
+
+    Args:
+        store: of the dataset.
+        decode: as for `verify`.
+        resolve: opens the folders that other shards lie in.
+        manifest: of the dataset, where it was read already.
+        rows: of its index, where they were.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        decode: Decode,
+        resolve: Resolver,
+        *,
+        manifest: Manifest | None = None,
+        rows: Sequence[IndexRow] | None = None,
+    ) -> None:
+        manifest = manifest or read_manifest(store)
+        if rows is None:
+            rows = table_to_rows(read_index(store, manifest.index))
+        self.share = share_of(decode)
+        self.places = Places(store, manifest.shards, resolve)
+        self.entries = {shard.name: shard for shard in manifest.shards}
+        self.rows: dict[str, list[IndexRow]] = {name: [] for name in self.entries}
+        for row in rows:
+            self.rows.get(row.shard, []).append(row)
+
+    def __call__(self, name: str) -> list[Problem]:
+        """What is wrong with a shard."""
+        try:
+            at, file = self.places(name)
+        except (ValueError, OSError) as error:
+            return [Problem("missing", name, one_line(error))]
+        return verify_shard(at, self.entries[name], self.rows[name], self.share, file)
 
 
 def _manifest_problems(manifest: Manifest, rows: Sequence[IndexRow]) -> Iterator[Problem]:
@@ -134,7 +171,12 @@ def _foreign_files(store: Store, manifest: Manifest, places: Places) -> Iterator
             yield Problem("foreign", name, "the manifest does not name this file")
 
 
-def _share(decode: Decode) -> float:
+def share_of(decode: Decode) -> float:
+    """The share of the clips that are decoded.
+
+    Raises:
+        SettingsError: it is none.
+    """
     share = {"all": 1.0, "none": 0.0}.get(decode) if isinstance(decode, str) else float(decode)
     if share is None or not 0 <= share <= 1:
         raise SettingsError(f"got decode={decode!r}; expected 'all', 'none' or a share from 0 to 1")

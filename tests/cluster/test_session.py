@@ -44,7 +44,7 @@ def test_nothing_answers(free_port: int, tmp_path: Path, capfd: pytest.CaptureFi
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize("form", ["ray://127.0.0.1:{}", "127.0.0.1:x{}", "127.0.0.1:"])
+@pytest.mark.parametrize("form", ["127.0.0.1:x{}", "127.0.0.1:"])
 def test_what_is_no_address(form: str, free_port: int) -> None:
     with (
         pytest.raises(SessionError, match=r"^Ray at .*; check the address") as refused,
@@ -52,6 +52,20 @@ def test_what_is_no_address(form: str, free_port: int) -> None:
     ):
         pass
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["ray://head:10001", "http://head:8265"])
+def test_what_no_driver_joins(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused in one line that names the two ways in, by option and by variable."""
+    monkeypatch.setenv("RAY_ADDRESS", given)
+    for address in (given, None):
+        with pytest.raises(SessionError) as refused, session(address):
+            pass
+        said = str(refused.value)
+        assert said.startswith(f"Ray at {given}: ")
+        assert "head:6379" in said
+        assert "pmam submit --address http://head:8265" in said
+        assert "\n" not in said
 
 
 def test_the_address_of_a_job_that_ray_runs(

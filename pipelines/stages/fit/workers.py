@@ -10,6 +10,7 @@ import torch
 
 from cluster.session import session
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.nodes import check_process, expected, selector
 from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import (
@@ -81,10 +82,11 @@ def _run_workers(job: FitJob) -> None:
             stage = job.stage
             TorchTrainer(
                 _worker,
-                train_loop_config={"job": job},
+                train_loop_config={"job": job, "expected": expected()},
                 scaling_config=ScalingConfig(
                     num_workers=job.settings.workers,
                     use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
+                    label_selector=selector(),  # type: ignore[call-arg]  # of Train V2
                 ),
                 # Train silently continues an old run of the same name.
                 run_config=RunConfig(
@@ -100,6 +102,7 @@ def _worker(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.torch import get_device
 
+    check_process(config["expected"])
     job: FitJob = config["job"]
     context = ray.train.get_context()
     rank = context.get_world_rank()

@@ -22,6 +22,7 @@ from pipelines.cli import (
     prototypes,
     run_help,
     stages,
+    submit,
     training,
     weak,
 )
@@ -40,6 +41,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     *(weak.train_weak, weak.weak_figures),
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
+    *submit.KINDS.values(),
 ]
 
 
@@ -235,9 +237,8 @@ def test_wrong_paths_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_every_command_has_its_help_here() -> None:
-    told = {
-        name for name in COMMANDS if name not in ("demo", "run", "reindex", "import", "checkpoint")
-    }
+    elsewhere = ("demo", "run", "reindex", "import", "checkpoint", "submit", "jobs")
+    told = set(COMMANDS) - {*elsewhere}
     named = {function.__name__.rstrip("_").replace("_", "-") for function in FUNCTIONS}
     assert told == named & set(COMMANDS)
     for function in FUNCTIONS:

@@ -36,6 +36,7 @@ READS_OF: dict[str, tuple[str, list[str]]] = {
         ["SET", "FITTED", "LABELS"],
     ),
     "inspect": ("inspect SET --out OUT", ["SET"]),
+    "verify": ("verify SET", ["SET"]),
     "prototypes": (
         "prototypes FITTED --dataset SET --out OUT --posteriors LABELS",
         ["FITTED", "SET", "LABELS"],
@@ -78,7 +79,7 @@ def test_what_a_command_reads_and_writes(
 ) -> None:
     asked: list[tuple[Sequence[str], Sequence[str]]] = []
 
-    def check(reads: Sequence[str], writes: Sequence[str], *, hidden: str) -> None:
+    def check(reads: Sequence[str], writes: Sequence[str], **_: object) -> None:
         asked.append((reads, writes))
         raise PreflightError("stop here")
 
@@ -89,7 +90,7 @@ def test_what_a_command_reads_and_writes(
     before = sorted(tmp_path.rglob("*"))
     assert refused(*[names.get(word, word) for word in words.split()]).endswith("stop here\n")
     [(reads, writes)] = asked
-    assert list(writes) == [str(out)]
+    assert list(writes) == [str(out)] * ("OUT" in words)
     for name in inputs:
         assert any(read.startswith(str(places[name])) for read in reads), name
     assert sorted(tmp_path.rglob("*")) == before

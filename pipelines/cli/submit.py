@@ -1,0 +1,264 @@
+"""The commands `submit` and `jobs`: work on a cluster, from a machine that only sends it there."""
+
+import datetime
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import tyro
+from rich.table import Table
+
+from cluster.submit.checks import SubmitError, check_environment, check_paths
+from cluster.submit.follow import follow
+from cluster.submit.jobs import Job, Jobs, job_id
+from cluster.submit.upload import EXCLUDED, check_upload
+from pipelines.cli.submitted import Submitted, read_command
+from pipelines.cli.types import REGISTRY, Flag
+from pipelines.runtime.progress import console, log
+from pipelines.runtime.tables import output
+from pipelines.runtime.words import duration
+
+EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
+PROJECT = "pyproject.toml"
+PROGRAM = {
+    "image": ["python", "-m", "pipelines"],
+    # Without the tools of developers; Ray gives its workers the same environment.
+    "uv": ["uv", "run", "--no-dev", "python", "-m", "pipelines"],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitArguments:
+    """Run a command on a cluster, and follow its log: pmam submit [OPTIONS] -- run --preset ...
+
+    Sent again, the same command goes on from what is whole. Ends with status 0 where the job
+    succeeded, 1 where it failed, 3 where it was stopped, and 2 where it was not sent. Interrupted,
+    it stops following; the job goes on. Keys never travel with a job: the nodes have them.
+    """
+
+    # Address of the cluster's job server, which is its dashboard, such as http://host:8265; by
+    # default what RAY_API_SERVER_ADDRESS says, or that of this machine.
+    address: str | None = None
+    # Folder of code to send along; by default this one where it holds a pyproject.toml, and else
+    # none: the nodes have pmam.
+    working_dir: str | None = None
+    # Where the nodes have their packages from: image (they are installed there) or uv (Ray makes
+    # the environment of the sent folder, with its pinned versions).
+    packages: Literal["image", "uv"] = "image"
+    # Folders that all nodes have under the same path, such as a network file system.
+    shared: tuple[str, ...] = ()
+    # Variables of the job, as NAME=VALUE; never keys, tokens or passwords.
+    env: tuple[str, ...] = ()
+    # Profile of the nodes' own AWS files to take credentials from.
+    aws_profile: str | None = None
+    # Return when the job is accepted, and print its id.
+    no_wait: Flag = False
+
+
+def submit(arguments: Sequence[str]) -> None:
+    """Parse what stands before the `--`, read what stands behind it, and send that."""
+    from pipelines.cli.main import COMMANDS
+
+    given = list(arguments)
+    cut = given.index("--") if "--" in given else len(given)
+    parsed = tyro.cli(
+        SubmitArguments,
+        prog="pmam submit",
+        args=given[:cut],
+        config=(tyro.conf.AvoidSubcommands,),
+        registry=REGISTRY,
+    )
+    command = read_command(given[cut + 1 :], COMMANDS)
+    environment = _environment(parsed)
+    jobs = Jobs(parsed.address)
+    local = urlsplit(jobs.address).hostname in ("localhost", "127.0.0.1", "::1")
+    check_paths(command.paths, parsed.shared, new=command.new, local=local)
+    _tell_room(jobs, command.workers)
+    job = jobs.submit(
+        shlex.join([*PROGRAM[parsed.packages], *command.words]),
+        job_id([*command.words, *parsed.env, parsed.aws_profile or "", parsed.packages]),
+        environment=environment,
+        words=command.words,
+    )
+    if parsed.no_wait:
+        log.info("sent; `pmam jobs log %s` follows it", job.id)
+        output().print(job.id, markup=False)
+        return
+    log.info("%s is sent; interrupting this leaves it at work", job.id)
+    _follow(jobs, job, command)
+
+
+submit.parses_itself = True  # type: ignore[attr-defined]
+
+
+def _environment(parsed: SubmitArguments) -> dict[str, Any]:
+    """Ray's runtime environment of the job.
+
+    Raises:
+        SubmitError: it would carry keys, or is too large.
+    """
+    variables = {}
+    for pair in parsed.env:
+        name, mark, value = pair.partition("=")
+        if not mark:
+            raise SubmitError(f"--env {pair}: expected NAME=VALUE")
+        variables[name] = value
+    if parsed.aws_profile is not None:
+        variables["AWS_PROFILE"] = parsed.aws_profile
+    check_environment(variables)
+    environment: dict[str, Any] = {}
+    folder = parsed.working_dir
+    if folder is None and Path(PROJECT).is_file():
+        folder = "."
+    if folder is not None:
+        size = check_upload(Path(folder).absolute())
+        log.info("sending %s, %.1f MiB", Path(folder).absolute(), size / 2**20)
+        environment |= {"working_dir": str(Path(folder).absolute()), "excludes": list(EXCLUDED)}
+    elif parsed.packages == "uv":
+        raise SubmitError(f"--packages uv: no {PROJECT} here; give --working-dir, a checkout")
+    if variables:
+        environment["env_vars"] = variables
+    return environment
+
+
+def _tell_room(jobs: Jobs, workers: Mapping[str, int]) -> None:
+    """Say where a command asks for more than there is now; the job itself knows what may come."""
+    there = jobs.capacity()
+    for setting, count in workers.items():
+        if there and count > there.get("CPU", 0):
+            log.warning(
+                "%s = %d, and the cluster has %g CPUs now: the job waits for more where the "
+                "cluster grows, and stops where it cannot",
+                setting,
+                count,
+                there.get("CPU", 0),
+            )
+
+
+def _follow(jobs: Jobs, job: Job, command: Submitted | None) -> None:
+    """Show the log of a job until it ends, and what came of it; ends with the job's status."""
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    try:
+        ended = follow(jobs, job.id, write)
+    except KeyboardInterrupt:
+        console.print(
+            f"{job.id} goes on; `pmam jobs log {job.id}` follows it, `pmam jobs stop {job.id}` "
+            "stops it",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise SystemExit(130) from None
+    for line in last_lines(ended, jobs.address, command):
+        output().print(line, markup=False, soft_wrap=True)
+    raise SystemExit(EXIT.get(ended.status, 1))
+
+
+def last_lines(job: Job, address: str, command: Submitted | None) -> list[str]:
+    """What came of a job, where it is, and what to do next."""
+    took = ""
+    if job.start_s is not None and job.end_s is not None:
+        took = f" after {duration(job.end_s - job.start_s)}"
+    lines = [f"job      {job.id} {job.status.lower()}{took}"]
+    if job.status == "FAILED" and job.message:
+        lines.append(f"reason   {job.message[:500]}")
+    if command is not None and command.out:
+        lines.append(f"result   {command.out}")
+    lines.append(f"report   {address}/#/jobs/{job.id}")
+    if job.status != "SUCCEEDED":
+        lines.append(f"resume   pmam jobs resume {job.id} --address {shlex.quote(address)}")
+    return lines
+
+
+def list_(address: str | None = None) -> None:
+    """List the jobs that were submitted to a cluster, the oldest first.
+
+    Args:
+        address: Address of the cluster's job server.
+    """
+    table = Table(box=None, pad_edge=False)
+    for column in ("job", "status", "began", "took", "command"):
+        table.add_column(column, no_wrap=column != "command")
+    now = datetime.datetime.now(datetime.UTC).timestamp()
+    for job in Jobs(address).all():
+        began, took = "", ""
+        if job.start_s is not None:
+            moment = datetime.datetime.fromtimestamp(job.start_s, datetime.UTC).astimezone()
+            began, took = f"{moment:%Y-%m-%d %H:%M}", duration((job.end_s or now) - job.start_s)
+        command = job.command.partition(" -m pipelines ")[2] or job.command
+        table.add_row(job.id, job.status.lower(), began, took, command.replace("[", r"\["))
+    output().print(table)
+
+
+def log_(job: tyro.conf.Positional[str], address: str | None = None, no_wait: Flag = False) -> None:
+    """Show the log of a job, and follow it until it ends; ends with the job's status.
+
+    Args:
+        job: Id of the job.
+        address: Address of the cluster's job server.
+        no_wait: Print what is there, and stop.
+    """
+    jobs = Jobs(address)
+    if no_wait:
+        sys.stdout.write(jobs.log(job))
+        return
+    _follow(jobs, jobs.one(job), None)
+
+
+def stop(job: tyro.conf.Positional[str], address: str | None = None) -> None:
+    """Stop a job; what is whole stays, and resuming it goes on from there.
+
+    Args:
+        job: Id of the job.
+        address: Address of the cluster's job server.
+    """
+    jobs = Jobs(address)
+    was = jobs.one(job)
+    if was.ended:
+        raise SubmitError(f"{job} is {was.status.lower()} already")
+    for line in last_lines(jobs.stop(job), jobs.address, None):
+        output().print(line, markup=False, soft_wrap=True)
+
+
+def resume(
+    job: tyro.conf.Positional[str], address: str | None = None, no_wait: Flag = False
+) -> None:
+    """Send the command of a job that ended once more: it goes on from what is whole.
+
+    Args:
+        job: Id of the job.
+        address: Address of the cluster's job server.
+        no_wait: Return when the job is accepted, and print its id.
+    """
+    jobs = Jobs(address)
+    again = jobs.again(job)
+    if no_wait:
+        output().print(again.id, markup=False)
+        return
+    log.info("%s is sent; interrupting this leaves it at work", again.id)
+    _follow(jobs, again, None)
+
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "list": list_,
+    "log": log_,
+    "stop": stop,
+    "resume": resume,
+}
+
+
+def jobs(arguments: Sequence[str]) -> None:
+    """List, follow, stop or resume the jobs of a cluster."""
+    tyro.extras.subcommand_cli_from_dict(
+        KINDS, prog="pmam jobs", description=jobs.__doc__, args=[*arguments] or ["--help"]
+    )
+
+
+jobs.parses_itself = True  # type: ignore[attr-defined]

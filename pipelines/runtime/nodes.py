@@ -1,0 +1,76 @@
+"""Which nodes of a cluster take part in a command, and what every process of it must run."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cluster.node_code import Report, check_here
+from cluster.preflight import Checked
+
+MODULES = ("pmam", "shards", "cluster", "pipelines")
+# What decides numbers and bytes, or whether tensors and tables travel.
+PACKAGES = (
+    "miniaudio",
+    "numpy",
+    "pyarrow",
+    "ray",
+    "safetensors",
+    "scipy",
+    "soundfile",
+    "soxr",
+    "torch",
+    "torchaudio",
+)
+NODE = "ray.io/node-id"  # a label that Ray gives each node
+_found = Checked()
+
+
+@contextlib.contextmanager
+def taking_part(checked: Checked) -> Iterator[None]:
+    """Inside the block, work goes to the nodes that passed the check."""
+    global _found
+    before, _found = _found, checked
+    try:
+        yield
+    finally:
+        _found = before
+
+
+def selector() -> dict[str, str] | None:
+    """Ray's label selector of the nodes that take part; None: all of them."""
+    if not _found.left_out:
+        return None
+    return {NODE: f"!in({','.join(_found.left_out)})"}
+
+
+def expected() -> Report | None:
+    """What every process must run; None where there is one machine."""
+    return _found.expected
+
+
+def check_process(expected: Report | None) -> None:
+    """Called in a worker before it does anything: its node may have joined after the check.
+
+    Raises:
+        OtherCodeError: it runs something else.
+    """
+    if expected is not None:
+        check_here(expected, MODULES, PACKAGES)
+
+
+class Guarded:
+    """An actor that is built where the node runs what the driver runs."""
+
+    def __init__(
+        self, make: Callable[..., Any], arguments: Mapping[str, Any], expected: Report | None
+    ) -> None:
+        self.make, self.arguments, self.expected = make, arguments, expected
+        self.actor: Any = None
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """What the actor makes of a row."""
+        if self.actor is None:
+            check_process(self.expected)
+            self.actor = self.make(**self.arguments)
+        found: dict[str, Any] = self.actor(row)
+        return found

@@ -1,0 +1,45 @@
+"""Nodes that run something else get no work, and none is done by one that joined later."""
+
+import pytest
+
+from cluster.node_code import OtherCodeError, report
+from cluster.preflight import Checked
+from pipelines.runtime.actors import through_actors
+from pipelines.runtime.errors import user_error
+from pipelines.runtime.nodes import MODULES, PACKAGES, expected, selector, taking_part
+from pipelines.runtime.pool import Pool
+
+
+class Doubling:
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def __call__(self, row: dict[str, int]) -> dict[str, int]:
+        return {"x": row["x"] * self.by}
+
+
+def test_outside_of_a_check_all_nodes_take_part() -> None:
+    assert (selector(), expected()) == (None, None)
+    with taking_part(Checked(expected={"a": "b"}, left_out=("1", "2"))):
+        assert selector() == {"ray.io/node-id": "!in(1,2)"}
+        assert expected() == {"a": "b"}
+    assert (selector(), expected()) == (None, None)
+
+
+def test_work_goes_past_nodes_that_are_left_out(ray_session: None) -> None:
+    """Ray takes the selector: one that leaves out another node than this finds room."""
+    here = report(MODULES, PACKAGES)
+    with taking_part(Checked(expected=here, left_out=("0" * 56,))):
+        found = [*through_actors([{"x": 2}], Doubling, {"by": 3}, Pool())]
+    assert found == [{"x": 6}]
+
+
+def test_a_worker_that_runs_something_else_does_nothing(ray_session: None) -> None:
+    with (
+        pytest.raises(Exception, match="joined the cluster") as failed,
+        taking_part(Checked(expected={**report(MODULES, PACKAGES), "numpy": "1.0"})),
+    ):
+        [*through_actors([{"x": 2}], Doubling, {"by": 3}, Pool())]
+    cause = user_error(failed.value)
+    assert isinstance(cause, OtherCodeError)
+    assert "instead of 1.0" in str(cause)
