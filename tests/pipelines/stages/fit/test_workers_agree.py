@@ -201,7 +201,7 @@ def test_a_killed_fit_goes_on_with_other_workers(
         fit(*stages, out, SETTINGS)
     assert b'"weights"' in written[-1]  # EM had begun
 
-    def by_threads(worker: Any, config: dict[str, FitJob], *, stage: Stage, count: int) -> None:
+    def by_threads(worker: object, config: dict[str, FitJob], *, stage: Stage, count: int) -> None:
         with groups(count) as each:
             each(lambda group: fit_part(config["job"], group, silent))
 
