@@ -10,7 +10,7 @@ from cluster.preflight import check_job_outputs, check_reach
 from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.urls import join, store
-from shards.io.store import TEMPORARY
+from shards.io.atomic import TEMPORARY
 from shards.locations import url_of
 from shards.manifest import MANIFEST, DatasetError, read_manifest
 
