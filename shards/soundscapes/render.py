@@ -13,7 +13,7 @@ import numpy.typing as npt
 from shards.audio.decoding import AudioError, Samples, decode
 from shards.audio.encoding import encode
 from shards.io.store import Store
-from shards.soundscapes.scene import Background, Event, Soundscape
+from shards.soundscapes.scene import Background, ForegroundEvent, Soundscape
 
 FADE_S = 0.01  # at both ends of an event, against clicks
 CROSSFADE_S = 0.05  # where a background goes round
@@ -162,7 +162,7 @@ def _loop(part: Mix, crossfade: int) -> Mix:
     return loop
 
 
-def _event(event: Event, read: Callable[[str], Samples], sample_rate_hz: int) -> Mix:
+def _event(event: ForegroundEvent, read: Callable[[str], Samples], sample_rate_hz: int) -> Mix:
     """The planned part of a recording `(samples,)`, its ends faded."""
     samples = _part(read, event.recording, event.start_sample, event.num_samples)
     fade = min(round(FADE_S * sample_rate_hz), len(samples) // 2)

@@ -97,7 +97,7 @@ class SoundscapeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class ForegroundEvent:
     """A part of a recording, and where it sounds in the clip; counts are samples."""
 
     label: str
@@ -134,7 +134,7 @@ class Soundscape:
     sample_rate_hz: int
     num_samples: int
     background: Background
-    events: tuple[Event, ...]
+    events: tuple[ForegroundEvent, ...]
     fold: int | None = None  # of a cross-validation
 
     def strong(self) -> list[tuple[float, float, str]]:
@@ -161,5 +161,5 @@ class Soundscape:
         """The plan that `to_json` wrote."""
         fields = json.loads(line)
         background = Background(**fields.pop("background"))
-        events = tuple(Event(**event) for event in fields.pop("events"))
+        events = tuple(ForegroundEvent(**event) for event in fields.pop("events"))
         return cls(background=background, events=events, **fields)

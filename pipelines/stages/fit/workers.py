@@ -42,7 +42,7 @@ class FitJob:
     stage: Stage
     dataset: str  # URLs
     embeddings: str
-    before: str | None
+    previous_posteriors: str | None
     settings: FitSettings
 
 
@@ -94,7 +94,9 @@ def fit_part(job: FitJob, group: ProcessGroup, phase: Phase) -> None:
         training=FramePartition(frames, kept, group),
         held_out=FramePartition(frames, held_out, group),
         encoder=read_checkpoint(encoder).fingerprint,
-        previous_posteriors=None if job.before is None else open_frames(job.before),
+        previous_posteriors=None
+        if job.previous_posteriors is None
+        else open_frames(job.previous_posteriors),
         phase=phase,
     )
     dimensions = settings.dimensions(frames.spec.width)

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from cluster.storage.filesystems import PIPE, StorageError
 from cluster.storage.http import NoRangesError, remote_file
 from cluster.storage.streams import copy_stream, expand_streams, is_stream
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from shards.io import retry
@@ -66,7 +66,7 @@ def copy_streams(stage: Stage, urls: Sequence[str]) -> None:
         f"{COPIES}-{stem}": {"url": url, "stem": stem}
         for stem, url in zip(stems, urls, strict=True)
     }
-    run_parts(
+    run_shards(
         stage,
         tasks,
         _Copier,

@@ -147,7 +147,7 @@ def worker(rank: int, folder: str) -> None:
         torch.distributed.all_reduce(tensor)
         return tensor
 
-    workers = Workers(rank=rank, count=WORKERS, add_up=add_up)
+    workers = Workers(rank=rank, world_size=WORKERS, add_up=add_up)
     found = {name: two_steps(case, workers) for name, case in CASES.items()}
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()

@@ -159,7 +159,7 @@ def test_the_mean_of_the_workers_gradients_is_that_of_the_whole_batch(
         torch.manual_seed(4)
         module = nn.Linear(3, 1)
         settings = OptimizerSettings(steps=6, warm_up_steps=0, clip_norm=1e9)
-        trainer = Trainer(module, settings, 0, Workers(rank=rank, count=workers))
+        trainer = Trainer(module, settings, 0, Workers(rank=rank, world_size=workers))
 
         def losses(
             step: int, generator: torch.Generator

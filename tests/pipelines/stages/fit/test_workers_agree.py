@@ -52,7 +52,7 @@ def fitted(stages: tuple[str, str], out: Path, world: int, settings: FitSettings
         stage=Stage(name="fit", url=str(out), fingerprint="x"),
         dataset=dataset,
         embeddings=embeddings,
-        before=None,
+        previous_posteriors=None,
         settings=settings,
     )
     with groups(world) as each:
