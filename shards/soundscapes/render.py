@@ -4,7 +4,7 @@ After Scaper (Salamon et al., WASPAA 2017) and the synthetic part of DESED (Turp
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -112,23 +112,6 @@ def tables(soundscapes: Iterable[Soundscape], suffix: str = ".flac") -> dict[str
             files[f"truth/{subset}.tsv"] = strong
         files[f"recipes/{subset}.jsonl"] = "".join(f"{c.to_json()}\n" for c in clips).encode()
     return files
-
-
-def write_subset(
-    store: Store,
-    soundscapes: Sequence[Soundscape],
-    read: Callable[[str], Samples],
-    *,
-    codec: Literal["flac", "wav"] = "flac",
-    on_clip: Callable[[Soundscape], None] = lambda soundscape: None,
-) -> None:
-    """Write `<subset>/<id>.<codec>` and then the tables; `on_clip` hears of every clip."""
-    for soundscape in soundscapes:
-        name = f"{soundscape.subset}/{soundscape.id}.{codec}"
-        store.write(name, render_clip(soundscape, read, codec))
-        on_clip(soundscape)
-    for name, data in tables(soundscapes, f".{codec}").items():
-        store.write(name, data)
 
 
 def _background(soundscape: Soundscape, read: Callable[[str], Samples]) -> Mix:
