@@ -74,6 +74,21 @@ def test_something_is_said_of_every_setting(name: str) -> None:
     assert [field.name for field in fields(cls) if not comment_of(cls, field.name)] == []
 
 
+@pytest.mark.parametrize("name", sorted(settings_classes()))
+def test_what_is_said_is_a_phrase_of_its_own(name: str) -> None:
+    """It stands alone in the help: begins with a capital, ends with a full stop, refers to none."""
+    cls = settings_classes()[name]
+    said = {field.name: comment_of(cls, field.name) for field in fields(cls)}
+    wrong = {
+        field: text
+        for field, text in said.items()
+        if not text[:1].isupper()
+        or not text.endswith((".", ".)"))
+        or re.match(r"(Of|The same|As|It|They|Them|That|This|Where|Which|Whose|At) ", text)
+    }
+    assert wrong == {}
+
+
 def plain(text: str) -> str:
     return " ".join(text.split())
 
