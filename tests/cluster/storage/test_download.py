@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DATA = bytes(range(256)) * 12_000  # 3 MB
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
-fetch = partial(download.fetch, waits=lambda: iter((0.0, 0.0, 0.0)), give_name=give_name)
+fetch = partial(download.fetch, waits=partial(iter, (0.0, 0.0, 0.0)), give_name=give_name)
 
 
 class Server(ThreadingHTTPServer):
