@@ -82,6 +82,10 @@ def test_messages_are_told_once_and_as_grave_as_they_were(
     with caplog.at_level(logging.INFO, "pmam"), watching(folder, lambda: kept):
         kept = 15  # the last checkpoint, just before the workers end
     assert [record.getMessage() for record in caplog.records] == ["later"]
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "pmam"), watching(folder, lambda: kept):
+        kept = 20  # goes on from the checkpoint of which all was told
+    assert not caplog.records
 
 
 def test_progress_is_told_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,9 @@ def test_a_seed_and_a_rank_draw_their_own_numbers(
 ) -> None:
     def losses(seed: int, rank: int) -> list[float]:
         run = kind()
-        logs = advance(run, Trainer(run.module, SETTINGS, seed, Workers(rank=rank)), 2)
+        # What adds up gives each its own loss back.
+        workers = Workers(rank=rank, world_size=2)
+        logs = advance(run, Trainer(run.module, SETTINGS, seed, workers), 2)
         return [values["loss"] for values in logs]
 
     assert losses(1, 0) == losses(1, 0)

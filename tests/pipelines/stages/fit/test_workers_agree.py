@@ -1,6 +1,5 @@
 """Any number of workers fits what one process fits, by real collectives and by a real group."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -206,7 +205,6 @@ def test_a_killed_fit_goes_on_with_other_workers(
             each(lambda group: fit_part(config["job"], group, silent))
 
     monkeypatch.setattr(fit_job, "run_workers", by_threads)
-    monkeypatch.setattr(fit_job, "session", contextlib.nullcontext)
     monkeypatch.setattr(Saved, "write", write)
     began: list[int] = []
     real = fit_outcome.expectation_maximisation
