@@ -7,7 +7,3 @@ class UserError(Exception):
 
 class InputError(UserError, ValueError):
     """A setting, a file or data that cannot be used as it is."""
-
-
-class MissingFileError(UserError, FileNotFoundError):
-    """A file that is not there."""

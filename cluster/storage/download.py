@@ -16,7 +16,6 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from cluster.errors import ClusterError
-from cluster.storage import retry
 from cluster.storage.filesystems import absolute, filesystem
 from cluster.storage.redact import shown_url
 
@@ -26,6 +25,8 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses worth another try
 BY_HAND = "or download it by hand and give the file's path"
 
 Progress = Callable[[int, int | None], None]
+Waits = Callable[[], Iterator[float]]  # seconds to wait before each further try, anew
+GiveName = Callable[[Path, Path], None]
 
 
 class FetchError(ClusterError, OSError):
@@ -40,6 +41,8 @@ def cache_folder() -> Path:
 def fetch(
     url: str,
     *,
+    waits: Waits,
+    give_name: GiveName,
     sha256: str | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -51,6 +54,8 @@ def fetch(
 
     Args:
         url: `http(s)://`, `s3://`, `file://` or a path.
+        waits: before each further try; begun anew whenever the download gets on.
+        give_name: moves what is whole to its final name.
         sha256: of the file. Without it a copy from before is not trusted, and fetched anew.
         folder: of the cache; None: `cache_folder()`.
         progress: called with the bytes so far and in all (None where the server does not say).
@@ -80,18 +85,16 @@ def fetch(
         if sha256 is None:
             partial.unlink(missing_ok=True)  # nothing would tell that it belongs to this file
         continued = partial.exists()
-        _download(url, partial, progress, checked=sha256 is not None)
+        _download(url, partial, waits, progress, checked=sha256 is not None)
         if continued and _digest(partial) != sha256:  # begun from other bytes under this URL
             partial.unlink()
-            _download(url, partial, progress, checked=sha256 is not None)
+            _download(url, partial, waits, progress, checked=sha256 is not None)
         try:
             _check(partial, sha256, shown, f"try again, correct the sha256, {BY_HAND}")
         except FetchError:
             partial.unlink()
             raise
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(final)
+        give_name(partial, final)
     return final
 
 
@@ -105,7 +108,9 @@ class _Answer:
     read: Callable[[int], bytes]
 
 
-def _download(url: str, partial: Path, progress: Progress | None, *, checked: bool) -> None:
+def _download(
+    url: str, partial: Path, waits: Waits, progress: Progress | None, *, checked: bool
+) -> None:
     """All of the file into `partial`, from where that ends.
 
     Where no sha256 is checked later, it goes on only if the server tells versions apart.
@@ -113,7 +118,7 @@ def _download(url: str, partial: Path, progress: Progress | None, *, checked: bo
     ask = _http if urlsplit(url).scheme in ("http", "https") else _object
     with partial.open("ab", buffering=0) as file:
         furthest, tries, version = file.tell(), 0, None
-        waits = retry.waits()
+        left = waits()
         while True:
             try:
                 start = file.tell() if checked or version else 0
@@ -131,9 +136,9 @@ def _download(url: str, partial: Path, progress: Progress | None, *, checked: bo
                         f"{reason}; check the address and the rights, {BY_HAND}"
                     ) from None
             if file.tell() > furthest:  # it gets on
-                furthest, tries, waits = file.tell(), 0, retry.waits()
+                furthest, tries, left = file.tell(), 0, waits()
             tries += 1
-            if (wait_s := next(waits, None)) is None:
+            if (wait_s := next(left, None)) is None:
                 raise FetchError(
                     f"{reason}, {tries} times; check the network and run it again, {BY_HAND}"
                 )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.storage import retry
 from cluster.storage.filesystems import PIPE, StorageError, absolute
 from cluster.storage.redact import shown_url
 
@@ -131,16 +130,20 @@ def stream(url: str) -> Iterator[bytes]:
         raise failure
 
 
-def copy_stream(url: str, target: Path) -> None:
+def copy_stream(url: str, target: Path, waits: Iterator[float]) -> None:
     """One file, by a URL that `expand_streams` gave, to the local disk.
 
-    Where the connection broke it is read again from its start, for as long as
-    `cluster.storage.retry` says; a command runs once, since nobody knows what else it does.
+    Where the connection broke it is read again from its start; a command runs once, since nobody
+    knows what else it does.
+
+    Args:
+        url: of the file.
+        target: is written, and replaced.
+        waits: before each further try.
 
     Raises:
         StreamError: a program or package is absent, or it failed.
     """
-    waits = retry.waits()
     while True:
         try:
             with _explained(target), target.open("wb") as file:

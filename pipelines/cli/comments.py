@@ -4,7 +4,6 @@ import ast
 import functools
 import inspect
 import textwrap
-from dataclasses import fields
 
 
 def comment_of(settings: type, name: str) -> str:
@@ -33,8 +32,3 @@ def _comments(settings: type) -> dict[str, str]:
                 above -= 1
             found[node.target.id] = " ".join(said)
     return found
-
-
-def uncommented(settings: type) -> list[str]:
-    """The fields of a dataclass that nothing is said of."""
-    return [field.name for field in fields(settings) if not comment_of(settings, field.name)]

@@ -39,8 +39,8 @@ def detect(
 
     Args:
         files: Audio files, folders, patterns ('day*/**.wav'), URLs, or packed datasets.
-        checkpoint: The detector, as `pmam finetune` wrote it (.../detector.safetensors); what makes
-            events of its scores is stored in it.
+        checkpoint: Checkpoint of the detector, as `pmam finetune` wrote it
+            (.../detector.safetensors), with its post-processing.
         settings: Windows, and post-processing other than the detector's.
         format: Formats of the events, with commas between: tsv, csv, json, jsonl, parquet,
             audacity, raven, textgrid, textgrid-short, eaf, svl, rttm, jams, label-studio, aoef,

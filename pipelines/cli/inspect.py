@@ -34,7 +34,7 @@ def inspect(
     Args:
         dataset: Folder of the dataset.
         out: Folder of what is written; by default beside the dataset, with -inspect at the end.
-        encoder: Whose sample rate and frames the clips are compared with.
+        encoder: Encoder whose sample rate and frames the clips are compared with.
         strict: End with status 1 where a finding is serious.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Measure all clips again.

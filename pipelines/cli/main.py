@@ -63,7 +63,8 @@ def usage() -> str:
             "Start with `pmam demo`. `pmam COMMAND --help` tells the options of a command, and",
             "`pmam --version` the versions of pmam, Ray and torch.",
             "Paths may be local or URLs such as s3://bucket/folder; credentials come from the",
-            "environment. PMAM_TRACEBACK=1 shows where an error came from.",
+            "environment. PMAM_TRACEBACK=1 shows where an error came from; PMAM_RETRY_S is for how",
+            "many seconds a failing server is asked again (120).",
         ]
     )
 

@@ -48,13 +48,14 @@ def prototypes(
     Args:
         fit: Folder of the prototypes, as `pmam fit` wrote it.
         dataset: Folder of the dataset that was labelled, or of other labels over its audio.
-        out: Folder of what is written.
+        out: Folder of the page and of prototypes.json.
         posteriors: Folder of the posteriors, by `pmam label`; by default RUN/label-1 of RUN/fit-1.
         embeddings: Folder of embeddings to compute posteriors from instead.
         settings: Which segments stand for a prototype.
-        sounds: Segments of each prototype to be heard in the page, of --segments that are listed.
-        page_mb: Sounds are left out, the last of each prototype first, where the page would be
-            larger.
+        sounds: Number of segments of each prototype that can be heard in the page, of the
+            --segments that are listed.
+        page_mb: Largest size of the page; sounds beyond it are left out, the last of each prototype
+            first.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Read all posteriors again.
     """

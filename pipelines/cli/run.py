@@ -280,15 +280,13 @@ def _print_end(detector: str, out: str) -> None:
     folder = store(out)
     names = [name for name in folder.names() if ASIDE not in name]
     pictures = [name for name in names if name.endswith(".png")]
-    fits = sorted(
-        name.partition("/")[0] for name in names if re.match(r"fit-\d+/stage\.json$", name)
-    )
+    fits = [int(found[1]) for name in names if (found := re.match(r"fit-(\d+)/stage\.json$", name))]
     lines = [f"detector  {detector}", *(f"picture   {join(out, name)}" for name in pictures)]
     lines += [f"run       {out}", "next"]
     lines += [f"  pmam detect FILE --checkpoint {shlex.quote(detector)}"]
     dataset = join(out, "dataset")
     if fits and folder.size("dataset/dataset.json") is not None:
-        fit = shlex.quote(join(out, fits[-1]))
+        fit = shlex.quote(join(out, f"fit-{max(fits)}"))
         lines += [f"  pmam prototypes {fit} --dataset {shlex.quote(dataset)} --out prototypes-page"]
     else:
         lines += [f"  pmam checkpoint show {shlex.quote(detector)}"]

@@ -117,7 +117,7 @@ def embed(
         dataset: Folder of the dataset.
         out: Folder of the embeddings.
         encoder: The encoder; it is calibrated on training clips first.
-        model: Checkpoint of a pretrained model or detector to embed with instead.
+        model: Checkpoint of a pretrained model or detector to embed with, instead of --encoder.
         settings: Layer, subsets, sampling.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
@@ -156,8 +156,8 @@ def fit(
         embeddings: Folder of the embeddings, as `pmam embed` wrote it.
         out: Folder of the prototypes.
         settings: Number and kind of prototypes.
-        before: What `pmam label` wrote with the prototypes of an iteration before: tells how far
-            they moved, and lets --warm-start begin with them.
+        before: Folder of the posteriors of the previous iteration, as `pmam label` wrote it: tells
+            how far prototypes moved, and lets --warm-start begin with them.
         address: Address of a Ray cluster, for --workers; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
@@ -217,7 +217,7 @@ def score(
     Args:
         dataset: Folder of the dataset.
         out: Folder of the scores.
-        checkpoint: The detector, as `pmam finetune` wrote it.
+        checkpoint: Checkpoint of the detector, as `pmam finetune` wrote it.
         settings: Subsets and windows.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.

@@ -28,7 +28,8 @@ def pretrain(
         posteriors: Folder of the posteriors, as `pmam label` wrote it.
         prototypes: Folder of the prototypes, as `pmam fit` wrote it.
         start: Checkpoint to start from: an encoder (EMBEDDINGS/encoder), or a pretrained model.
-        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
+        cached_inputs: Folder of encoder inputs, as `pmam embed --layer input --keep-every 1` wrote
+            it, to train on instead of audio.
         settings: Context network, masking, training.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
@@ -72,7 +73,8 @@ def finetune(
         dataset: Folder of the dataset.
         out: Folder of the detector.
         start: Checkpoint to start from: a pretrained model, or an encoder for labels alone.
-        cached_inputs: What `pmam embed --layer input --keep-every 1` wrote, instead of audio.
+        cached_inputs: Folder of encoder inputs, as `pmam embed --layer input --keep-every 1` wrote
+            it, to train on instead of audio.
         settings: Losses, teacher, training.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.

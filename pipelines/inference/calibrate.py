@@ -12,7 +12,7 @@ from pipelines.inference.sample_rate_check import low_rates
 from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import OF_ENCODERS, load_weights
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
 from pmam.clustering.pca import Moments, moments
@@ -108,9 +108,9 @@ def calibrate(
         "seconds_per_clip": settings.seconds_per_clip,
     }
     weights = {name: len(task["keys"]) for name, task in tasks.items()}
-    parts = run_parts(stage, tasks, _MomentsWorker, arguments, weights=weights)
+    results = run_shards(stage, tasks, _MomentsWorker, arguments, weights=weights)
     # Summed in the order of the shards: the same clips give the same bits.
-    totals = [_read_moments(stage, name) for part in parts for name in part["outputs"]]
+    totals = [_read_moments(stage, name) for result in results for name in result["outputs"]]
     calibrated.calibration.fit(sum(totals[1:], start=totals[0]))
     return calibrated
 

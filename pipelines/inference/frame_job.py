@@ -17,7 +17,7 @@ from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.inference.settings import InferenceSettings
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
 from pmam.encoders.base import FrameEncoder
@@ -204,7 +204,7 @@ def run_frame_job(
         }
         for shard, keys in sorted(by_shard.items())
     }
-    parts = run_parts(
+    results = run_shards(
         stage,
         tasks,
         FrameWorker,
@@ -220,10 +220,10 @@ def run_frame_job(
         pool=settings.pool(),
     )
     return {
-        "clips": sum(part["clips"] for part in parts),
-        "frames": sum(part["frames"] for part in parts),
-        "batch": max(part["batch"] for part in parts),
-        "outputs": [name for part in parts for name in part["outputs"]],
+        "clips": sum(result["clips"] for result in results),
+        "frames": sum(result["frames"] for result in results),
+        "batch": max(result["batch"] for result in results),
+        "outputs": [name for result in results for name in result["outputs"]],
     }
 
 

@@ -17,7 +17,8 @@ class CalibrationSettings:
     clips: int = 400
     # Length of what is read of each clip, from its beginning.
     seconds_per_clip: float = 10.0
-    # Subsets to draw them from: training ones, so that nothing is learnt from test clips.
+    # Subsets to draw calibration clips from: training ones, so that nothing is learnt from test
+    # clips.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
     # What to do at recordings whose sample rate is lower than the pretrained encoder's: fail, or
     # resample them, which leaves the encoder's upper frequencies empty.

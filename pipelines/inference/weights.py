@@ -17,6 +17,8 @@ from pmam.encoders.registry import published_weights
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.models.published import load_published, read_published
+from shards.io import retry
+from shards.io.atomic import give_name
 
 log = logging.getLogger("pmam")
 _FILES = published_weights()
@@ -57,7 +59,7 @@ def weights_file(place: str) -> Path:
     pinned = PIN.fullmatch(place)
     url = weights_url(pinned["url"] if pinned else place)
     sha256 = pinned["sha256"] if pinned else SHA256_OF.get(url)
-    file = fetch(url, sha256=sha256)
+    file = fetch(url, sha256=sha256, waits=retry.waits, give_name=give_name)
     if sha256 is None and "://" in url:
         got = file_fingerprint(str(file))
         log.warning(

@@ -17,9 +17,10 @@ from pmam.events.settings import PostprocessSettings
 from pmam.models.settings import ContextSettings
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.settings import OptimizerSettings
+from shards.clip import TRAINING_SUBSETS
 
 # Every clip's inputs are kept, so that no later stage runs the encoder again.
-ALL_SUBSETS = ("strong", "synthetic", "weak", "unlabeled", "validation", "test")
+ALL_SUBSETS = (*TRAINING_SUBSETS, "validation", "test")
 # Source recordings of ESC-10 are never shared between these folds.
 ESC10_FOLDS = {"train": ("1", "2", "3"), "validation": ("4",), "test": ("5",)}
 

@@ -9,7 +9,7 @@ from pmam.augment.settings import AugmentSettings
 from pmam.encoders.base import FrameEncoder
 from pmam.models.backbone import Backbone
 from pmam.models.settings import ModelSettings
-from pmam.training.parameter_groups import Group, groups_of
+from pmam.training.parameter_groups import ParameterGroup, groups_of
 from pmam.training.settings import OptimizerSettings
 
 
@@ -103,7 +103,7 @@ def _check_learning_rates(
     optimizer: OptimizerSettings, backbone: Backbone, name: str, *, heads_alone: bool
 ) -> None:
     rates = optimizer.groups
-    trained: set[Group] = {"head"}
+    trained: set[ParameterGroup] = {"head"}
     if not heads_alone:
         trained |= set(groups_of(backbone, "backbone.").values())
     if rates.set and not any(rates.rate(group) for group in trained):

@@ -3,7 +3,8 @@
 import contextlib
 from pathlib import Path
 
-from shards.io.store import TEMPORARY, Store
+from shards.io.atomic import TEMPORARY
+from shards.io.store import Store
 
 
 def delete_all(folder: Store, last: str) -> None:

@@ -1,7 +1,7 @@
 """Ray Data jobs that write one output per input shard, and go on after a kill.
 
-One row is one shard's task. A worker writes that shard's outputs whole, then its part: a small
-JSON that names them with their sizes. A part whose outputs are all there is not done again. Ray
+One row is one shard's task. A worker writes that shard's outputs whole, then its result: a small
+JSON that names them with their sizes. A task whose outputs are all there is not done again. Ray
 may split, merge and retry rows as it likes: a retried row writes the same bytes under the same
 name.
 """
@@ -21,21 +21,21 @@ from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from shards.io.store import Store
 
-PARTS = "parts"
+RESULTS = "parts"  # the folder, by its name on disk
 ALL_ROOM = Pool()
 ShardTask = Mapping[str, Any]
 ShardResult = dict[str, Any]
-# Built once in each worker; called with the task of one shard, returns the shard's part: plain
+# Built once in each worker; called with the task of one shard, returns its result: plain
 # values, and under "outputs" the names of the files that it wrote.
 Worker = Callable[[ShardTask], ShardResult]
 
 
-class PartError(PipelineError):
+class ShardTaskError(PipelineError):
     """What a worker could not use; the message is the worker's own line."""
 
 
 class _Actor:
-    """What Ray Data keeps alive: the worker, and where its parts go.
+    """What Ray Data keeps alive: the worker, and where its results go.
 
     Errors of the input travel back as values: Ray would wrap them in its own, print these, and
     lose which kind they were.
@@ -46,25 +46,31 @@ class _Actor:
         self.worker: Worker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        done = {"name": row["name"], "part": "", "weight": row["weight"], "error": "", "trace": ""}
+        done = {
+            "name": row["name"],
+            "result": "",
+            "weight": row["weight"],
+            "error": "",
+            "trace": "",
+        }
         try:
             if self.worker is None:
                 self.worker = self.make(**self.arguments)
             result, folder = self.worker(json.loads(row["task"])), store(self.url)
             outputs = {name: folder.size(name) for name in result["outputs"]}
-            part = json.dumps({**result, "outputs": outputs})
-            folder.write(part_name(row["name"]), part.encode())
+            saved = json.dumps({**result, "outputs": outputs})
+            folder.write(result_name(row["name"]), saved.encode())
         except USER_ERRORS as error:
             return {**done, "error": str(error), "trace": traceback.format_exc()}
-        return {**done, "part": part}
+        return {**done, "result": saved}
 
 
-def part_name(name: str) -> str:
-    """The file of a shard's part."""
-    return f"{PARTS}/{name}.json"
+def result_name(name: str) -> str:
+    """The file of a shard's result."""
+    return f"{RESULTS}/{name}.json"
 
 
-def run_parts(
+def run_shards(
     stage: Stage,
     tasks: Mapping[str, ShardTask],
     make: Callable[..., Worker],
@@ -73,32 +79,34 @@ def run_parts(
     weights: Mapping[str, int],
     unit: str = "clips",
     pool: Pool = ALL_ROOM,
-    again: Callable[[ShardResult], bool] = lambda part: False,
+    again: Callable[[ShardResult], bool] = lambda result: False,
 ) -> list[ShardResult]:
-    """Do every task once, on all workers of the cluster; the parts in the order of the tasks.
+    """Do every task once, on all workers of the cluster; the results in the order of the tasks.
 
     In them, "outputs" holds the size of each file by its name.
 
     Args:
-        stage: owns the folder that parts go to.
+        stage: owns the folder that results go to.
         tasks: JSON values by name; the names are those of the outputs.
         make: builds the worker in its own process, from `arguments`.
         arguments: keyword arguments of `make`, plain values.
         weights: how much of the progress each task is.
         unit: what the weights count.
         pool: how many workers there are.
-        again: tells of a part of an earlier run whether it can be made better now.
+        again: tells of the result of an earlier run whether it can be made better now.
 
     Raises:
-        PartError: a worker got what it cannot use; parts that are done stay.
+        ShardTaskError: a worker got what it cannot use; what is done stays.
     """
     folder = stage.store
     sizes = dict(folder.listing())
     kept = {name: _finished(folder, sizes, name) for name in tasks}
-    parts = {name: part for name, part in kept.items() if part is not None and not again(part)}
-    waiting = [name for name in tasks if name not in parts]
+    results = {
+        name: result for name, result in kept.items() if result is not None and not again(result)
+    }
+    waiting = [name for name in tasks if name not in results]
     total = sum(weights[name] for name in tasks)
-    done = sum(weights[name] for name in parts)
+    done = sum(weights[name] for name in results)
     rows = [{"name": n, "task": json.dumps(tasks[n]), "weight": weights[n]} for n in waiting]
     actor = {"make": make, "arguments": dict(arguments), "url": stage.url}
     with (
@@ -109,21 +117,21 @@ def run_parts(
     ):
         for row in done_rows:
             if row["error"]:
-                failure = PartError(row["error"])
+                failure = ShardTaskError(row["error"])
                 failure.add_note(row["trace"])  # for PMAM_TRACEBACK
                 raise failure
-            parts[row["name"]] = json.loads(row["part"])
+            results[row["name"]] = json.loads(row["result"])
             advance(row["weight"], "")
-    return [parts[name] for name in tasks]
+    return [results[name] for name in tasks]
 
 
 def _finished(folder: Store, sizes: Mapping[str, int], name: str) -> ShardResult | None:
-    """A part of an earlier run, if all that it names is there in full size."""
-    if part_name(name) not in sizes:
+    """The result of an earlier run, if all that it names is there in full size."""
+    if result_name(name) not in sizes:
         return None
     try:
-        part: ShardResult = json.loads(folder.read(part_name(name)))
+        result: ShardResult = json.loads(folder.read(result_name(name)))
     except ValueError:  # an object store may show what a broken connection left
         return None
-    whole = all(sizes.get(output) == size for output, size in part["outputs"].items())
-    return part if whole else None
+    whole = all(sizes.get(output) == size for output, size in result["outputs"].items())
+    return result if whole else None

@@ -11,7 +11,7 @@ from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.nodes import MODULES, PACKAGES, taking_part
 from pipelines.runtime.urls import join, store
-from shards.io.store import TEMPORARY
+from shards.io.atomic import TEMPORARY
 from shards.locations import url_of
 from shards.manifest import MANIFEST, DatasetError, read_manifest
 

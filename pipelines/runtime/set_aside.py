@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipelines.runtime.urls import store
-from shards.io.store import TEMPORARY, Store
+from shards.io.atomic import TEMPORARY
+from shards.io.store import Store
 
 ASIDE = ".set-aside-"
 COPIERS = 16  # requests at a time

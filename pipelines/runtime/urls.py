@@ -4,8 +4,6 @@ Models and prototypes load torch, when they are read and not before.
 """
 
 import hashlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.storage.filesystems import absolute, filesystem
@@ -87,25 +85,27 @@ def read_checkpoint(url: str) -> "Checkpoint":
 
 def write_prototypes(target: Store, prototypes: "Prototypes") -> None:
     """Both files of the prototypes, the one that names the other last."""
-    from pmam.prototypes.artifact import DESCRIPTION, TENSORS
-
-    with tempfile.TemporaryDirectory() as folder:
-        prototypes.save(Path(folder))
-        for name in (TENSORS, DESCRIPTION):
-            target.write(name, (Path(folder) / name).read_bytes())
+    for name, data in prototypes.to_files().items():
+        target.write(name, data)
 
 
 def read_prototypes(url: str) -> "Prototypes":
-    """The prototypes in a folder."""
+    """The prototypes in a folder.
+
+    Raises:
+        MissingFileError: a file is missing.
+        InputError: as `Prototypes.from_files`.
+    """
     from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes
 
     source = store(url)
-    if source.is_local:
-        return Prototypes.load(Path(source.root))
-    with tempfile.TemporaryDirectory() as folder:
-        for name in (TENSORS, DESCRIPTION):
-            (Path(folder) / name).write_bytes(source.read(name))
-        return Prototypes.load(Path(folder))
+    names = (DESCRIPTION, TENSORS)
+    for name in names:
+        if source.size(name) is None:
+            raise MissingFileError(
+                f"{source.path(name)}: no such file; expected prototypes: run fit"
+            )
+    return Prototypes.from_files({name: source.read(name) for name in names}, source.root)
 
 
 def dataset_fingerprint(url: str) -> str:

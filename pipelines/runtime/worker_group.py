@@ -1,9 +1,15 @@
-"""Worker groups of Ray Train: what a worker refused, and workers that died."""
+"""Worker groups of Ray Train: how they start, what a worker refused, and workers that died."""
 
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from cluster.session import session
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
+from pipelines.runtime.nodes import expected, selector
+from pipelines.runtime.remote_progress import watching
+from pipelines.runtime.stage import Stage
 
 RESTARTS = 2  # of a worker group, where one of its workers died
 log = logging.getLogger("pmam")
@@ -11,6 +17,57 @@ log = logging.getLogger("pmam")
 
 class WorkersDiedError(PipelineError, ChildProcessError):
     """Processes that ended, again and again; the message is one line."""
+
+
+def run_workers(
+    worker: Callable[[dict[str, Any]], None],
+    config: dict[str, Any],
+    *,
+    stage: Stage,
+    count: int,
+    kept: Callable[[], int] = lambda: 0,
+) -> None:
+    """Run a function in each worker of a group of Ray Train, and show what they report.
+
+    Args:
+        worker: called in each worker, which Train has told its rank and its device.
+        config: its argument, which also gets what each worker is `expected` to run.
+        stage: owns the folder that workers write to.
+        count: of workers; 0: it is called in this process, by Train's local mode.
+        kept: how far what workers log counts: see `remote_progress.watching`.
+
+    Raises:
+        an error that a person can act on: what a worker refused.
+        WorkersDiedError: workers died, again and again.
+        WorkerGroupError: workers failed in another way.
+    """
+    with session():
+        import ray.train
+        from ray.train.torch import TorchTrainer
+
+        config = {**config, "expected": expected() if count else None}
+        scaling = ray.train.ScalingConfig(
+            num_workers=count,
+            use_gpu=count > 0 and ray.cluster_resources().get("GPU", 0) > 0,
+            label_selector=selector(),  # type: ignore[call-arg]  # of Train V2
+        )
+
+        def fit() -> None:
+            with tempfile.TemporaryDirectory(prefix="pmam-train-") as scratch:
+                run = ray.train.RunConfig(
+                    # Train silently continues an old run of the same name.
+                    name=f"{stage.name}-{stage.fingerprint[:12]}",
+                    storage_path=scratch if count else None,
+                )
+                TorchTrainer(
+                    worker, train_loop_config=config, scaling_config=scaling, run_config=run
+                ).fit()
+
+        if count == 0:
+            fit()
+        else:
+            with watching(stage.store, kept):
+                restarted(fit)
 
 
 def restarted(fit: Callable[[], None]) -> None:

@@ -56,7 +56,7 @@ class SoundscapesSettings:
     # Regular expression for file names, with groups for the source recording and the fold.
     name_rule: str | None = None
     # Folds of each split, such as train 1,2 validation 4 test 5; by default the recordings are
-    # split by `shares`.
+    # split by --shares.
     folds: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # Share of each class's source recordings that each split gets, where no folds are given.
     shares: dict[str, float] = field(
@@ -88,7 +88,7 @@ class SoundscapesSettings:
     codec: Literal["flac", "wav"] = "flac"
     # Write a packed dataset instead of audio files and tables.
     shards: bool = False
-    # Number of soundscapes that a worker renders at a time, and that one shard holds.
+    # Number of soundscapes in a shard, which a worker renders at a time.
     clips_per_part: int = 100
 
     def __post_init__(self) -> None:
@@ -128,7 +128,8 @@ class EmbedSettings:
     # Layer whose frames are stored: input (the encoder's calibrated inputs), encoder, or of a
     # pretrained model context, context1, ...
     layer: str = "input"
-    # Number of frames of which one is kept, at random; 1 keeps all, as --cached-inputs needs.
+    # Sampling of frames: one of so many is kept, at random; 1 keeps all, as the option
+    # --cached-inputs of pretrain and finetune needs.
     keep_every: int = 1
     # Subsets to embed; with none, the encoder is only calibrated.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
@@ -144,7 +145,7 @@ class EmbedSettings:
 class LabelSettings:
     """Which clips are labelled, and with which layer's features."""
 
-    # Layer that the prototypes were fitted to.
+    # Layer that the prototypes were fitted to: what --layer of `pmam embed` was.
     layer: str = "input"
     # Subsets to label.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
@@ -186,7 +187,7 @@ class FinetuneSettings:
     # Post-processing of the detector, as far as it is not chosen on validation clips.
     postprocess: PostprocessSettings = field(default_factory=PostprocessSettings)
     # Windows in seconds to choose from on validation clips, besides postprocess.median_s: the one
-    # with the highest PSDS1. None keeps postprocess.median_s.
+    # with the highest PSDS1. With none, postprocess.median_s stays.
     median_choices_s: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
     # Whether each class's threshold is chosen on validation clips: the one with the highest
     # event-based F1.
@@ -239,7 +240,7 @@ class SegmentSettings:
     segment_s: float = 1.0
     # Number of segments listed for each prototype: those with its highest mean posterior.
     segments: int = 20
-    # Largest number of them from one clip.
+    # Largest number of a prototype's segments from one clip.
     per_clip: int = 2
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
@@ -146,10 +146,10 @@ def soundscapes(
         }
         arguments = {"folders": folders, "out": out, "settings": settings}
         weights = {name: len(task["soundscapes"]) for name, task in parts.items()}
-        done = run_parts(stage, parts, _Renderer, arguments, weights=weights)
+        done = run_shards(stage, parts, _Renderer, arguments, weights=weights)
         classes = sorted({recording.label for recording in events})
         if settings.shards:
-            written = [WrittenShard.from_json(part["written"]) for part in done]
+            written = [WrittenShard.from_json(result["written"]) for result in done]
             write_dataset(
                 stage.store,
                 [row for shard in written for row in shard.rows],

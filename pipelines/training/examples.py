@@ -35,7 +35,7 @@ class Span:
     frames: int  # that hold audio; the rest is padding
 
 
-class Examples:
+class CropReader:
     """Crops of clips on the time grid of an encoder, their inputs and their targets.
 
     Args:
@@ -162,7 +162,9 @@ class TrainingClips:
             clips = AudioReader(dataset, encoder.sample_rate_hz, cache=cache)
         else:
             clips = StoredInputs.open(dataset, encoder, stored_inputs)
-        self.examples = Examples(encoder, crop_s, clips, seed, published_borders=published_borders)
+        self.examples = CropReader(
+            encoder, crop_s, clips, seed, published_borders=published_borders
+        )
         self._keys = kept
         self.everything = self.loader()  # of all ranks: what is in a step, and refusals at once
 

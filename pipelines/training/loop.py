@@ -99,14 +99,14 @@ def loop(config: dict[str, Any]) -> None:
     with recorder if is_first else contextlib.nullcontext():
         if trainer.idle and settings.optimizer.groups.set:
             log.warning("%s: a learning rate, but no parameters", ", ".join(trainer.idle))
-        loader = task.clips.loader(workers.rank, workers.count)
+        loader = task.clips.loader(workers.rank, workers.world_size)
         batches = in_background(loader.batches(steps, first=trainer.step))
         for batch in recorder.timed(batch.examples for batch in batches):
             try:
                 values = trainer.take_parts(partial(shares, batch))
             except TrainingError as error:
                 keys = ", ".join(
-                    _keys(task.clips.everything, trainer.step, error, settings, workers.count)
+                    _keys(task.clips.everything, trainer.step, error, settings, workers.world_size)
                 )
                 raise TrainingError(f"{error} among those of the batch: {keys}") from error
             statistics.average(workers)
@@ -148,7 +148,7 @@ def _workers(rank: int, count: int) -> Workers:
         torch.distributed.all_reduce(tensor)
         return tensor
 
-    return Workers(rank=rank, count=count, add_up=add_up) if count > 1 else ALONE
+    return Workers(rank=rank, world_size=count, add_up=add_up) if count > 1 else ALONE
 
 
 def shares_of(
@@ -160,7 +160,7 @@ def shares_of(
     if settings.compile:
         compile_blocks(task.module)
     module: nn.Module = Shares(task.module, settings.precision)
-    if workers.count > 1:
+    if workers.world_size > 1:
         wrapping = {
             # Blocks above the layer in use get none where the clip branch pays no loss.
             "find_unused_parameters": True,
@@ -177,7 +177,7 @@ def shares_of(
         parts = prepared.split(settings.accumulate)
         for number, part in enumerate(parts):
             statistics.begin(number, len(parts))
-            alone = workers.count == 1 or number == len(parts) - 1
+            alone = workers.world_size == 1 or number == len(parts) - 1
             # Workers add up their gradients once, with the last part.
             with contextlib.nullcontext() if alone else module.no_sync():  # type: ignore[operator]
                 yield module(part, totals)

@@ -10,7 +10,7 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.progress import bar
-from pipelines.runtime.remote_log import Messages, held
+from pipelines.runtime.remote_progress import Advance, Messages, Phase, Reported, held
 from pmam.training.trainer import Trainer
 from shards.io.store import Store
 
@@ -74,7 +74,7 @@ class Recorder:
         trainer: what is kept.
         clips: of a global batch.
         in_worker: whether it runs in a process of a worker group, which has no terminal: what is
-            logged there goes into the folder, for the driver to tell.
+            logged there, and how far it is, goes into the folder, for the driver to tell.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Recorder:
         self.rows: list[dict[str, float]] = []
         self.speeds: list[dict[str, float]] = []
         self.steps, self.seconds, self.waited_s, self.asked = 0, 0.0, 0.0, 0.0
-        self.advance: Callable[[int, str], None] = lambda more, note: None
+        self.advance: Advance = lambda more, note: None
         self.tensorboard: Any = None
         self.open = contextlib.ExitStack()
 
@@ -94,11 +94,12 @@ class Recorder:
         from torch.utils.tensorboard import SummaryWriter
 
         steps = self.trainer.settings.steps
+        phase: Phase = bar
         if self.in_worker:
             self.open.enter_context(held(self.messages))
-        else:
-            shown = bar(f"{self.name} (steps)", steps, self.trainer.step)
-            self.advance = self.open.enter_context(shown)
+            phase = Reported(self.folder)
+        shown = phase(f"{self.name} (steps)", steps, self.trainer.step)
+        self.advance = self.open.enter_context(shown)
         if self.folder.is_local:
             self.events = Path(self.folder.path("tensorboard"))
         else:

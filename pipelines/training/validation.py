@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from pipelines.inference.events import events_within
-from pipelines.training.examples import Examples
+from pipelines.training.examples import CropReader
 from pmam.events.event import Event
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.average_precision import macro_frame_ap
@@ -56,7 +56,7 @@ class ValidationScores:
 
 @torch.inference_mode()
 def validation_scores(
-    model: FrameDetector, clips: Examples, indices: Sequence[int]
+    model: FrameDetector, clips: CropReader, indices: Sequence[int]
 ) -> ValidationScores:
     """A detector's scores of strongly labelled clips, as they are trained on.
 

@@ -1,4 +1,4 @@
-from .chain import Examples as Examples
+from .chain import InputBatch as InputBatch
 from .chain import InputScale as InputScale
 from .chain import augment as augment
 from .chain import augment_once as augment_once

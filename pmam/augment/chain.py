@@ -16,7 +16,7 @@ from pmam.training.clip_draws import Random, shared
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
+class InputBatch:
     """A batch of inputs with the targets that follow them."""
 
     inputs: Tensor  # (B, input frames, channels), calibrated
@@ -50,8 +50,8 @@ class ColourDraws:
 
 
 def move(
-    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: Random
-) -> Examples:
+    batch: InputBatch, settings: AugmentSettings, scale: InputScale, generator: Random
+) -> InputBatch:
     """Frame shift, mixup and time mask; the targets follow."""
     clips, unit = len(batch.inputs), scale.inputs_per_frame
     if settings.frame_shift_s > 0:
@@ -128,8 +128,8 @@ def colour(
 
 
 def augment_once(
-    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: Random
-) -> Examples:
+    batch: InputBatch, settings: AugmentSettings, scale: InputScale, generator: Random
+) -> InputBatch:
     """One version of a batch, for a training without a teacher."""
     batch = move(batch, settings, scale, generator)
     draws = draw_colour(batch.inputs.shape, settings, generator)
@@ -137,8 +137,8 @@ def augment_once(
 
 
 def augment(
-    batch: Examples, settings: AugmentSettings, scale: InputScale, generator: Random
-) -> tuple[Examples, Examples]:
+    batch: InputBatch, settings: AugmentSettings, scale: InputScale, generator: Random
+) -> tuple[InputBatch, InputBatch]:
     """The student's and the teacher's version of a batch: the same labels, other colours."""
     batch = move(batch, settings, scale, generator)
     versions = []

@@ -40,7 +40,7 @@ class ContextGating(nn.Module):
         return x * gate.permute(0, 3, 1, 2)
 
 
-class Stage(nn.Module):
+class GatedConvolution(nn.Module):
     """Convolution, batch normalisation, gating, dropout, average pooling."""
 
     def __init__(self, channels_in: int, channels: int, pooling: tuple[int, int]) -> None:
@@ -66,7 +66,7 @@ class CNN(nn.Module):
         self.width = widths[-1]
         self.stages = nn.Sequential(
             *(
-                Stage(channels_in, channels, (time, mel))
+                GatedConvolution(channels_in, channels, (time, mel))
                 for channels_in, (channels, time, mel) in zip(widths, stages, strict=False)
             )
         )

@@ -53,9 +53,9 @@ class PostprocessSettings:
     clip_mask: bool = False
     # Settings of the method `boxes`.
     boxes: BoxSettings = field(default_factory=BoxSettings)
-    # Probability above which frames, or a box, make an event
+    # Probability above which frames, or a box, make an event.
     threshold: float = 0.5
-    # Thresholds of single classes, by name
+    # Thresholds of single classes, by name.
     threshold_by_class: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,11 +122,14 @@ class PostprocessSettings:
 class BoxOverrides:
     """Boxes other than those that the detector stores."""
 
-    # Length over which scores are compared at a border, half on either side, in seconds
+    # Length, in seconds, over which scores are compared: half on either side of a possible event
+    # edge; by default the detector's.
     step_s: float | None = None
-    # Highest drop of the score in a gap that is closed
+    # Depth below which a gap between boxes is closed: the highest score of either neighbour minus
+    # the gap's lowest; by default the detector's.
     merge_drop: float | None = None
-    # Highest ratio of the scores around and in a gap that is closed; inf: any
+    # Second condition for closing a gap: largest ratio of either neighbour's highest score to the
+    # gap's lowest; inf: no such condition; by default the detector's.
     merge_ratio: float | None = None
 
     def applied(self, stored: BoxSettings) -> BoxSettings:
@@ -143,22 +146,24 @@ class BoxOverrides:
 class PostprocessOverrides:
     """Post-processing other than what the detector stores; by default nothing differs."""
 
-    # Running median, running maximum of it, or boxes (arXiv 2406.04212); by default the detector's
+    # Smoothing: running median, running maximum of that median, or boxes with one confidence each
+    # (arXiv 2406.04212); by default the detector's.
     method: Method | None = None
-    # Window length of median and maximum in seconds, of all classes; by default the detector's
+    # Window length of median and maximum for all classes, in seconds; by default the detector's.
     median_s: float | None = None
-    # Window lengths of single classes in seconds, by name
+    # Window lengths of single classes, by class name, in seconds.
     median_by_class_s: dict[str, float] = field(default_factory=dict)
-    # Windows of an odd number of frames, or of any; by default the detector's
+    # Whether windows are rounded to odd numbers of frames; by default the detector's.
     odd_windows: bool | None = None
-    # Multiply each class by the probability that the clip holds it; by default the detector's
+    # Whether each class's scores are multiplied by the probability that the clip contains it; by
+    # default the detector's.
     clip_mask: bool | None = None
-    # Boxes of the method boxes
+    # Settings of the method `boxes`.
     boxes: BoxOverrides = field(default_factory=BoxOverrides)
-    # Probability above which frames, or a box, make an event, of all classes; by default the
-    # detector's
+    # Probability above which frames, or a box, make an event, for all classes; by default the
+    # detector's.
     threshold: float | None = None
-    # Thresholds of single classes, by name
+    # Thresholds of single classes, by name.
     threshold_by_class: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

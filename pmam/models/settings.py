@@ -14,7 +14,7 @@ class ContextSettings:
     network: str = "transformer_xl"
     # Number of channels of the context network's frames.
     width: int = 96
-    # Number of blocks.
+    # Number of blocks of the context network.
     layers: int = 3
     # Number of attention heads, which divide the width among them.
     heads: int = 4

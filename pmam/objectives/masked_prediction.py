@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from pmam.augment.chain import Examples, augment_once
+from pmam.augment.chain import InputBatch, augment_once
 from pmam.augment.settings import AugmentSettings
 from pmam.models.backbone import branch_probabilities
 from pmam.models.masked_audio_model import MaskedAudioModel
@@ -141,7 +141,7 @@ class Pretraining(nn.Module):
         return counted & ~masked.examples.padding
 
     def _augmented(self, batch: PretextBatch, generator: Random) -> PretextBatch:
-        examples = Examples(
+        examples = InputBatch(
             inputs=batch.inputs,
             padding=batch.padding,
             frames=batch.posteriors,

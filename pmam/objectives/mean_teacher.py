@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from pmam.augment.chain import Examples, InputScale, augment
+from pmam.augment.chain import InputBatch, InputScale, augment
 from pmam.augment.settings import AugmentSettings
 from pmam.models.detector import Detection, Detector
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
@@ -131,7 +131,7 @@ def augmented(
     """
     labelled = batch.has_events | batch.has_tags
     kind = batch.has_events.long() * 2 + batch.has_tags.long()
-    examples = Examples(
+    examples = InputBatch(
         inputs=batch.inputs,
         padding=batch.padding,
         frames=batch.events,

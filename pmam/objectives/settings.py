@@ -127,7 +127,7 @@ class FinetuneLossSettings:
     consistency_branch_weight: float = 2.0
     # Number of steps over which the weight of the consistency loss rises.
     consistency_ramp_steps: int = 100
-    # Shape of that rise.
+    # Shape of the rise of the consistency loss's weight.
     consistency_ramp: Literal["exponential", "linear", "sigmoid"] = "exponential"
     # Output of the teacher that the student's clip output follows; PMAM's code takes the clip
     # branch.

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import os
-import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -16,7 +14,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 from pmam.clustering.distances import assign
 from pmam.clustering.pca import Projection
-from pmam.errors import InputError, MissingFileError
+from pmam.errors import InputError
 from pmam.mixture.diagnostics import Diagnostics, diagnostics_of, posterior_sums
 from pmam.mixture.e_step import responsibilities
 from pmam.mixture.frame_blocks import Frames, steps_of
@@ -123,8 +121,8 @@ class Prototypes:
         """The means `(K, D)` as features: a projection is undone within its span."""
         return self.projection.invert(self.means) if self.projection else self.means
 
-    def save(self, directory: Path) -> None:
-        """Write `prototypes.safetensors`, then `prototypes.json`, each whole or not at all."""
+    def to_files(self) -> dict[str, bytes]:
+        """The bytes of `prototypes.safetensors` and of `prototypes.json`, to be written last."""
         tensors = {"weights": self.weights, "means": self.means}
         if self.covariances is not None:
             tensors["covariances"] = self.covariances
@@ -143,23 +141,26 @@ class Prototypes:
             "diagnostics": asdict(self.diagnostics) if self.diagnostics else None,
             "tensors_sha256": hashlib.sha256(data).hexdigest(),
         }
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_whole(directory / TENSORS, data)
-        _write_whole(directory / DESCRIPTION, json.dumps(description, indent=2).encode())
+        return {TENSORS: data, DESCRIPTION: json.dumps(description, indent=2).encode()}
 
     @classmethod
-    def load(cls, directory: Path) -> "Prototypes":
-        """Read what `save` wrote.
+    def from_files(cls, files: Mapping[str, bytes], folder: str) -> "Prototypes":
+        """What `to_files` gave.
 
-        Raises `FileNotFoundError` for a missing file, `InputError` for one of another format
-        version, one that is damaged or belongs to another save, and shapes that disagree.
+        Args:
+            files: both, by their names.
+            folder: what messages call the place of the files.
+
+        Raises:
+            InputError: a file of another format version, one that is damaged or belongs to another
+                fit, or shapes that disagree.
         """
-        path = directory / DESCRIPTION
-        description = _read_description(path)
-        data = _read(directory / TENSORS)
+        path = f"{folder}/{DESCRIPTION}"
+        description = _description(files[DESCRIPTION], path)
+        data = files[TENSORS]
         if hashlib.sha256(data).hexdigest() != description.get("tensors_sha256"):
             raise InputError(
-                f"{directory / TENSORS}: is not the file that {DESCRIPTION} names by sha256; "
+                f"{folder}/{TENSORS}: is not the file that {DESCRIPTION} names by sha256; "
                 "it is damaged or from another fit: run fit again"
             )
         try:
@@ -197,9 +198,9 @@ def diagnose(prototypes: Prototypes, held_out: Frames) -> Diagnostics:
     return diagnostics_of(sums, prototypes.means.shape[1], density=prototypes.kind == "gmm")
 
 
-def _read_description(path: Path) -> dict[str, Any]:
+def _description(data: bytes, path: str) -> dict[str, Any]:
     try:
-        description = json.loads(_read(path))
+        description = json.loads(data)
     except ValueError as error:
         raise InputError(f"{path}: is not JSON ({error}): run fit again") from error
     version = description.get("format_version") if isinstance(description, dict) else None
@@ -208,22 +209,3 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path}: got format version {version}; expected {FORMAT_VERSION}: run fit again"
         )
     return dict(description)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file; expected prototypes: run fit") from error
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".part-{uuid.uuid4().hex[:12]}-{path.name}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

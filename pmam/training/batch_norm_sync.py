@@ -40,8 +40,8 @@ class BatchStatistics:
         for norm, _ in self.norms:
             if norm.training and norm.running_mean is not None and norm.running_var is not None:
                 kept += [norm.running_mean, norm.running_var]
-        if not kept or workers.count == 1:
+        if not kept or workers.world_size == 1:
             return
-        mean = workers.add_up(torch.cat([value.flatten() for value in kept])) / workers.count
+        mean = workers.add_up(torch.cat([value.flatten() for value in kept])) / workers.world_size
         for value, part in zip(kept, torch.split(mean, [v.numel() for v in kept]), strict=True):
             value.copy_(part.view_as(value))

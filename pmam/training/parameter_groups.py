@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from torch import nn
 
-Group = Literal["passt", "passt_top", "cnn", "decoder", "head"]
-GROUP_NAMES: tuple[Group, ...] = get_args(Group)
+ParameterGroup = Literal["passt", "passt_top", "cnn", "decoder", "head"]
+GROUP_NAMES: tuple[ParameterGroup, ...] = get_args(ParameterGroup)
 # What begins with which pattern belongs to which group; the first that fits decides.
-Patterns = tuple[tuple[str, Group], ...]
+Patterns = tuple[tuple[str, ParameterGroup], ...]
 
 # Names of our modules but for encoders, which have patterns of their own in their
 # `parameter_groups`. PMAM counts the clip branch as heads.
@@ -23,7 +23,7 @@ GROUPS: Patterns = (
 ENCODER = re.compile(r"(?:^|\.)backbone\.encoder\.")
 
 
-def group_of(name: str, of_encoder: Patterns) -> Group:
+def group_of(name: str, of_encoder: Patterns) -> ParameterGroup:
     """The group of a parameter, by its name in a model: a detector, or a masked audio model.
 
     Args:
@@ -36,7 +36,7 @@ def group_of(name: str, of_encoder: Patterns) -> Group:
     return next(group for pattern, group in GROUPS if re.search(rf"(^|\.){pattern}", name))
 
 
-def groups_of(model: nn.Module, prefix: str = "") -> dict[str, Group]:
+def groups_of(model: nn.Module, prefix: str = "") -> dict[str, ParameterGroup]:
     """The group of each parameter of a model with one kind of encoder, by name.
 
     Args:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pmam.errors import InputError
-from pmam.training.parameter_groups import GROUP_NAMES, Group
+from pmam.training.parameter_groups import GROUP_NAMES, ParameterGroup
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -43,18 +43,18 @@ class GroupRates:
         """Whether any group learns; where none does, these rates are not in use."""
         return any(self.rate(group) > 0 for group in GROUP_NAMES)
 
-    def rate(self, group: Group) -> float:
+    def rate(self, group: ParameterGroup) -> float:
         """The learning rate of a group."""
         rate: float = getattr(self, f"{group}_lr")
         return rate
 
-    def trains(self, name: str, group: Group) -> bool:
+    def trains(self, name: str, group: ParameterGroup) -> bool:
         """Whether a parameter of this name and group is trained."""
         if name.endswith("projector.merge_weight") and not self.merge_weight:
             return False
         return self.rate(group) > 0
 
-    def weight_decay(self, group: Group, of_others: float) -> float:
+    def weight_decay(self, group: ParameterGroup, of_others: float) -> float:
         """The weight decay of a group."""
         return self.passt_weight_decay if group.startswith("passt") else of_others
 

@@ -31,7 +31,7 @@ class Workers:
     rank: int = 0
 
     # of how many.
-    count: int = 1
+    world_size: int = 1
     # The sum of a tensor over all of them.
     add_up: Callable[[Tensor], Tensor] = lambda tensor: tensor
 
@@ -119,7 +119,7 @@ class Trainer:
         losses, logs = [], dict[str, Tensor]()
         for loss, logged in parts(self.step, generator):
             # Data-parallel training takes the mean of the workers' gradients: here is their sum.
-            (loss * self.workers.count).backward()  # type: ignore[no-untyped-call]
+            (loss * self.workers.world_size).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             for name, value in logged.items():
                 logs[name] = logs[name] + value.detach() if name in logs else value.detach()
@@ -138,13 +138,13 @@ class Trainer:
 
         All in one go: each look at a number makes a GPU, and other workers, wait.
         """
-        slots, workers = self.workers.count * len(losses), self.workers
+        slots, workers = self.workers.world_size * len(losses), self.workers
         own = torch.zeros(slots, device=losses[0].device)
         own[workers.rank * len(losses) :][: len(losses)] = torch.stack(losses).float()
         numbers = [value.float() for value in logs.values()]
         summed = workers.add_up(torch.cat([own, torch.stack(numbers)]) if numbers else own)
         found: list[float] = torch.cat([summed, norm.detach().float().view(1)]).tolist()
-        keys = [(rank, part) for rank in range(workers.count) for part in range(len(losses))]
+        keys = [(rank, part) for rank in range(workers.world_size) for part in range(len(losses))]
         shares = dict(zip(keys, found[:slots], strict=True))
         return shares, dict(zip(logs, found[slots:-1], strict=True)), found[-1]
 

@@ -6,7 +6,7 @@ from .foreign import split_name as split_name
 from .foreign_labels import ForeignError as ForeignError
 from .foreign_labels import LabelsFrom as LabelsFrom
 from .merge import Merged as Merged
-from .merge import Part as Part
+from .merge import MergeInput as MergeInput
 from .relabel import RelabelError as RelabelError
 from .relabel import RelabelSettings as RelabelSettings
 from .relabel import by_clip as by_clip

@@ -33,19 +33,21 @@ TEXTS = ("json", "cls", "txt")
 class ForeignSettings:
     """How the members of foreign tars become clips."""
 
-    # Where keys end: at the first dot of a name, as in WebDataset, or at the last one.
+    # End of a sample's key: the first dot of a member's name, as in WebDataset, or the last one.
     keys: Literal["first_dot", "last_dot"] = "first_dot"
-    # Which member is the audio, where a key has several: its suffix, such as flac or left.wav.
+    # Suffix of the audio member, such as flac or left.wav, where a sample has several.
     audio: str | None = None
-    # Which member the labels are in; auto takes JSON's, else those of cls.
+    # Member that holds the labels; auto takes JSON's, else those of cls.
     labels: LabelsFrom = "auto"
-    # Of the JSON, that holds the weak labels; by default weak, labels, label, tags ...
+    # JSON field that holds the weak labels; by default the first there is of weak, labels, label,
+    # tags and the like.
     label_field: str | None = None
-    # Of all clips; by default as the JSON says, else strong, weak or unlabeled by the labels.
+    # Subset of all clips; by default as the JSON says, else strong, weak or unlabeled by the
+    # labels.
     subset: str | None = None
-    # The class list; its order gives names to class numbers. By default all labels found.
+    # Classes, in the order of their numbers; by default all labels found.
     classes: tuple[str, ...] | None = None
-    # At a clip that cannot be used: fail, or leave it out and list it.
+    # What to do at an unusable clip: fail, or leave it out and list it.
     on_error: OnError = "fail"
 
 

@@ -21,7 +21,7 @@ class Merged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class MergeInput:
     """One dataset to merge; every shard has an absolute URL, or one relative to the result's."""
 
     name: str  # what errors call it
@@ -31,27 +31,27 @@ class Part:
     prefix: str = ""  # goes before the id of each of its clips
 
 
-def merge(parts: Sequence[Part]) -> Merged:
-    """All clips of all parts, each part's in its order; classes in the order of the parts.
+def merge(inputs: Sequence[MergeInput]) -> Merged:
+    """All clips of all inputs, one input after the other; classes in the same order.
 
-    A tar that several parts use, such as two selections of one dataset, is named once.
+    A tar that several inputs use, such as two selections of one dataset, is named once.
 
     Raises:
-        DatasetError: two parts have a clip of the same id, or the same tar with other bytes.
+        DatasetError: two inputs have a clip of the same id, or the same tar with other bytes.
     """
-    prefixed = [[_prefixed(row, part.prefix) for row in part.rows] for part in parts]
-    _check_ids(parts, prefixed)
-    entries = _unique_tars(entry for part in parts for entry in part.shards)
+    prefixed = [[_prefixed(row, each.prefix) for row in each.rows] for each in inputs]
+    _check_ids(inputs, prefixed)
+    entries = _unique_tars(entry for each in inputs for entry in each.shards)
     names = dict(zip(entries, shard_names(_plain_names(entries)), strict=True))
     rows: list[IndexRow] = []
-    for part, of_part in zip(parts, prefixed, strict=True):
-        url_of = {entry.name: entry.url for entry in part.shards}
-        rows += [replace(row, shard=names[str(url_of[row.shard])]) for row in of_part]
+    for each, of_input in zip(inputs, prefixed, strict=True):
+        url_of = {entry.name: entry.url for entry in each.shards}
+        rows += [replace(row, shard=names[str(url_of[row.shard])]) for row in of_input]
     counts = Counter(row.shard for row in rows)
     shards = [
         replace(entry, name=names[url], clips=counts[names[url]]) for url, entry in entries.items()
     ]
-    labelled = [part.classes for part in parts if part.classes is not None]
+    labelled = [each.classes for each in inputs if each.classes is not None]
     return Merged(
         rows=tuple(rows),
         shards=tuple(shards),
@@ -70,14 +70,14 @@ def _prefixed(row: IndexRow, prefix: str) -> IndexRow:
     return replace(row, source_id=source_id, key=escape_key(source_id), recording=recording)
 
 
-def _check_ids(parts: Sequence[Part], rows: Sequence[Sequence[IndexRow]]) -> None:
+def _check_ids(inputs: Sequence[MergeInput], rows: Sequence[Sequence[IndexRow]]) -> None:
     owner: dict[str, int] = {}
     doubled: list[tuple[str, str, str]] = []
-    for number, of_part in enumerate(rows):
-        for row in of_part:
+    for number, of_input in enumerate(rows):
+        for row in of_input:
             other = owner.setdefault(row.source_id, number)
             if other != number:
-                doubled.append((row.source_id, parts[other].name, parts[number].name))
+                doubled.append((row.source_id, inputs[other].name, inputs[number].name))
     if doubled:
         source_id, first, second = doubled[0]
         raise DatasetError(

@@ -28,14 +28,15 @@ class RelabelError(ShardsError, ValueError):
 class RelabelSettings:
     """How a new label set goes over a dataset."""
 
-    # Clips that the label table does not list: take their labels away, keep them, or leave the
-    # clips out.
+    # What to do with clips that the label table does not list: take their labels away, keep them,
+    # or leave the clips out.
     others: Literal["unlabel", "keep", "drop"] = "unlabel"
-    # Labels that the mapping does not list: fail, keep them, or take them away.
+    # What to do with labels that the mapping does not list: fail, keep them, or take them away.
     unmapped: Literal["fail", "keep", "drop"] = "fail"
-    # Of the clips that the label table lists; by default as before.
+    # Subset of the clips that the label table lists; by default as before.
     subset: str | None = None
-    # The class list; by default all labels that there are, or as before where none changed.
+    # Classes of the new dataset; by default all labels that there are, or as before where none
+    # changed.
     classes: tuple[str, ...] | None = None
 
 

@@ -2,5 +2,4 @@ from .reader import FrameFile as FrameFile
 from .reader import FrameSet as FrameSet
 from .reader import FrameSpec as FrameSpec
 from .sparse8 import decode_sparse8 as decode_sparse8
-from .sparse8 import encode_sparse8 as encode_sparse8
 from .writer import FrameWriter as FrameWriter

@@ -10,17 +10,13 @@ Floats = npt.NDArray[np.float32]
 ERROR_BOUND = 1 / 510  # of every value: half a step of 1/255
 
 
-def encode_sparse8(values: Floats) -> bytes:
+def sparse8_columns(values: Floats) -> tuple[bytes, bytes, bytes]:
     """Frames `(n, width)` in [0, 1] as the number of entries of each frame, their indices, values.
 
     Numbers and indices take one byte up to a width of 255, else two. An entry is dropped where it
-    rounds to 0 of 255, so every value is within 1/510.
+    rounds to 0 of 255, so every value is within 1/510. The columns of joined frames are the columns
+    joined.
     """
-    return b"".join(sparse8_columns(values))
-
-
-def sparse8_columns(values: Floats) -> tuple[bytes, bytes, bytes]:
-    """The three columns of `encode_sparse8`; those of joined frames are the columns joined."""
     levels = np.rint(values * np.float32(255)).astype(np.uint8)  # (n, width)
     frames, indices = np.nonzero(levels)
     counts = np.bincount(frames, minlength=len(values))
@@ -32,7 +28,7 @@ def sparse8_columns(values: Floats) -> tuple[bytes, bytes, bytes]:
 def decode_sparse8(
     data: pa.Buffer | bytes, frames: int, width: int, first: int = 0, stop: int | None = None
 ) -> Floats:
-    """The frames `(frames, width)` that `encode_sparse8` packed, or those in `[first, stop)`.
+    """The frames `(frames, width)` of joined `sparse8_columns`, or those in `[first, stop)`.
 
     Sums are not made 1 again.
     """

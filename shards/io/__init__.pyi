@@ -1,9 +1,11 @@
+from .atomic import TEMPORARY as TEMPORARY
+from .atomic import give_name as give_name
+from .atomic import write_whole as write_whole
 from .disk_cache import ClipCache as ClipCache
 from .gzip_index import GzipError as GzipError
 from .gzip_index import GzipRanges as GzipRanges
 from .hashing import ForwardFile as ForwardFile
 from .range_file import RangeFile as RangeFile
 from .range_reader import RangeReader as RangeReader
-from .store import TEMPORARY as TEMPORARY
 from .store import Store as Store
 from .tar_members import MemberStore as MemberStore

@@ -5,12 +5,11 @@ import fcntl
 import hashlib
 import logging
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from shards.errors import SettingsError, naming
-from shards.io.store import TEMPORARY
+from shards.io.atomic import TEMPORARY, write_whole
 
 LOCK, TOTAL = "lock", "bytes"
 KEEP = 0.8  # of the limit, when the oldest clips have to go
@@ -72,13 +71,8 @@ class ClipCache:
                 if (total := self._total() + len(data)) > self.limit_bytes:
                     total = self._sweep(len(data)) + len(data)
                 (self.folder / TOTAL).write_text(str(total))
-                path.parent.mkdir(exist_ok=True)
-                temporary = self.folder / f"{TEMPORARY}{uuid.uuid4().hex}"
-                try:
-                    temporary.write_bytes(data)
-                    temporary.replace(path)
-                finally:
-                    temporary.unlink(missing_ok=True)
+                # What a crash leaves is found out when it is read.
+                write_whole(path, lambda new: new.write_bytes(data), durable=False)
         except OSError as error:
             self._writable = False
             _log.warning(
@@ -106,7 +100,7 @@ class ClipCache:
     def _sweep(self, room_bytes: int) -> int:
         """Count all clips, and remove the oldest until there is room; what killed writers left
         too: none writes while the lock is held."""
-        for left in self.folder.glob(f"{TEMPORARY}*"):
+        for left in self.folder.rglob(f"{TEMPORARY}*"):
             left.unlink(missing_ok=True)
         found = []
         for path in self.folder.glob("??/*"):

@@ -1,8 +1,4 @@
-"""How long an object store is asked again, and what no asking cures: one rule for all requests.
-
-`cluster/storage/retry.py` is its like for downloads, since neither folder may import the other;
-a test holds them together.
-"""
+"""How long a server is asked again: one rule for all reads and writes, and for downloads."""
 
 import os
 import random

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import os
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,10 +16,10 @@ import pyarrow.fs as pafs
 
 from shards.errors import SettingsError, StoreError, explained, naming, needs_a_person, told
 from shards.io import local_names, retry
+from shards.io.atomic import TEMPORARY, write_whole
 from shards.io.range_file import RangeFile
 from shards.io.range_reader import RangeReader
 
-TEMPORARY = ".part-"  # the start of every name that is still being written
 COPY_BYTES = 1 << 20
 DELETERS = 16  # requests at a time
 
@@ -143,7 +142,7 @@ class Store:
         """A small file, whole or absent, replacing what was there."""
         path = self.path(name)
         if self.is_local:
-            self.attempt(path, lambda: _appear(Path(path), lambda new: new.write_bytes(data)))
+            self.attempt(path, lambda: write_whole(Path(path), lambda new: new.write_bytes(data)))
         else:
             self._upload(path, pa.py_buffer(data))
 
@@ -159,7 +158,7 @@ class Store:
             size = file.stat().st_size
             if self.is_local:
                 path = self.path(name)
-                self.attempt(path, lambda: _appear(Path(path), lambda new: _copy(file, new)))
+                self.attempt(path, lambda: write_whole(Path(path), lambda new: _copy(file, new)))
                 file.unlink()
                 return name
             with file.open("rb") as source:
@@ -228,20 +227,6 @@ class Store:
 
 def _is_temporary(name: str) -> bool:
     return PurePosixPath(name).name.startswith(TEMPORARY)
-
-
-def _appear(final: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a temporary file, then give it its name; a failure leaves nothing."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{final.name}")
-    try:
-        fill(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(final)
-    finally:
-        with contextlib.suppress(OSError):  # the failure above tells more
-            temporary.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,8 +2,8 @@
 
 Shuffle quality is the share of pairs that follow each other in an epoch and come from one block.
 A full shuffle has almost 0; reading shard after shard has almost 1. Here it is
-`(clips - 1) / (clips * window)` on average: 0.055 for blocks of 8 clips in windows of 16
-(`same_block_share`), so that 18 clips lie between two of one block, while a reader needs one
+`(clips - 1) / (clips * window)` on average: 0.055 for blocks of 8 clips in windows of 16,
+so that 18 clips lie between two of one block, while a reader needs one
 request for each 8 clips. Shards are packed in the order of a seeded hash, so a block itself is a
 fair sample of the recordings; which blocks meet in a window differs in each epoch, and so does
 where blocks begin.
@@ -159,13 +159,3 @@ def check_share(per_batch: int, of: str, rank: int, world_size: int) -> None:
             f"{per_batch} {of} a batch on {world_size} workers: expected a multiple of the number "
             "of workers"
         )
-
-
-def same_block_share(indices: Indices, size: int, clips: int) -> float:
-    """The share of neighbouring pairs of an order that lie less than a block apart.
-
-    Blocks begin elsewhere in each epoch: so a pair is taken to be of one block when the clips
-    lie less than `clips` apart, which counts a few pairs too many and none too few.
-    """
-    apart = np.abs(np.diff(indices))
-    return float(np.mean(np.minimum(apart, size - apart) < clips))

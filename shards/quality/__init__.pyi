@@ -4,7 +4,7 @@ from .label_statistics import LabelCount as LabelCount
 from .label_statistics import Polyphony as Polyphony
 from .label_statistics import count_labels as count_labels
 from .label_statistics import polyphony as polyphony
-from .leakage import Group as Group
+from .leakage import SimilarClips as SimilarClips
 from .leakage import duplicates as duplicates
 from .leakage import shared_recordings as shared_recordings
 from .report import Distribution as Distribution

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from shards.index import IndexRow
 from shards.quality.finding import SEVERITIES, Finding, Needs, finding_of
 from shards.quality.label_checks import event_findings, label_findings
-from shards.quality.leakage import Group
+from shards.quality.leakage import SimilarClips
 
 Columns = Mapping[str, npt.NDArray[Any]]  # of levels, in the order of the rows
 
@@ -26,8 +26,8 @@ def find(
     levels: Columns,
     classes: Sequence[str] | None,
     needs: Needs,
-    copies: Sequence[Group],
-    shared: Sequence[Group],
+    copies: Sequence[SimilarClips],
+    shared: Sequence[SimilarClips],
 ) -> list[Finding]:
     """All findings, the most serious first; arguments as in `shards.quality.report.inspect`."""
     found = [
@@ -55,8 +55,8 @@ def _damaged(rows: Sequence[IndexRow], levels: Columns) -> Iterator[Finding]:
     )
 
 
-def _leaks(copies: Sequence[Group], shared: Sequence[Group]) -> Iterator[Finding]:
-    def named(groups: Iterable[Group]) -> Iterator[str]:
+def _leaks(copies: Sequence[SimilarClips], shared: Sequence[SimilarClips]) -> Iterator[Finding]:
+    def named(groups: Iterable[SimilarClips]) -> Iterator[str]:
         for group in groups:
             yield f"{', '.join(group.clips)} ({', '.join(group.subsets)})"
 

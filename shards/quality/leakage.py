@@ -13,7 +13,7 @@ TRAINED = frozenset({*TRAINING_SUBSETS, "train"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class SimilarClips:
     """Clips, by source id, that share their audio or their source recording.
 
     `leaks` says that they are in subsets or folds which evaluation sets against each other.
@@ -25,7 +25,7 @@ class Group:
     leaks: bool
 
 
-def duplicates(rows: Sequence[IndexRow], contents: Iterable[str | None]) -> list[Group]:
+def duplicates(rows: Sequence[IndexRow], contents: Iterable[str | None]) -> list[SimilarClips]:
     """Groups of clips with the same decoded samples, or, where none could be decoded, bytes.
 
     Args:
@@ -40,7 +40,7 @@ def duplicates(rows: Sequence[IndexRow], contents: Iterable[str | None]) -> list
     return [_group(of, clips) for of, clips in sorted(groups.items()) if len(clips) > 1]
 
 
-def shared_recordings(rows: Iterable[IndexRow]) -> list[Group]:
+def shared_recordings(rows: Iterable[IndexRow]) -> list[SimilarClips]:
     """Source recordings with clips in more than one subset or fold."""
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in rows:
@@ -53,9 +53,9 @@ def shared_recordings(rows: Iterable[IndexRow]) -> list[Group]:
     ]
 
 
-def _group(of: str, clips: Sequence[IndexRow]) -> Group:
+def _group(of: str, clips: Sequence[IndexRow]) -> SimilarClips:
     parts = {(row.subset, row.fold) for row in clips}
-    return Group(
+    return SimilarClips(
         of=of,
         clips=tuple(row.source_id for row in clips),
         subsets=tuple(sorted({row.subset for row in clips})),

@@ -21,7 +21,7 @@ from shards.quality.label_statistics import (
     lengths_s,
     polyphony,
 )
-from shards.quality.leakage import Group, duplicates, shared_recordings
+from shards.quality.leakage import SimilarClips, duplicates, shared_recordings
 
 FORMAT_VERSION = 1
 BINS = 40
@@ -78,8 +78,8 @@ class Inspection:
     distributions: Mapping[str, Distribution]
     labels: tuple[LabelCount, ...]
     polyphony: tuple[Polyphony, ...]
-    duplicates: tuple[Group, ...]
-    shared_recordings: tuple[Group, ...]
+    duplicates: tuple[SimilarClips, ...]
+    shared_recordings: tuple[SimilarClips, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -21,7 +21,6 @@ from .render import RecordingReader as RecordingReader
 from .render import render_clip as render_clip
 from .render import render_parts as render_parts
 from .render import tables as tables
-from .render import write_subset as write_subset
 from .scene import Soundscape as Soundscape
 from .scene import SoundscapeError as SoundscapeError
 from .scene import SoundscapeSettings as SoundscapeSettings

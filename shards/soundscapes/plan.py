@@ -17,7 +17,7 @@ from shards.audio.trim import parts_of_at_least, trim_by_energy
 from shards.soundscapes.recordings import Recording
 from shards.soundscapes.scene import (
     Background,
-    Event,
+    ForegroundEvent,
     Soundscape,
     SoundscapeError,
     SoundscapeSettings,
@@ -135,7 +135,7 @@ def _plan_clip(
 ) -> Soundscape:
     rng = np.random.default_rng([settings.seed, zlib.crc32(subset.encode()), index])
     background = _draw_background(rng, settings, backgrounds)
-    events: list[Event] = []
+    events: list[ForegroundEvent] = []
     for _ in range(int(rng.integers(settings.events_min, settings.events_max, endpoint=True))):
         for _ in range(DRAWS_PER_EVENT):
             if event := _draw_event(rng, settings, by_label, events):
@@ -178,8 +178,8 @@ def _draw_event(
     rng: np.random.Generator,
     settings: SoundscapeSettings,
     by_label: dict[str, list[TrimmedRecording]],
-    others: Sequence[Event],
-) -> Event | None:
+    others: Sequence[ForegroundEvent],
+) -> ForegroundEvent | None:
     """A random event, or None where it has no room beside the others."""
     label = list(by_label)[rng.integers(len(by_label))]
     chosen = by_label[label][rng.integers(len(by_label[label]))]
@@ -193,7 +193,7 @@ def _draw_event(
     free = free_onsets(settings.samples(settings.duration_s), length, taken)
     if not free:
         return None
-    return Event(
+    return ForegroundEvent(
         label=label,
         recording=chosen.recording.name,
         source=chosen.recording.source,
@@ -217,7 +217,7 @@ def _cut(
     return start + int(rng.integers(whole - length, endpoint=True)), length
 
 
-def _span(event: Event, gap: int) -> tuple[int, int]:
+def _span(event: ForegroundEvent, gap: int) -> tuple[int, int]:
     return event.onset_sample - gap, event.onset_sample + event.num_samples + gap
 
 

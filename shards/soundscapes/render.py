@@ -4,7 +4,7 @@ After Scaper (Salamon et al., WASPAA 2017) and the synthetic part of DESED (Turp
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from shards.audio.decoding import AudioError, Samples, decode
 from shards.audio.encoding import encode
 from shards.io.store import Store
-from shards.soundscapes.scene import Background, Event, Soundscape
+from shards.soundscapes.scene import Background, ForegroundEvent, Soundscape
 
 FADE_S = 0.01  # at both ends of an event, against clicks
 CROSSFADE_S = 0.05  # where a background goes round
@@ -114,23 +114,6 @@ def tables(soundscapes: Iterable[Soundscape], suffix: str = ".flac") -> dict[str
     return files
 
 
-def write_subset(
-    store: Store,
-    soundscapes: Sequence[Soundscape],
-    read: Callable[[str], Samples],
-    *,
-    codec: Literal["flac", "wav"] = "flac",
-    on_clip: Callable[[Soundscape], None] = lambda soundscape: None,
-) -> None:
-    """Write `<subset>/<id>.<codec>` and then the tables; `on_clip` hears of every clip."""
-    for soundscape in soundscapes:
-        name = f"{soundscape.subset}/{soundscape.id}.{codec}"
-        store.write(name, render_clip(soundscape, read, codec))
-        on_clip(soundscape)
-    for name, data in tables(soundscapes, f".{codec}").items():
-        store.write(name, data)
-
-
 def _background(soundscape: Soundscape, read: Callable[[str], Samples]) -> Mix:
     """`(samples,)` at the planned level."""
     plan = soundscape.background
@@ -162,7 +145,7 @@ def _loop(part: Mix, crossfade: int) -> Mix:
     return loop
 
 
-def _event(event: Event, read: Callable[[str], Samples], sample_rate_hz: int) -> Mix:
+def _event(event: ForegroundEvent, read: Callable[[str], Samples], sample_rate_hz: int) -> Mix:
     """The planned part of a recording `(samples,)`, its ends faded."""
     samples = _part(read, event.recording, event.start_sample, event.num_samples)
     fade = min(round(FADE_S * sample_rate_hz), len(samples) // 2)

@@ -19,7 +19,7 @@ class SoundscapeSettings:
     """How soundscapes are drawn; ranges are uniform and hold both ends.
 
     The signal-to-noise ratio of an event is its RMS over the background's RMS in its span.
-    `textures` names the classes whose recordings go on and on: their events are random cuts of
+    `textures` names the classes of continuous sounds, such as rain: their events are random cuts of
     `texture_min_s` or more. Events of one class never overlap each other, whatever `overlap`
     says of different classes. A clip so full that an event finds no room gets fewer events.
     """
@@ -36,9 +36,9 @@ class SoundscapeSettings:
     event_min_s: float = 0.25
     # Longest event; longer recordings are cut.
     event_max_s: float = 5.0
-    # Shortest event of a texture, a class whose recordings go on and on.
+    # Shortest event of a texture, a class of continuous sounds.
     texture_min_s: float = 1.0
-    # Classes whose recordings go on and on: their events are random cuts.
+    # Textures: classes of continuous sounds such as rain, whose events are random cuts.
     textures: tuple[str, ...] = ()
     # Lowest signal-to-noise ratio of an event against the background.
     snr_min_db: float = 0.0
@@ -97,7 +97,7 @@ class SoundscapeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class ForegroundEvent:
     """A part of a recording, and where it sounds in the clip; counts are samples."""
 
     label: str
@@ -134,7 +134,7 @@ class Soundscape:
     sample_rate_hz: int
     num_samples: int
     background: Background
-    events: tuple[Event, ...]
+    events: tuple[ForegroundEvent, ...]
     fold: int | None = None  # of a cross-validation
 
     def strong(self) -> list[tuple[float, float, str]]:
@@ -161,5 +161,5 @@ class Soundscape:
         """The plan that `to_json` wrote."""
         fields = json.loads(line)
         background = Background(**fields.pop("background"))
-        events = tuple(Event(**event) for event in fields.pop("events"))
+        events = tuple(ForegroundEvent(**event) for event in fields.pop("events"))
         return cls(background=background, events=events, **fields)

@@ -35,7 +35,7 @@ from shards.sources._tables import (
 from shards.tables.wrong_rows import WrongRows
 
 
-class Part(NamedTuple):
+class SubsetSpec(NamedTuple):
     """One of the two tables; counts as research.google.com/audioset/download_strong.html says."""
 
     table: str
@@ -43,9 +43,9 @@ class Part(NamedTuple):
     published: int
 
 
-PARTS = (
-    Part("audioset_train_strong.tsv", "strong", 103_463),
-    Part("audioset_eval_strong.tsv", "test", 16_996),
+SUBSETS = (
+    SubsetSpec("audioset_train_strong.tsv", "strong", 103_463),
+    SubsetSpec("audioset_eval_strong.tsv", "test", 16_996),
 )
 NAMES = "mid_to_display_name.tsv"
 COLUMNS = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
@@ -61,28 +61,28 @@ def audioset_strong(store: Store, options: Options) -> SourceListing:
     by_base: dict[str, list[str]] = defaultdict(list)
     for name in store.names():
         by_base[PurePosixPath(name).name].append(name)
-    tables = {part: _only(by_base[part.table], store) for part in PARTS if by_base[part.table]}
+    tables = {spec: _only(by_base[spec.table], store) for spec in SUBSETS if by_base[spec.table]}
     if not tables:
         raise SourceError(
-            f"{store.root}: got no {' or '.join(part.table for part in PARTS)}; expected one of "
+            f"{store.root}: got no {' or '.join(spec.table for spec in SUBSETS)}; expected one of "
             "them beside the audio: download them from AudioSet's page of strong labels"
         )
-    segments = {part: _segments(store, table) for part, table in tables.items()}
+    segments = {spec: _segments(store, table) for spec, table in tables.items()}
     mids = {each.label for of_part in segments.values() for es in of_part.values() for each in es}
     labels = _labels(store, by_base[NAMES], mids, options.get("labels", "name"))
     clips: list[Clip] = []
     missing: list[str] = []
     notes = []
-    for part, of_part in segments.items():
+    for spec, of_part in segments.items():
         before = len(clips)
         for segment, events in of_part.items():
             file = _file_of(segment, files)
             if file is None:
                 missing.append(segment)
             else:
-                clips.append(_clip(segment, file, part.subset, events, labels))
-        total = max(part.published, len(of_part))
-        notes.append(f"{part.subset}: {share_note(len(clips) - before, total, 'clips')}")
+                clips.append(_clip(segment, file, spec.subset, events, labels))
+        total = max(spec.published, len(of_part))
+        notes.append(f"{spec.subset}: {share_note(len(clips) - before, total, 'clips')}")
     if not clips:
         raise SourceError(
             f"{store.root}: got audio such as {audio[0]} of none of the {len(missing)} segments; "

@@ -1,6 +1,6 @@
 """DESED (Turpault et al. 2019), as the DCASE task 4 recipes lay it out: `audio/` and `metadata/`.
 
-Each part of the set has a folder of audio and a table (`PARTS` below). The synthetic parts may
+Each part of the set has a folder of audio and a table (`SUBSETS` below). The synthetic parts may
 also lie in `dcase_synth/`, where their archive unpacks to. Copies at a lower rate, in folders
 such as `weak_16k`, are used where the original folder is not there, which is noted, or where the
 option `suffix` asks for them (`--options suffix _16k`).
@@ -34,7 +34,7 @@ from shards.tables.clip_labels import strong_events, weak_labels
 from shards.tables.wrong_rows import WrongRows
 
 
-class Part(NamedTuple):
+class SubsetSpec(NamedTuple):
     """One part of the set: where its audio and its table are, and how many clips there are."""
 
     name: str
@@ -46,12 +46,12 @@ class Part(NamedTuple):
 
 
 # Counts: the README of github.com/turpaultn/DESED and the DCASE 2021-2023 task 4 descriptions.
-PARTS = (
-    Part(
+SUBSETS = (
+    SubsetSpec(
         "strong", "strong", "strong", "train/strong_label_real", "train/audioset_strong.tsv", 3470
     ),
-    Part("weak", "weak", "weak", "train/weak", "train/weak.tsv", 1578),
-    Part(
+    SubsetSpec("weak", "weak", "weak", "train/weak", "train/weak.tsv", 1578),
+    SubsetSpec(
         "unlabeled",
         "unlabeled",
         "list",
@@ -59,7 +59,7 @@ PARTS = (
         "train/unlabel_in_domain.tsv",
         14412,
     ),
-    Part(
+    SubsetSpec(
         "synthetic",
         "synthetic",
         "strong",
@@ -67,7 +67,7 @@ PARTS = (
         "train/synthetic21_train/soundscapes.tsv",
         10000,
     ),
-    Part(
+    SubsetSpec(
         "synthetic_validation",
         "synthetic_validation",
         "strong",
@@ -75,7 +75,7 @@ PARTS = (
         "validation/synthetic21_validation/soundscapes.tsv",
         2500,
     ),
-    Part(
+    SubsetSpec(
         "validation",
         "validation",
         "strong",
@@ -83,7 +83,7 @@ PARTS = (
         "validation/validation.tsv",
         1168,
     ),
-    Part("test", "test", "strong", "eval/public", "eval/public.tsv", 692),
+    SubsetSpec("test", "test", "strong", "eval/public", "eval/public.tsv", 692),
 )
 COLUMNS = {
     "strong": ("filename", "onset", "offset", "event_label"),
@@ -117,15 +117,15 @@ def desed(store: Store, options: Options) -> SourceListing:
     found: list[_Found] = []
     used: set[str] = set()
     absent = []
-    for part in PARTS:
-        table = next((name for root in ROOTS if (name := _table(root, part)) in tables), None)
-        copies = _copies(part, by_folder)
+    for spec in SUBSETS:
+        table = next((name for root in ROOTS if (name := _table(root, spec)) in tables), None)
+        copies = _copies(spec, by_folder)
         used.update(name for copy in copies for name in copy.audio)
         if table is None and not copies:
-            absent.append(part.name)
+            absent.append(spec.name)
         else:
-            folder, notes = _chosen(part, copies, options.get("suffix"), store)
-            found.append(_part(store, part, folder, table, notes))
+            folder, notes = _chosen(spec, copies, options.get("suffix"), store)
+            found.append(_listed(store, spec, folder, table, notes))
     clips = [clip for each in found for clip in each.clips]
     if not clips:
         raise SourceError(
@@ -145,27 +145,27 @@ def desed(store: Store, options: Options) -> SourceListing:
     )
 
 
-def _table(root: str, part: Part) -> str:
-    return f"{root}metadata/{part.table}"
+def _table(root: str, spec: SubsetSpec) -> str:
+    return f"{root}metadata/{spec.table}"
 
 
-def _copies(part: Part, by_folder: dict[str, list[str]]) -> list[_Folder]:
+def _copies(spec: SubsetSpec, by_folder: dict[str, list[str]]) -> list[_Folder]:
     """The folders that hold the part's audio: the original, and those at other rates."""
     copies: dict[str, list[str]] = {}
     for root in ROOTS:
         for folder, names in by_folder.items():
             rate = RATE_SUFFIX.fullmatch(folder)
             plain, suffix = (rate["folder"], rate["suffix"]) if rate else (folder, "")
-            if plain == f"{root}audio/{part.audio}":
+            if plain == f"{root}audio/{spec.audio}":
                 copies.setdefault(suffix, names)
     # until 2020 the validation clips lay in audio/validation itself
-    if part.name == "validation" and not copies and "audio/validation" in by_folder:
+    if spec.name == "validation" and not copies and "audio/validation" in by_folder:
         copies[""] = by_folder["audio/validation"]
     return [_Folder(suffix, names) for suffix, names in sorted(copies.items())]
 
 
 def _chosen(
-    part: Part, copies: Sequence[_Folder], wanted: str | None, store: Store
+    spec: SubsetSpec, copies: Sequence[_Folder], wanted: str | None, store: Store
 ) -> tuple[_Folder, list[str]]:
     """The folder to use; without a wish, the original or the only copy."""
     if not copies:
@@ -173,66 +173,68 @@ def _chosen(
     by_suffix = {copy.suffix: copy for copy in copies}
     if wanted is None and len(copies) > 1 and "" not in by_suffix:
         raise SourceError(
-            f"{store.root}: got audio/{part.audio} as {', '.join(by_suffix)}; expected the "
+            f"{store.root}: got audio/{spec.audio} as {', '.join(by_suffix)}; expected the "
             f"original or one copy: choose by --options suffix {copies[0].suffix}"
         )
     if wanted is not None and wanted not in by_suffix:
-        there = ", ".join(f"{part.audio}{suffix}" for suffix in by_suffix)
+        there = ", ".join(f"{spec.audio}{suffix}" for suffix in by_suffix)
         raise SourceError(
-            f"{store.root}: got no audio/{part.audio}{wanted}, but {there}; leave the option "
+            f"{store.root}: got no audio/{spec.audio}{wanted}, but {there}; leave the option "
             "suffix out, or correct it"
         )
     chosen = by_suffix[wanted] if wanted is not None else copies[0]  # '' sorts first
     if not chosen.suffix:
         return chosen, []
     return chosen, [
-        f"{part.name}: from the copies in {PurePosixPath(part.audio).name}{chosen.suffix}"
+        f"{spec.name}: from the copies in {PurePosixPath(spec.audio).name}{chosen.suffix}"
     ]
 
 
-def _part(store: Store, part: Part, folder: _Folder, table: str | None, notes: list[str]) -> _Found:
+def _listed(
+    store: Store, spec: SubsetSpec, folder: _Folder, table: str | None, notes: list[str]
+) -> _Found:
     audio = folder.audio
     if table is None:
-        if part.kind != "list":
+        if spec.kind != "list":
             raise SourceError(
-                f"{store.root}: got audio/{part.audio}{folder.suffix}; expected also "
-                f"metadata/{part.table}: restore the table, or move the audio away"
+                f"{store.root}: got audio/{spec.audio}{folder.suffix}; expected also "
+                f"metadata/{spec.table}: restore the table, or move the audio away"
             )
-        clips = [_clip(part, file, [], WrongRows("")) for file in audio]
-        return _Found(clips, [], [], [*notes, _share(part, len(clips), len(clips))])
-    rows = read_table(store, table, COLUMNS[part.kind])
+        clips = [_clip(spec, file, [], WrongRows("")) for file in audio]
+        return _Found(clips, [], [], [*notes, _share(spec, len(clips), len(clips))])
+    rows = read_table(store, table, COLUMNS[spec.kind])
     below = str(PurePosixPath(*audio[:1]).parent)
     files = Files(audio, below, root=store.root, table=table)
     listed, missing = rows_by_file(rows, files, store.path(table))
     wrong = WrongRows(store.path(table))
-    clips = [_clip(part, file, of_file, wrong) for file, of_file in listed.items()]
+    clips = [_clip(spec, file, of_file, wrong) for file, of_file in listed.items()]
     wrong.check()
-    notes.append(_share(part, len(listed), len(listed) + len(missing)))
+    notes.append(_share(spec, len(listed), len(listed) + len(missing)))
     unlisted = sorted(set(audio) - set(listed))
     if unlisted:
-        notes.append(f"{part.name}: {len(unlisted)} audio files left out, {table} lacks them")
-    return _Found(clips, [f"{part.name}/{name}" for name in missing], unlisted, notes)
+        notes.append(f"{spec.name}: {len(unlisted)} audio files left out, {table} lacks them")
+    return _Found(clips, [f"{spec.name}/{name}" for name in missing], unlisted, notes)
 
 
-def _share(part: Part, present: int, listed: int) -> str:
+def _share(spec: SubsetSpec, present: int, listed: int) -> str:
     """How much of the published part is there, and how much of that its table lists."""
-    note = f"{part.name}: {share_note(present, max(part.published, listed), 'clips')}"
-    return note if listed in (present, part.published) else f"{note}, the table lists {listed}"
+    note = f"{spec.name}: {share_note(present, max(spec.published, listed), 'clips')}"
+    return note if listed in (present, spec.published) else f"{note}, the table lists {listed}"
 
 
-def _clip(part: Part, file: str, rows: Sequence[Row], wrong: WrongRows) -> Clip:
+def _clip(spec: SubsetSpec, file: str, rows: Sequence[Row], wrong: WrongRows) -> Clip:
     """The clip of all rows that name one file; `wrong`, of its table, gets the bad ones."""
     name = PurePosixPath(stem(file)).name
     youtube = YOUTUBE.fullmatch(name)
     weak = events = None
-    if part.kind == "weak":
+    if spec.kind == "weak":
         weak = tuple(sorted(weak_labels(rows, wrong)))
-    if part.kind == "strong":
+    if spec.kind == "strong":
         events = strong_events(rows, wrong)
     return Clip(
-        source_id=f"{part.name}/{name}",
+        source_id=f"{spec.name}/{name}",
         audio=file,
-        subset=part.subset,
+        subset=spec.subset,
         recording=youtube["id"] if youtube else None,
         weak=weak,
         events=events,

@@ -59,13 +59,13 @@ def scored(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path
     own.postprocess = STORED
     write_checkpoint(store(str(folder)), "detector", pack_detector(own))
 
-    def run_parts(stage: Any, plans: Any, make: Any, arguments: Any, **_: Any) -> list[Any]:
+    def run_shards(stage: Any, plans: Any, make: Any, arguments: Any, **_: Any) -> list[Any]:
         """As the real one, in this process: what is computed is the same."""
         worker = make(**arguments)
         return [worker(plan) for plan in plans.values()]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frame_job, "run_parts", run_parts)
+        patch.setattr(frame_job, "run_shards", run_shards)
         score(
             str(folder / "dataset"),
             str(folder / "score"),

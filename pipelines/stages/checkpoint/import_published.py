@@ -11,7 +11,7 @@ from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
 from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store, write_prototypes
 from pipelines.runtime.words import counted
@@ -98,7 +98,7 @@ def import_posteriors(
             name: {"output": f"{FRAMES}/{name}.arrow", "tables": by_shard[name]}
             for name in sorted(by_shard)
         }
-        parts = run_parts(
+        results = run_shards(
             stage,
             tasks,
             TableWorker,
@@ -118,9 +118,9 @@ def import_posteriors(
             )
         return {
             "clips": len(table_of),
-            "frames": sum(part["frames"] for part in parts),
+            "frames": sum(result["frames"] for result in results),
             "without": dict(missing),
-            "outputs": [name for part in parts for name in part["outputs"]],
+            "outputs": [name for result in results for name in result["outputs"]],
         }
 
     return Work(do=work, settings=settings, summary=_summary)

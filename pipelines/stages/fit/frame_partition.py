@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipelines.runtime.remote_progress import Advance
 from pmam.clustering.pca import Projection
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
@@ -18,7 +19,6 @@ BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as i
 CPU_CACHE_BYTES = 256 << 20  # of frames as the mixture sees them, kept from pass to pass
 RELEASE_BYTES = 64 << 20  # of frames, after which files let go of what they keep
 Blocks = Callable[[], Iterator[Tensor]]
-Advance = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.stages.fit.frame_partition import Advance, FramePartition
+from pipelines.runtime.remote_progress import Advance, Phase
+from pipelines.stages.fit.frame_partition import FramePartition
 from pipelines.stages.fit.settings import FitSettings
-from pipelines.stages.fit.state import Phase, Saved
+from pipelines.stages.fit.state import Saved
 from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
 from pmam.mixture.process_group import ProcessGroup

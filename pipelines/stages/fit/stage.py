@@ -52,7 +52,7 @@ def fit(
                 stage=stage,
                 dataset=dataset,
                 embeddings=embeddings,
-                before=before,
+                previous_posteriors=before,
                 settings=settings,
             )
         )

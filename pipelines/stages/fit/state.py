@@ -2,17 +2,12 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import torch
 from safetensors.torch import load, save
 
-from pipelines.stages.fit.frame_partition import Advance
 from pmam.mixture.process_group import ProcessGroup, Tensors
 from shards.io.store import Store
-
-# What is done, of how much, from where on: a progress bar.
-Phase = Callable[[str, int, int], AbstractContextManager[Advance]]
 
 
 class Saved:

@@ -1,17 +1,16 @@
 """The fit as a job: in this process, or by Ray Train workers that each stream some clips."""
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from cluster.session import session
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.nodes import check_process, expected, selector
+from pipelines.runtime.nodes import check_process
 from pipelines.runtime.progress import bar
+from pipelines.runtime.remote_progress import Phase, Reported, silent
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import (
     join,
@@ -20,14 +19,12 @@ from pipelines.runtime.urls import (
     read_prototypes,
     write_prototypes,
 )
-from pipelines.runtime.worker_group import restarted
+from pipelines.runtime.worker_group import run_workers
 from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
 from pipelines.stages.fit.drift import drift_of
 from pipelines.stages.fit.frame_partition import FramePartition
-from pipelines.stages.fit.progress import Reported, silent, watching
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import MOMENTS, Work
-from pipelines.stages.fit.state import Phase
 from pmam.errors import InputError
 from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes, sweep_json
@@ -46,7 +43,7 @@ class FitJob:
     stage: Stage
     dataset: str  # URLs
     embeddings: str
-    before: str | None
+    previous_posteriors: str | None
     settings: FitSettings
 
 
@@ -63,38 +60,12 @@ def run_fit(job: FitJob) -> dict[str, Any]:
             device = "cuda" if torch.cuda.is_available() else "cpu"
             fit_part(job, Alone(torch.device(device)), bar)
         else:
-            with session(), watching(folder):
-                _run_workers(job)
+            run_workers(_worker, {"job": job}, stage=job.stage, count=job.settings.workers)
     folder.delete(MOMENTS)
     if folder.size(SWEEP) is None:
         folder.child(CANDIDATES).clear()
     result: dict[str, Any] = json.loads(folder.read(RESULT))
     return result
-
-
-def _run_workers(job: FitJob) -> None:
-    import ray
-    from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    def fit() -> None:
-        with tempfile.TemporaryDirectory(prefix="pmam-fit-") as scratch:
-            stage = job.stage
-            TorchTrainer(
-                _worker,
-                train_loop_config={"job": job, "expected": expected()},
-                scaling_config=ScalingConfig(
-                    num_workers=job.settings.workers,
-                    use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
-                    label_selector=selector(),  # type: ignore[call-arg]  # of Train V2
-                ),
-                # Train silently continues an old run of the same name.
-                run_config=RunConfig(
-                    name=f"{stage.name}-{stage.fingerprint[:12]}", storage_path=scratch
-                ),
-            ).fit()
-
-    restarted(fit)
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -125,7 +96,9 @@ def fit_part(job: FitJob, group: ProcessGroup, phase: Phase) -> None:
         training=FramePartition(frames, kept, group),
         held_out=FramePartition(frames, held_out, group),
         encoder=read_checkpoint(encoder).fingerprint,
-        previous_posteriors=None if job.before is None else open_frames(job.before),
+        previous_posteriors=None
+        if job.previous_posteriors is None
+        else open_frames(job.previous_posteriors),
         phase=phase,
     )
     dimensions = settings.dimensions(frames.spec.width)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipelines.runtime.declared import DatasetUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import USER_ERRORS
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import DONE, Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import counted, thousands
@@ -73,18 +73,18 @@ def measure_levels(
             f"{number:05d}-{PurePosixPath(shard).stem}": keys
             for number, (shard, keys) in enumerate(sorted(by_shard.items()))
         }
-        parts = run_parts(
+        results = run_shards(
             stage,
             {n: {"output": f"{LEVELS}/{n}.parquet", "keys": keys} for n, keys in tasks.items()},
             _Inspector,
             {"dataset": dataset, "out": out},
             weights={name: len(keys) for name, keys in tasks.items()},
-            again=lambda part: part["damaged"] > 0,
+            again=lambda result: result["damaged"] > 0,
         )
         return {
-            "clips": sum(part["clips"] for part in parts),
-            "damaged": sum(part["damaged"] for part in parts),
-            "outputs": [name for part in parts for name in part["outputs"]],
+            "clips": sum(result["clips"] for result in results),
+            "damaged": sum(result["damaged"] for result in results),
+            "outputs": [name for result in results for name in result["outputs"]],
         }
 
     # Levels are facts of the audio: nothing can be chosen.

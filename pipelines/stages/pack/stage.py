@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import join, store
 from pipelines.runtime.words import counted, hours, label_counts
@@ -113,14 +113,14 @@ def pack(
             codec=settings.codec,
             sample_rate_hz=settings.sample_rate_hz,
         )
-        parts = run_parts(
+        results = run_shards(
             stage,
             {PurePosixPath(p.name).stem: {"plan": p.to_json()} for p in plans},
             _ShardWriter,
             {"source": source_url, "out": out, "settings": settings},
             weights={PurePosixPath(p.name).stem: len(p.clips) for p in plans},
         )
-        written = [WrittenShard.from_json(part["written"]) for part in parts]
+        written = [WrittenShard.from_json(result["written"]) for result in results]
         skipped += [entry for shard in written for entry in shard.skipped]
         rows = [row for shard in written for row in shard.rows]
         if not rows:

@@ -15,9 +15,10 @@ from urllib.parse import unquote, urlsplit
 from cluster.storage.filesystems import PIPE, StorageError
 from cluster.storage.http import NoRangesError, remote_file
 from cluster.storage.streams import copy_stream, expand_streams, is_stream
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
+from shards.io import retry
 from shards.locations import shard_names
 from shards.packing.tar_scan import GZIP_MAGIC
 
@@ -65,7 +66,7 @@ def copy_streams(stage: Stage, urls: Sequence[str]) -> None:
         f"{COPIES}-{stem}": {"url": url, "stem": stem}
         for stem, url in zip(stems, urls, strict=True)
     }
-    run_parts(
+    run_shards(
         stage,
         tasks,
         _Copier,
@@ -93,7 +94,7 @@ class _Copier:
     def __call__(self, task: ShardTask) -> ShardResult:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard"
-            copy_stream(task["url"], path)
+            copy_stream(task["url"], path, retry.waits())
             with path.open("rb") as file:
                 packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             name = f"{COPIES}/{task['stem']}.{'tgz' if packed else 'tar'}"

@@ -14,7 +14,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.events import events_of
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.urls import (
     join,
@@ -224,11 +224,11 @@ def survey(
             "settings": settings,
         }
         weights = dict.fromkeys(tasks, 1)
-        parts = run_parts(stage, tasks, _Surveyor, arguments, weights=weights, unit="files")
+        results = run_shards(stage, tasks, _Surveyor, arguments, weights=weights, unit="files")
         return {
-            "clips": sum(part["clips"] for part in parts),
-            "frames": sum(part["frames"] for part in parts),
-            "outputs": [name for part in parts for name in part["outputs"]],
+            "clips": sum(result["clips"] for result in results),
+            "frames": sum(result["frames"] for result in results),
+            "outputs": [name for result in results for name in result["outputs"]],
         }
 
     frames = {"frames": fingerprint_of(frames_url)}

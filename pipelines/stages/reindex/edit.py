@@ -11,7 +11,7 @@ from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_d
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import NewDataset
 from shards.editing.filter import compile_filter
-from shards.editing.merge import Part, merge
+from shards.editing.merge import MergeInput, merge
 from shards.editing.relabel import (
     RelabelError,
     RelabelSettings,
@@ -188,7 +188,7 @@ def reindex_merge(
     def work(stage: Stage) -> dict[str, Any]:
         opened = [open_dataset(url) for url in urls]
         parts = [
-            Part(
+            MergeInput(
                 name=url,
                 rows=dataset.rows,
                 shards=refer(dataset.manifest.shards, url, out, relative=settings.relative),

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
 from pipelines.runtime.declared import Work, stage_function
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
@@ -103,7 +103,7 @@ def reindex_foreign(
             PurePosixPath(name).stem: {"url": url, "name": name}
             for url, name in zip(urls, names, strict=True)
         }
-        parts = run_parts(
+        results = run_shards(
             stage,
             tasks,
             _Indexer,
@@ -111,7 +111,7 @@ def reindex_foreign(
             weights=dict.fromkeys(tasks, 1),
             unit="shards",
         )
-        found = [(WrittenShard.from_json(part["written"]), part["url"]) for part in parts]
+        found = [(WrittenShard.from_json(result["written"]), result["url"]) for result in results]
         rows = [row for shard, _ in found for row in shard.rows]
         skipped = [entry for shard, _ in found for entry in shard.skipped]
         if not rows:

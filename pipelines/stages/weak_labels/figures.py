@@ -19,7 +19,7 @@ from pipelines.runtime.words import counted, listed
 from pipelines.stages.weak_labels.folds import labels_of
 from pipelines.stages.weak_labels.plots import ClipView, attention_figure, reconstruction_figure
 from pipelines.stages.weak_labels.scores import outputs
-from pipelines.training.examples import Examples
+from pipelines.training.examples import CropReader
 from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.weak_labels.detector import WeakDetector
 from pmam.weak_labels.networks import WeakOutput
@@ -89,7 +89,7 @@ def weak_figures(
         longest_s = max(row.duration_s for row in rows)
         frames = max(1, round(longest_s / model.settings.hop_s))
         reader = _reader(packed, rows, model)
-        clips = Examples(model.encoder, frames * model.settings.hop_s, reader, seed=0)
+        clips = CropReader(model.encoder, frames * model.settings.hop_s, reader, seed=0)
         pictures = []
         for examples, inputs, said in outputs(model, clips, places):
             for place, example in enumerate(examples):
@@ -128,7 +128,7 @@ def _reader(dataset: Dataset, rows: Sequence[IndexRow], model: WeakDetector) -> 
 
 def view_of(
     model: WeakDetector,
-    clips: Examples,
+    clips: CropReader,
     example: Example,
     place: int,
     inputs: torch.Tensor,

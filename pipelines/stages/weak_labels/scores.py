@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipelines.inference.events import events_of
 from pipelines.stages.weak_labels.folds import tags_of
-from pipelines.training.examples import Examples
+from pipelines.training.examples import CropReader
 from pipelines.training.validation import ValidationScores
 from pmam.metrics.clip_ranking import ClipRanking, clip_ranking
 from pmam.weak_labels.detector import WeakDetector
@@ -58,7 +58,7 @@ def inputs_of(model: WeakDetector, examples: Sequence[Example]) -> Tensor:
 
 @torch.inference_mode()
 def outputs(
-    model: WeakDetector, clips: Examples, places: Sequence[int]
+    model: WeakDetector, clips: CropReader, places: Sequence[int]
 ) -> Iterator[tuple[list[Example], Tensor, WeakOutput]]:
     """Examples with their inputs and what the network says, batch by batch.
 
@@ -74,7 +74,7 @@ def outputs(
         yield examples, inputs, model.output(inputs)
 
 
-def held_out(model: WeakDetector, clips: Examples, places: Sequence[int]) -> HeldOut:
+def held_out(model: WeakDetector, clips: CropReader, places: Sequence[int]) -> HeldOut:
     """The scores of some clips, without what is kept of each cell."""
     rows, found, frames = [], [], {}
     for examples, _, said in outputs(model, clips, places):

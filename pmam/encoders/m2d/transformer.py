@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.encoders.m2d.front_end import MELS, NORM_STATS
-from pmam.encoders.passt.transformer import NORM_EPS, Block
+from pmam.encoders.passt.transformer import NORM_EPS, TransformerBlock
 from pmam.errors import InputError
 
 PATCH_MELS = 16
@@ -54,7 +54,7 @@ class M2D(nn.Module):
         tokens = 1 + settings.rows * settings.columns
         self.positions = nn.Parameter(torch.zeros(1, tokens, width))
         self.blocks = nn.ModuleList(
-            Block(width, settings.heads, 4 * width) for _ in range(settings.depth)
+            TransformerBlock(width, settings.heads, 4 * width) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.register_buffer("norm_stats", torch.tensor(NORM_STATS))

@@ -53,7 +53,7 @@ class MLP(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """A pre-norm transformer block (arXiv 2010.11929, equations 2 and 3)."""
 
     def __init__(self, width: int, heads: int, hidden: int) -> None:
@@ -100,7 +100,7 @@ class PaSST(nn.Module):
         self.row_positions = nn.Parameter(torch.zeros(1, width, self.rows, 1))
         self.column_positions = nn.Parameter(torch.zeros(1, width, 1, settings.columns))
         self.blocks = nn.ModuleList(
-            Block(width, settings.heads, 4 * width) for _ in range(settings.depth)
+            TransformerBlock(width, settings.heads, 4 * width) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         for name, parameter in self.named_parameters():

@@ -114,7 +114,7 @@ class RelativeAttention(nn.Module):
         return scores.view(heads, batch, frames, -1).transpose(0, 1)
 
 
-class Block(nn.Module):
+class TransformerXLBlock(nn.Module):
     """Attention, added to its *normalised* input as in PMAM's published code, then an MLP.
 
     In the textbook's pre-norm block the residual path around attention is not normalised.
@@ -165,7 +165,9 @@ class TransformerXL(ContextNetwork):
     def __init__(self, width: int, layers: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.width = width
-        self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            TransformerXLBlock(width, heads, hidden, dropout) for _ in range(layers)
+        )
         self.positions = Positions(width)
 
     def forward(

@@ -27,8 +27,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs the 
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpFiles]:
-    monkeypatch.setattr("cluster.storage.retry.waits", lambda: iter((0.0, 0.0)))
+def server(tmp_path: Path) -> Iterator[HttpFiles]:
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "x.tar").write_bytes(DATA)
     with http_files(tmp_path / "served") as running:
@@ -104,10 +103,9 @@ def test_the_environment_makes_no_command_of_a_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOPEN_REWRITE", f"http://h/=pipe:touch {tmp_path}/made #")
-    monkeypatch.setattr("cluster.storage.retry.waits", lambda: iter(()))
     [url] = expand_streams("http://127.0.0.1:9/a.tar")
     with pytest.raises(StreamError):
-        copy_stream(url, tmp_path / "copy")
+        copy_stream(url, tmp_path / "copy", iter(()))
     assert not (tmp_path / "made").exists()
 
 
@@ -120,7 +118,7 @@ def test_a_url_is_no_text_of_a_shell(
     [url] = expand_streams(server.url(name))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StreamError):  # curl takes no blanks in a URL
-        copy_stream(url, tmp_path / "copy")
+        copy_stream(url, tmp_path / "copy", iter((0.0, 0.0)))
     assert not (tmp_path / "made").exists()
 
 
@@ -128,7 +126,7 @@ def test_a_url_is_no_text_of_a_shell(
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_file_is_read_once_and_whole(server: HttpFiles, tmp_path: Path, ranges: bool) -> None:
     server.ranges = ranges
-    copy_stream(server.url("x.tar"), tmp_path / "copy")
+    copy_stream(server.url("x.tar"), tmp_path / "copy", iter((0.0, 0.0)))
     assert (tmp_path / "copy").read_bytes() == DATA
     assert server.requests == [("/x.tar", "")]
 
@@ -138,18 +136,18 @@ def test_a_broken_stream_is_read_again_and_never_taken_for_whole(
     server: HttpFiles, tmp_path: Path
 ) -> None:
     server.cuts += [0, 3_000_000]
-    copy_stream(server.url("x.tar"), tmp_path / "copy")
+    copy_stream(server.url("x.tar"), tmp_path / "copy", iter((0.0, 0.0)))
     assert (tmp_path / "copy").read_bytes() == DATA
     server.cuts += [10, 10, 10]
     with pytest.raises(StreamError, match="may be cut short"):
-        copy_stream(server.url("x.tar"), tmp_path / "copy")
+        copy_stream(server.url("x.tar"), tmp_path / "copy", iter((0.0, 0.0)))
     assert not server.cuts
 
 
 @needs_curl
 def test_a_refused_file_is_asked_for_once(server: HttpFiles, tmp_path: Path) -> None:
     with pytest.raises(StreamError, match="the server refuses it") as caught:
-        copy_stream(server.url(f"y.tar?token={SECRET}"), tmp_path / "copy")
+        copy_stream(server.url(f"y.tar?token={SECRET}"), tmp_path / "copy", iter((0.0, 0.0)))
     assert SECRET not in str(caught.value)
     assert len(server.requests) == 1
 
@@ -161,7 +159,7 @@ def test_commands(tmp_path: Path) -> None:
     log = tmp_path / "log"
     failing = f"pipe:echo {SECRET} >> {log}; cat {tmp_path}/x.tar; exit 18"
     with pytest.raises(StreamError, match="the command ended with status 18") as caught:
-        copy_stream(failing, tmp_path / "copy")
+        copy_stream(failing, tmp_path / "copy", iter((0.0, 0.0)))
     assert SECRET not in str(caught.value) and "\n" not in str(caught.value)
     assert log.read_text().count(SECRET) == 1  # it ran once
     with pytest.raises(StorageError, match="and a command"):

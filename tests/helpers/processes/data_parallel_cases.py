@@ -110,7 +110,7 @@ def mine(tensors: dict[str, torch.Tensor], rank: int, world: int) -> dict[str, t
 
 def two_steps(case: Case, workers: Workers) -> dict[str, Any]:
     """The second step's numbers and gradients: unused parameters stop DDP there."""
-    task = Task(case, workers.rank, workers.count)
+    task = Task(case, workers.rank, workers.world_size)
     trainer = Trainer(task.module, case.optimizer, seed=0, workers=workers)
     settings = TrainSettings(accumulate=case.accumulate)
     shares = shares_of(task, settings, workers, BatchStatistics(task.module))  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ def worker(rank: int, folder: str) -> None:
         torch.distributed.all_reduce(tensor)
         return tensor
 
-    workers = Workers(rank=rank, count=WORKERS, add_up=add_up)
+    workers = Workers(rank=rank, world_size=WORKERS, add_up=add_up)
     found = {name: two_steps(case, workers) for name, case in CASES.items()}
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()

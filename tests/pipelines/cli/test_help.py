@@ -27,7 +27,7 @@ from pipelines.cli import (
     weak,
 )
 from pipelines.cli import inspect as inspect_command
-from pipelines.cli.comments import comment_of, uncommented
+from pipelines.cli.comments import comment_of
 from pipelines.cli.main import COMMANDS, main
 from pipelines.cli.run import RunArguments
 from pipelines.cli.types import REGISTRY
@@ -72,7 +72,23 @@ def settings_classes() -> dict[str, type]:
 
 @pytest.mark.parametrize("name", sorted(settings_classes()))
 def test_something_is_said_of_every_setting(name: str) -> None:
-    assert uncommented(settings_classes()[name]) == []
+    cls = settings_classes()[name]
+    assert [field.name for field in fields(cls) if not comment_of(cls, field.name)] == []
+
+
+@pytest.mark.parametrize("name", sorted(settings_classes()))
+def test_what_is_said_is_a_phrase_of_its_own(name: str) -> None:
+    """It stands alone in the help: begins with a capital, ends with a full stop, refers to none."""
+    cls = settings_classes()[name]
+    said = {field.name: comment_of(cls, field.name) for field in fields(cls)}
+    wrong = {
+        field: text
+        for field, text in said.items()
+        if not text[:1].isupper()
+        or not text.endswith((".", ".)"))
+        or re.match(r"(Of|The same|As|It|They|Them|That|This|Where|Which|Whose|At) ", text)
+    }
+    assert wrong == {}
 
 
 def plain(text: str) -> str:

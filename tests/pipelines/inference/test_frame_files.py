@@ -100,7 +100,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
         pools.append(pool)
         return [make(**arguments)(plan) for plan in plans.values()]
 
-    monkeypatch.setattr("pipelines.inference.frame_job.run_parts", here)
+    monkeypatch.setattr("pipelines.inference.frame_job.run_shards", here)
     return pools
 
 

@@ -24,6 +24,7 @@ from pmam.deferred import Deferred
 from pmam.encoders.registry import ENCODERS, build_encoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError, pack_encoder
+from shards.io import retry
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str
     """Stands for the network: keeps what was fetched, and gives a file of three bytes."""
     fetched: list[tuple[str, Any]] = []
 
-    def fetch(url: str, *, sha256: str | None = None) -> Path:
+    def fetch(url: str, *, waits: object, give_name: object, sha256: str | None = None) -> Path:
+        assert waits is retry.waits  # the one rule
         fetched.append((url, sha256))
         file = tmp_path / "download.pt"
         file.write_bytes(b"abc")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.inference.settings import InferenceSettings
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_parts
+from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import Stage, run_stage
 
@@ -74,7 +74,7 @@ def test_a_pool_that_may_outgrow_the_machine_does_everything(
     def work(stage: Stage) -> dict[str, int]:
         pool = Pool(workers=workers, gpus=0.5)
         weights = dict.fromkeys(plans, 1)
-        found.extend(run_parts(stage, plans, Worker, {}, weights=weights, pool=pool))
+        found.extend(run_shards(stage, plans, Worker, {}, weights=weights, pool=pool))
         return {}
 
     run_stage("pool", str(tmp_path / "out"), work, settings=Nothing(), inputs={}, version=1)

@@ -13,7 +13,7 @@ from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneTask
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import (
-    Examples,
+    CropReader,
     Span,
     TrainingClips,
     tag_targets,
@@ -64,11 +64,11 @@ def encoder() -> FrameEncoder:
 
 
 @pytest.fixture
-def reader(dataset: Dataset, encoder: FrameEncoder) -> Examples:
-    return Examples(encoder, CROP_S, AudioReader(dataset, RATE), seed=5)
+def reader(dataset: Dataset, encoder: FrameEncoder) -> CropReader:
+    return CropReader(encoder, CROP_S, AudioReader(dataset, RATE), seed=5)
 
 
-def read(reader: Examples, row: IndexRow, epoch: int) -> Example:
+def read(reader: CropReader, row: IndexRow, epoch: int) -> Example:
     """The crop of a clip in an epoch."""
     dataset = reader.clips.dataset  # type: ignore[attr-defined]
     [(_, samples)] = reader.clips.read([dataset.rows.index(row)])
@@ -76,7 +76,7 @@ def read(reader: Examples, row: IndexRow, epoch: int) -> Example:
     return reader.crops.cut(row, samples, reader.clips.rate_hz(row), epoch)
 
 
-def first_frame(reader: Examples, row: IndexRow, epoch: int) -> int:
+def first_frame(reader: CropReader, row: IndexRow, epoch: int) -> int:
     return reader.span(read(reader, row, epoch)).first
 
 
@@ -85,22 +85,22 @@ def row_of(dataset: Dataset, source_id: str) -> IndexRow:
 
 
 def test_a_crop_is_a_pure_function_of_seed_epoch_and_clip(
-    dataset: Dataset, encoder: FrameEncoder, reader: Examples
+    dataset: Dataset, encoder: FrameEncoder, reader: CropReader
 ) -> None:
     row = row_of(dataset, "long-s")
     firsts = [first_frame(reader, row, step) for step in range(60)]
-    again = Examples(encoder, CROP_S, AudioReader(dataset, RATE), seed=5)
+    again = CropReader(encoder, CROP_S, AudioReader(dataset, RATE), seed=5)
     assert [first_frame(again, row, step) for step in reversed(range(60))] == firsts[::-1]
     assert 0 <= min(firsts) < 4
     assert 24 < max(firsts) <= 28  # so that 10 of 38 frames are left
     assert len(set(firsts)) > 15
-    other_seed = Examples(encoder, CROP_S, AudioReader(dataset, RATE), seed=6)
+    other_seed = CropReader(encoder, CROP_S, AudioReader(dataset, RATE), seed=6)
     assert [first_frame(other_seed, row, step) for step in range(60)] != firsts
     other_clip = row_of(dataset, "long-w")
     assert [first_frame(reader, other_clip, step) for step in range(60)] != firsts
 
 
-def test_a_crop_is_a_part_of_the_clip(dataset: Dataset, reader: Examples) -> None:
+def test_a_crop_is_a_part_of_the_clip(dataset: Dataset, reader: CropReader) -> None:
     row = row_of(dataset, "long-s")
     samples = dataset.audio(row, RATE)
     for step in range(30):
@@ -113,7 +113,7 @@ def test_a_crop_is_a_part_of_the_clip(dataset: Dataset, reader: Examples) -> Non
         assert not example.is_whole
 
 
-def test_a_short_clip_is_padded(dataset: Dataset, reader: Examples) -> None:
+def test_a_short_clip_is_padded(dataset: Dataset, reader: CropReader) -> None:
     row = row_of(dataset, "short-s")
     example = read(reader, row, 3)
     samples = dataset.audio(row, RATE)
@@ -125,7 +125,7 @@ def test_a_short_clip_is_padded(dataset: Dataset, reader: Examples) -> None:
     assert reader.inputs(both).shape == (2, 40, 64)
 
 
-def test_targets_are_those_of_the_same_frames(dataset: Dataset, reader: Examples) -> None:
+def test_targets_are_those_of_the_same_frames(dataset: Dataset, reader: CropReader) -> None:
     row = row_of(dataset, "long-s")
     events = [ModelEvent(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in EVENTS]
     whole = encode(events, CLASSES, 38, 0.04)
@@ -142,7 +142,7 @@ def test_targets_are_those_of_the_same_frames(dataset: Dataset, reader: Examples
     assert np.array_equal(whole[~edges, 1], dog[~edges])
 
 
-def test_targets_of_a_short_clip_are_padded(dataset: Dataset, reader: Examples) -> None:
+def test_targets_of_a_short_clip_are_padded(dataset: Dataset, reader: CropReader) -> None:
     example = read(reader, row_of(dataset, "short-s"), 0)
     frames = np.ones((6, 3), np.float32)
     assert reader.frame_targets(example, frames).sum(axis=1).tolist() == [3.0] * 6 + [0.0] * 4
@@ -176,10 +176,10 @@ def cached(folder: Path, dataset: Dataset, encoder: FrameEncoder, hop_s: float) 
 
 
 def test_cached_inputs_give_the_same_crops(
-    dataset: Dataset, encoder: FrameEncoder, reader: Examples, tmp_path: Path
+    dataset: Dataset, encoder: FrameEncoder, reader: CropReader, tmp_path: Path
 ) -> None:
     frames = cached(tmp_path, dataset, encoder, encoder.input_hop_s)
-    from_cache = Examples(encoder, CROP_S, StoredInputs(dataset, encoder, frames), seed=5)
+    from_cache = CropReader(encoder, CROP_S, StoredInputs(dataset, encoder, frames), seed=5)
     row = row_of(dataset, "long-s")
     for step in range(20):
         one, two = read(reader, row, step), read(from_cache, row, step)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchaudio.functional import mask_along_axis_iid
 
-from pmam.augment.chain import Examples, InputScale, augment, augment_once
+from pmam.augment.chain import InputBatch, InputScale, augment, augment_once
 from pmam.augment.filter_augment import FilterDraws, band_borders, draw_filter, filter_gain
 from pmam.augment.frequency import DistortionDraws, distort, distorted_axis, frequency_mask
 from pmam.augment.mixup import LEAST, MOST, draw_mix, hard_labels
@@ -47,10 +47,10 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def examples(clips: int = 6, frames: int = 20) -> Examples:
+def examples(clips: int = 6, frames: int = 20) -> InputBatch:
     """Clips whose every frame holds its own number, in inputs (four times) and in labels."""
     number = torch.arange(1.0, clips * frames + 1).view(clips, frames, 1)
-    return Examples(
+    return InputBatch(
         inputs=number.repeat_interleave(4, dim=1).expand(-1, -1, 8).contiguous(),
         padding=torch.arange(frames)[None] >= torch.tensor([frames, 13, 1] * (clips // 3))[:, None],
         frames=number.expand(-1, -1, 2).contiguous(),

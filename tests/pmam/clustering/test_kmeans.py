@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans as Reference
 
 from pmam.clustering.distances import assign, squared_distances
-from pmam.clustering.kmeans import cluster_statistics, kmeans
+from pmam.clustering.kmeans import KMeansState, cluster_statistics, kmeans, summed
 from pmam.clustering.kmeans_init import seed_centers
 from pmam.mixture.frame_blocks import sample_rows
 
@@ -118,3 +118,49 @@ def test_bad_input():
         kmeans(blobs(count=3), 5)
     with pytest.raises(ValueError, match=r"centers_init: got \(2, 4\); expected \(3, 4\)"):
         kmeans(blobs(), 3, centers_init=np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_when_the_centres_rest_does_not_depend_on_the_unit_of_the_frames(scale):
+    x = blobs(spread=1.0)
+    expected = kmeans(x, 5, centers_init=x[:5].copy())
+    found = kmeans(scale * x, 5, centers_init=scale * x[:5])
+    assert 3 < found.iterations == expected.iterations < 100
+    np.testing.assert_allclose(found.centers, scale * expected.centers, rtol=1e-6)
+
+
+def test_centres_do_not_rest_in_an_iteration_that_moved_an_empty_one():
+    centers = torch.tensor([[0.0], [10.0], [11.0]], dtype=torch.float64)
+    x = torch.tensor([[0.0], [0.0], [10.0]], dtype=torch.float64)
+    state = KMeansState(centers=centers, variance=1e9)  # any movement is small
+    after = state.after(cluster_statistics(x, centers), 1e-4)
+    assert after.reseeded == 1
+    assert not after.converged
+    settled = KMeansState(centers=centers[:2], variance=1e9)
+    assert settled.after(cluster_statistics(x, centers[:2]), 1e-4).converged
+
+
+class Gathering:
+    """The first of two workers, to which the other's rows and sums come in the order of calls."""
+
+    def __init__(self, other):
+        self.rows = [other.distances, other.farthest]
+        self.sums = [other.counts, other.sums, other.counts.new_tensor([other.inertia])]
+
+    def gathered(self, rows):
+        return torch.cat([rows, self.rows.pop(0)])
+
+    def total(self, values):
+        return values + self.sums.pop(0)
+
+
+def test_the_farthest_frames_of_two_workers_are_those_of_all_frames():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 3, dtype=torch.float64, generator=generator)
+    x[40:] *= 10  # those of the second worker are the farthest
+    centers = x[:4].clone()
+    own, other = cluster_statistics(x[:40], centers), cluster_statistics(x[40:], centers)
+    found, expected = summed(Gathering(other), own), cluster_statistics(x, centers)
+    for name in ("counts", "sums", "farthest", "distances"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), msg=name)
+    assert found.inertia == pytest.approx(expected.inertia)

@@ -10,8 +10,10 @@ from process_groups import groups
 from sklearn.mixture import GaussianMixture as Reference
 
 from pmam.clustering.kmeans import kmeans
+from pmam.mixture.e_step import statistics
 from pmam.mixture.em import FitState, initial_state
 from pmam.mixture.gaussian_mixture import GaussianMixture
+from pmam.mixture.parameters import MixtureParameters
 from pmam.mixture.settings import COVARIANCE_TYPES
 
 warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
@@ -157,3 +159,19 @@ def test_scores_stream():
     with pytest.raises(ValueError, match=r"got shape \(900, 4\); expected \(N, 5\)"):
         mixture.predict(x[:, :4])
     assert mixture.predict_proba(x[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("far", [1e3, 1.0])
+def test_a_fit_does_not_rest_in_an_iteration_that_moved_an_empty_component(far):
+    x = torch.as_tensor(clusters(count=300, spread=1.0)[0])
+    width = x.shape[1]
+    parameters = MixtureParameters(
+        covariance_type="spherical",
+        weights=torch.full((2,), 0.5, dtype=torch.float64),
+        means=torch.stack([x.mean(dim=0).double(), torch.full((width,), far, dtype=torch.double)]),
+        covariances=torch.ones(2, dtype=torch.float64),
+    )
+    total = statistics(x, parameters)
+    state = FitState(parameters=parameters, log_likelihoods=(total.log_likelihood / total.frames,))
+    after = state.after(total, reg_covar=1e-6, tol=1e-3)
+    assert (after.reseeded, after.converged) == ((1, False) if far > 1 else (0, True))

@@ -6,10 +6,12 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture as Reference
 
+from pipelines.runtime.urls import read_prototypes, write_prototypes
 from pmam.clustering.pca import fit_projection, moments
 from pmam.mixture.diagnostics import Diagnostics, complaints
 from pmam.mixture.gaussian_mixture import GaussianMixture
 from pmam.prototypes.artifact import DESCRIPTION, TENSORS, Prototypes, diagnose
+from shards.io.store import Store
 
 
 def embeddings(count=900, width=6, components=3, seed=0, spread=3.0):
@@ -48,8 +50,8 @@ def clustered():
 def test_saved_and_loaded_gives_the_same_posteriors(tmp_path, covariance_type, dimensions):
     prototypes = fitted(covariance_type, dimensions)
     prototypes = replace(prototypes, diagnostics=diagnose(prototypes, embeddings(seed=1)))
-    prototypes.save(tmp_path / "fit")
-    loaded = Prototypes.load(tmp_path / "fit")
+    write_prototypes(Store.local(tmp_path / "fit"), prototypes)
+    loaded = read_prototypes(str(tmp_path / "fit"))
     x = embeddings(seed=2)
     assert torch.equal(loaded.posteriors(x), prototypes.posteriors(x))
     assert loaded.log_likelihoods == prototypes.log_likelihoods
@@ -62,8 +64,8 @@ def test_saved_and_loaded_gives_the_same_posteriors(tmp_path, covariance_type, d
 def test_a_temperature_softens_posteriors_and_is_kept(tmp_path):
     """What is most probable stays so, and so does the density."""
     sharp, x = fitted(), embeddings(seed=2)
-    replace(sharp, temperature=20.0).save(tmp_path)
-    soft = Prototypes.load(tmp_path)
+    write_prototypes(Store.local(tmp_path), replace(sharp, temperature=20.0))
+    soft = read_prototypes(str(tmp_path))
     assert soft.temperature == 20
     posteriors = soft.posteriors(x)
     assert torch.allclose(posteriors.sum(dim=1), torch.ones(len(x)))
@@ -84,8 +86,8 @@ def test_a_temperature_softens_posteriors_and_is_kept(tmp_path):
 
 
 def test_kmeans_is_one_hot_at_the_nearest(tmp_path):
-    clustered().save(tmp_path)
-    loaded = Prototypes.load(tmp_path)
+    write_prototypes(Store.local(tmp_path), clustered())
+    loaded = read_prototypes(str(tmp_path))
     x = embeddings(seed=2)
     posteriors = loaded.posteriors(x)
     assert posteriors.dtype == torch.float32
@@ -212,10 +214,10 @@ def edit(path, **changes):
     ],
 )
 def test_loading_errors_are_one_line_and_name_the_file(tmp_path, damage, error, message):
-    fitted().save(tmp_path)
+    write_prototypes(Store.local(tmp_path), fitted())
     damage(tmp_path)
     with pytest.raises(error, match=message) as caught:
-        Prototypes.load(tmp_path)
+        read_prototypes(str(tmp_path))
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 

@@ -140,10 +140,10 @@ def test_workers_go_on_with_the_mean_of_their_statistics() -> None:
     norm(torch.randn(5, 2) + 3)
     other = torch.cat([torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])])
     before = torch.cat([norm.running_mean, norm.running_var])
-    BatchStatistics(norm).average(Workers(count=2, add_up=lambda own: own + other))
+    BatchStatistics(norm).average(Workers(world_size=2, add_up=lambda own: own + other))
     after = torch.cat([norm.running_mean, norm.running_var])
     torch.testing.assert_close(after, (before + other) / 2)
-    BatchStatistics(norm.eval()).average(Workers(count=2, add_up=lambda own: own + other))
+    BatchStatistics(norm.eval()).average(Workers(world_size=2, add_up=lambda own: own + other))
     assert torch.equal(torch.cat([norm.running_mean, norm.running_var]), after)
 
 
@@ -159,7 +159,7 @@ def test_a_part_has_some_of_all_subsets_and_there_are_no_empty_ones() -> None:
 
 def test_the_part_whose_loss_is_no_number_is_named() -> None:
     module = nn.Linear(1, 1)
-    trainer = Trainer(module, OPTIMIZER, seed=0, workers=Workers(rank=1, count=3))
+    trainer = Trainer(module, OPTIMIZER, seed=0, workers=Workers(rank=1, world_size=3))
 
     def shares(_: int, generator: torch.Generator) -> Iterator[Share]:
         for factor in (1.0, math.nan, 1.0):

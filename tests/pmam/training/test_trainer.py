@@ -132,7 +132,9 @@ def test_a_seed_and_a_rank_draw_their_own_numbers(
 ) -> None:
     def losses(seed: int, rank: int) -> list[float]:
         run = kind()
-        logs = advance(run, Trainer(run.module, SETTINGS, seed, Workers(rank=rank)), 2)
+        # What adds up gives each its own loss back.
+        workers = Workers(rank=rank, world_size=2)
+        logs = advance(run, Trainer(run.module, SETTINGS, seed, workers), 2)
         return [values["loss"] for values in logs]
 
     assert losses(1, 0) == losses(1, 0)
@@ -159,7 +161,7 @@ def test_the_mean_of_the_workers_gradients_is_that_of_the_whole_batch(
         torch.manual_seed(4)
         module = nn.Linear(3, 1)
         settings = OptimizerSettings(steps=6, warm_up_steps=0, clip_norm=1e9)
-        trainer = Trainer(module, settings, 0, Workers(rank=rank, count=workers))
+        trainer = Trainer(module, settings, 0, Workers(rank=rank, world_size=workers))
 
         def losses(
             step: int, generator: torch.Generator

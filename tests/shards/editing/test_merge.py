@@ -8,17 +8,17 @@ from index_rows import index_row
 from packing import noise_clips, pack
 
 from shards.dataset import Dataset
-from shards.editing.merge import Part, merge
+from shards.editing.merge import MergeInput, merge
 from shards.io.store import Store
 from shards.locations import counted, refer, relative_url, shard_names
 from shards.manifest import DatasetError, ShardEntry, write_dataset
 from shards.repair.verification import verify
 
 
-def part(name: str, *ids: str, prefix: str = "", url: str | None = None) -> Part:
+def part(name: str, *ids: str, prefix: str = "", url: str | None = None) -> MergeInput:
     entry = ShardEntry(name="shards/0.tar", size=1, sha256=name, clips=9, url=url or f"/{name}.tar")
     rows = [index_row(source_id, recording=source_id) for source_id in ids]
-    return Part(name=name, rows=rows, shards=[entry], classes=(name,), prefix=prefix)
+    return MergeInput(name=name, rows=rows, shards=[entry], classes=(name,), prefix=prefix)
 
 
 def test_shards_of_one_name_get_names_of_their_own() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packing import noise_clips, pack
 
+from shards.io.atomic import TEMPORARY
 from shards.io.disk_cache import TOTAL, ClipCache
-from shards.io.store import TEMPORARY
 from shards.loading.prefetch import FileReader
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,7 +18,8 @@ from s3_server import S3Server, s3_server
 from cluster.storage.filesystems import filesystem
 from shards.dataset import Dataset
 from shards.errors import StoreError
-from shards.io.store import TEMPORARY, Store
+from shards.io.atomic import TEMPORARY
+from shards.io.store import Store
 from shards.manifest import write_dataset
 from shards.repair.verification import verify
 

@@ -48,6 +48,18 @@ def test_every_clip_once_per_epoch_on_any_number_of_ranks(
         assert sorted(clips) == sorted(order.batch(step)["strong"])
 
 
+@given(st.integers(1, 60), st.integers(0, 2**31))
+def test_the_order_does_not_depend_on_the_size_of_the_batch(size: int, seed: int) -> None:
+    def order(per_batch: int) -> list[int]:
+        """Of 24 clips."""
+        batches = BlockOrder({"strong": Group(size=size, per_batch=per_batch)}, seed)
+        return np.concatenate(
+            [batches.batch(step)["strong"] for step in range(24 // per_batch)]
+        ).tolist()
+
+    assert order(1) == order(3) == order(12)
+
+
 def test_epochs_and_seeds_differ_and_small_groups_cycle() -> None:
     groups = {
         "weak": Group(size=64, per_batch=8),

@@ -1,9 +1,6 @@
 """What each worker of a fit reads: whole clips, balanced, in bounded blocks; and how far it is."""
 
-import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.stages.fit import frame_partition as fit_frames
-from pipelines.stages.fit import progress as fit_progress
 from pipelines.stages.fit.frame_partition import FramePartition, Piece, posteriors_at, projected
-from pipelines.stages.fit.progress import PROGRESS, Reported, watching
 from pmam.clustering.pca import fit_projection, moments
 from shards.frames.reader import FrameSet
 from shards.io.store import Store
@@ -146,28 +141,3 @@ def test_posteriors_are_those_nearest_in_time(tmp_path: Path, hop_s: float) -> N
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     assert 0 < held.sum() < 47
     assert posteriors_at(before, frames, Piece("a", 45, 50, 45))[1].shape == (0, 2)
-
-
-def test_progress_is_told_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a worker and its driver do it, through a file."""
-    monkeypatch.setattr(fit_progress, "EVERY_S", 0.01)
-    shown: list[tuple[object, ...]] = []
-
-    @contextmanager
-    def bar(title: str, total: int, done: int) -> Iterator[Any]:
-        shown.append((title, total))
-        yield lambda more, note: shown.append((done, note)) if note else None
-
-    monkeypatch.setattr(fit_progress, "bar", bar)
-    folder = Store.local(tmp_path)
-    with watching(folder):
-        for title in ("k-means", "EM"):
-            with Reported(folder)(title, 9, 2) as advance:
-                advance(3, "log-likelihood -1.5")
-                assert json.loads(folder.read(PROGRESS))["done"] == 5
-                deadline = time.monotonic() + 20
-                while (title, 9) not in shown or shown[-1][1] != "log-likelihood -1.5":
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-    assert [entry[0] for entry in shown if entry[1] == 9] == ["k-means", "EM"]
-    assert folder.size(PROGRESS) is None

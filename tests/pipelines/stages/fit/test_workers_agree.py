@@ -1,6 +1,5 @@
 """Any number of workers fits what one process fits, by real collectives and by a real group."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,12 @@ import torch.distributed
 from process_groups import groups
 
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.remote_progress import silent
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit import workers as fit_job
 from pipelines.stages.fit.frame_partition import FramePartition
-from pipelines.stages.fit.progress import silent
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.shared import moments_of_all
 from pipelines.stages.fit.stage import fit, sweep_of
@@ -52,7 +51,7 @@ def fitted(stages: tuple[str, str], out: Path, world: int, settings: FitSettings
         stage=Stage(name="fit", url=str(out), fingerprint="x"),
         dataset=dataset,
         embeddings=embeddings,
-        before=None,
+        previous_posteriors=None,
         settings=settings,
     )
     with groups(world) as each:
@@ -201,12 +200,11 @@ def test_a_killed_fit_goes_on_with_other_workers(
         fit(*stages, out, SETTINGS)
     assert b'"weights"' in written[-1]  # EM had begun
 
-    def by_threads(job: FitJob) -> None:
-        with groups(job.settings.workers) as each:
-            each(lambda group: fit_part(job, group, silent))
+    def by_threads(worker: object, config: dict[str, FitJob], *, stage: Stage, count: int) -> None:
+        with groups(count) as each:
+            each(lambda group: fit_part(config["job"], group, silent))
 
-    monkeypatch.setattr(fit_job, "_run_workers", by_threads)
-    monkeypatch.setattr(fit_job, "session", contextlib.nullcontext)
+    monkeypatch.setattr(fit_job, "run_workers", by_threads)
     monkeypatch.setattr(Saved, "write", write)
     began: list[int] = []
     real = fit_outcome.expectation_maximisation

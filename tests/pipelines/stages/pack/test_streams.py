@@ -15,7 +15,7 @@ from cluster.storage.http import NoRangesError
 from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
-from pipelines.runtime.parallel_map import PartError
+from pipelines.runtime.parallel_map import ShardTaskError
 from pipelines.runtime.run_folder import RunFolder
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.stages.pack.stage import pack
@@ -59,7 +59,7 @@ def test_shards_are_fetched_once_packed_and_not_kept(server: HttpFiles, tmp_path
     second, out = server.folder / "s-001.tar", str(tmp_path / "out")
     packed = gzip.compress(second.read_bytes())  # known by its bytes, not its name
     second.unlink()
-    with pytest.raises(PartError, match=r"s-001.tar: .* the server refuses it"):
+    with pytest.raises(ShardTaskError, match=r"s-001.tar: .* the server refuses it"):
         pack(server.url(LIST), out, SETTINGS, inputs={"source": lambda: "x"})
     second.write_bytes(packed)
     check(pack(server.url(LIST), out, SETTINGS, inputs={"source": lambda: "x"}))

@@ -29,13 +29,13 @@ from shards.dataset import Dataset
 def here(
     stage: Any, plans: Mapping[str, ShardTask], make: Any, arguments: Any, **_: Any
 ) -> list[ShardResult]:
-    """`run_parts` without Ray: a worker for each plan."""
+    """`run_shards` without Ray: a worker for each plan."""
     return [make(**arguments)(plan) for plan in plans.values()]
 
 
 @pytest.fixture
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.stages.prototypes.survey.run_parts", here)
+    monkeypatch.setattr("pipelines.stages.prototypes.survey.run_shards", here)
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,26 @@
-"""What a worker group says of its training reaches the driver's log; learning rates and speed."""
+"""What a worker group says, and how far it is, reaches the driver; learning rates and speed."""
 
 import json
 import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from training_cases import trained
 
-from pipelines.runtime.remote_log import Messages, held, tell
+from pipelines.runtime import remote_progress
+from pipelines.runtime.remote_progress import PROGRESS, Messages, Reported, held, watching
 from pipelines.runtime.urls import store
 from pipelines.stages.finetune import FinetuneTask
 from pipelines.training.recorder import Recorder
 from pmam.training.settings import OptimizerSettings
 from pmam.training.trainer import Trainer
+from shards.io.store import Store
 
 log = logging.getLogger("pmam")
 
@@ -48,8 +54,9 @@ def test_what_a_training_says(
 
 
 def test_messages_are_told_once_and_as_grave_as_they_were(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(remote_progress, "EVERY_S", 0.01)
     folder, messages = store(str(tmp_path)), Messages()
     with held(messages):
         log.info("step %d", 2)
@@ -63,13 +70,62 @@ def test_messages_are_told_once_and_as_grave_as_they_were(
     assert [json.loads(row)["text"] for row in rows] == ["step 2", "100 % of it"]
     assert not (tmp_path / "messages" / "00000010.jsonl").exists()
     caplog.clear()
-    with caplog.at_level(logging.INFO, "pmam"):
-        tell(folder, 0, 5)
-        tell(folder, 5, 10)
+    kept = 0
+    with caplog.at_level(logging.INFO, "pmam"), watching(folder, lambda: kept):
+        kept = 10
+        wait_for(lambda: bool(caplog.records))
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
         (logging.INFO, "step 2"),
         (logging.WARNING, "100 % of it"),
     ]
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "pmam"), watching(folder, lambda: kept):
+        kept = 15  # the last checkpoint, just before the workers end
+    assert [record.getMessage() for record in caplog.records] == ["later"]
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "pmam"), watching(folder, lambda: kept):
+        kept = 20  # goes on from the checkpoint of which all was told
+    assert not caplog.records
+
+
+def test_progress_is_told_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a worker and its driver do it, through a file; a store that fails now and then is fine."""
+    monkeypatch.setattr(remote_progress, "EVERY_S", 0.01)
+    shown: list[tuple[object, ...]] = []
+
+    @contextmanager
+    def bar(title: str, total: int, done: int) -> Iterator[Any]:
+        shown.append((title, total, done))
+        yield lambda more, note: shown.append((more, note)) if note else None
+
+    monkeypatch.setattr(remote_progress, "bar", bar)
+    folder, calls = Store.local(tmp_path), 0
+    write = folder.write
+
+    def unreliable(name: str, data: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            raise OSError("no answer")
+        write(name, data)
+
+    monkeypatch.setattr(folder, "write", unreliable)
+    with watching(Store.local(tmp_path)):
+        for title in ("k-means", "EM"):
+            with Reported(folder)(title, 9, 2) as advance:
+                wait_for(lambda title=title: (title, 9, 2) in shown)
+                advance(3, "log-likelihood -1.5")
+                wait_for(lambda: shown[-1] == (3, "log-likelihood -1.5"))
+                assert json.loads(folder.read(PROGRESS))["done"] == 5
+    assert [entry[0] for entry in shown if entry[1] == 9] == ["k-means", "EM"]
+    assert folder.size(PROGRESS) is None
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_curves_go_to_an_object_store_too(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What `pmam run` says at its end: detector, pictures, and what to do next."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli.main import COMMANDS
+from pipelines.cli.run import _print_end
+
+
+def test_the_end_names_detector_pictures_and_the_next_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    out = tmp_path / "my run"
+    names = [
+        *("dataset/dataset.json", "evaluate/psds.png", "evaluate.set-aside-1/psds.png"),
+        *(f"fit-{number}/stage.json" for number in (1, 2, 10)),
+        "fit-11/plan.json",  # not finished
+    ]
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("{}")
+    _print_end(f"{out}/finetune/detector.safetensors", str(out))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split(maxsplit=1) == ["detector", f"{out}/finetune/detector.safetensors"]
+    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("picture")] == [
+        f"{out}/evaluate/psds.png"
+    ]
+    commands = [shlex.split(line) for line in lines[lines.index("next") + 1 :]]
+    assert [command[0] for command in commands] == ["pmam"] * 3
+    assert all(command[1] in COMMANDS for command in commands)
+    assert commands[1][:3] == ["pmam", "prototypes", f"{out}/fit-10"]
