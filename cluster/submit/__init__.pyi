@@ -2,7 +2,7 @@ from .checks import SubmitError as SubmitError
 from .checks import check_environment as check_environment
 from .checks import check_paths as check_paths
 from .checks import check_words as check_words
-from .follow import follow as follow
+from .job_log import follow as follow
 from .jobs import Job as Job
 from .jobs import Jobs as Jobs
 from .jobs import job_id as job_id

@@ -13,7 +13,7 @@ import tyro
 from rich.table import Table
 
 from cluster.submit.checks import SubmitError, check_environment, check_paths
-from cluster.submit.follow import follow
+from cluster.submit.job_log import follow
 from cluster.submit.jobs import Job, Jobs, job_id
 from cluster.submit.upload import EXCLUDED, check_upload
 from pipelines.cli.submitted import Submitted, read_command

@@ -11,20 +11,25 @@ from shards.annotations.event import (
     valid_unicode,
 )
 from shards.annotations.format import Content, Format
-from shards.annotations.formats.aoef import AOEF
-from shards.annotations.formats.audacity import AUDACITY
-from shards.annotations.formats.birdnet import BIRDNET
-from shards.annotations.formats.elan import EAF
-from shards.annotations.formats.jams import JAMS
-from shards.annotations.formats.json_lists import JSON, JSONL
-from shards.annotations.formats.kaleidoscope import KALEIDOSCOPE
-from shards.annotations.formats.label_studio import LABEL_STUDIO
-from shards.annotations.formats.parquet import PARQUET
-from shards.annotations.formats.raven import RAVEN
-from shards.annotations.formats.rttm import RTTM
-from shards.annotations.formats.sonic_visualiser import SVL
-from shards.annotations.formats.tables import CSV, TSV
-from shards.annotations.formats.textgrid import TEXTGRID, TEXTGRID_SHORT
+from shards.annotations.formats import (
+    AOEF,
+    AUDACITY,
+    BIRDNET,
+    CSV,
+    EAF,
+    JAMS,
+    JSON,
+    JSONL,
+    KALEIDOSCOPE,
+    LABEL_STUDIO,
+    PARQUET,
+    RAVEN,
+    RTTM,
+    SVL,
+    TEXTGRID,
+    TEXTGRID_SHORT,
+    TSV,
+)
 
 FORMATS: Mapping[str, Format] = {
     "tsv": TSV,

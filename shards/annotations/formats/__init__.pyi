@@ -1,0 +1,17 @@
+from .aoef import AOEF as AOEF
+from .audacity import AUDACITY as AUDACITY
+from .birdnet import BIRDNET as BIRDNET
+from .elan import EAF as EAF
+from .jams import JAMS as JAMS
+from .json_lists import JSON as JSON
+from .json_lists import JSONL as JSONL
+from .kaleidoscope import KALEIDOSCOPE as KALEIDOSCOPE
+from .label_studio import LABEL_STUDIO as LABEL_STUDIO
+from .parquet import PARQUET as PARQUET
+from .raven import RAVEN as RAVEN
+from .rttm import RTTM as RTTM
+from .sonic_visualiser import SVL as SVL
+from .tables import CSV as CSV
+from .tables import TSV as TSV
+from .textgrid import TEXTGRID as TEXTGRID
+from .textgrid import TEXTGRID_SHORT as TEXTGRID_SHORT
