@@ -1,81 +1,88 @@
-"""Audio bytes to float32 mono waveforms; a doubtful file is an error, never a guess."""
+"""Audio bytes to float32 mono waveforms: all that a file holds, or an error, never a guess.
+
+What a whole file is says `containers.whole`, for every reader; here it is decoded.
+"""
 
 import contextlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import soundfile as sf
 import soxr
 
-from shards.audio import truncation
-from shards.errors import ShardsError, naming
+from shards.audio.errors import AudioError as AudioError
+from shards.audio.sound import AudioInfo as AudioInfo
+from shards.audio.sound import Sound, check_rate, opened
+from shards.errors import naming
 
 Samples = npt.NDArray[np.float32]
 
-AUDIO_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
-CODECS = {"FLAC": "flac", "MP3": "mp3", "OGG": "ogg", "RF64": "wav", "WAV": "wav", "WAVEX": "wav"}
-MIN_RATE_HZ, MAX_RATE_HZ = 100, 1_000_000  # from infrasound to the fastest bat recorders
-MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a header is damaged, or holds no length
-READ_SAMPLES = 1 << 16  # samples of all channels that are decoded at a time
+CODECS = ("flac", "mp3", "ogg", "wav")  # of clips in shards
+STORED_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")  # of files that may be kept
+# read as well, by FFmpeg where libsndfile does not, and stored as FLAC
+OTHER_SUFFIXES = (
+    ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".avi", ".m4a", ".mka", ".mkv", ".mov",
+    ".mp4", ".w64", ".webm", ".wma", ".wmv",
+)  # fmt: skip
+AUDIO_SUFFIXES = tuple(sorted(STORED_SUFFIXES + OTHER_SUFFIXES))
 
 
-class AudioError(ShardsError, ValueError):
-    """Audio that cannot be used; the message is one line and names the file."""
+def probe(data: bytes | BinaryIO, name: str, *, quick: bool = True) -> AudioInfo:
+    """What a file holds, without decoding it where its structure tells.
 
-
-@dataclass(frozen=True, kw_only=True)
-class AudioInfo:
-    """What an audio file's header says.
-
-    `num_samples` counts per channel and is exact, but for an MP3 without a Xing/Info header:
-    there it is the decoder's estimate.
+    Args:
+        data: the file.
+        name: what errors call it.
+        quick: read some frames of a FLAC over 8 MiB; else all. Of MP3 and Ogg all frames and
+            pages are read in any case, of kinds that FFmpeg reads all sound.
     """
+    with opened(_as_file(data), name, quick=quick) as sound:
+        count = sound.num_samples
+        if count is None:
+            count = sum(len(part) for part in sound.parts("float32"))
+        return sound.info(count)
 
-    codec: str  # flac | mp3 | ogg | wav
-    sample_rate_hz: int
-    num_samples: int
-    channels: int
 
+def measured(data: bytes | BinaryIO, name: str) -> AudioInfo:
+    """What a file holds, all of it decoded and checked, in bounded memory.
 
-def probe(data: bytes | BinaryIO, name: str) -> AudioInfo:
-    """Read the header alone; `name` is what errors call the file."""
-    with _opened(_as_file(data), name) as (_, info):
-        return info
+    Raises what `decode` raises.
+    """
+    with opened(_as_file(data), name) as sound:
+        return sound.info(sum(len(part) for part in _mono_parts(sound)))
 
 
 def fits_16_bits(file: BinaryIO, name: str) -> bool:
     """Whether the header alone says that 16 bits hold every sample of the mono mix."""
-    with _opened(file, name) as (opened, info):
-        return info.channels == 1 and opened.subtype in ("PCM_U8", "PCM_S8", "PCM_16")
+    with opened(file, name, quick=True) as sound:
+        return sound.channels == 1 and sound.subtype in ("PCM_U8", "PCM_S8", "PCM_16")
 
 
 def steps_16_bits(file: BinaryIO, name: str) -> Iterator[npt.NDArray[np.int16]]:
     """The samples of a file that `fits_16_bits`, as integers; raises what `decode` raises."""
-    with _opened(file, name) as (opened, info):
-        for part in _raw_parts(opened, info, name, "int16"):
+    with opened(file, name) as sound:
+        for part in sound.parts("int16"):
             yield part[:, 0]
 
 
 def decode(data: bytes, name: str, *, sample_rate_hz: int | None = None) -> Samples:
     """A whole file as float32 mono `(samples,)`, channels averaged, at the asked rate if any.
 
-    Raises `AudioError` for what cannot be read, is shorter than its header says, has no
-    samples, or has samples that are not finite.
+    Raises `AudioError` for what cannot be read, is damaged or cut short, has no samples, or has
+    samples that are not finite.
     """
-    with _opened(io.BytesIO(data), name) as (file, info):
-        return np.concatenate(list(_parts(file, info, name, sample_rate_hz)))
+    with opened(io.BytesIO(data), name) as sound:
+        return np.concatenate(list(_parts(sound, sample_rate_hz)))
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     """Band-limited resampling of `(samples,)` to `round(samples * to_hz / from_hz)` samples."""
     if from_hz == to_hz:
         return samples
-    _check_rate(to_hz, "resample")
+    check_rate(to_hz, "resample")
     return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)
 
 
@@ -94,72 +101,22 @@ def blocks(
         if isinstance(file, str | Path):
             with naming(file):
                 file = stack.enter_context(Path(file).open("rb"))
-        opened, info = stack.enter_context(_opened(file, name))
-        yield from _regrouped(_parts(opened, info, name, sample_rate_hz), size)
+        sound = stack.enter_context(opened(file, name))
+        yield from _regrouped(_parts(sound, sample_rate_hz), size)
 
 
 def _as_file(data: bytes | BinaryIO) -> BinaryIO:
     return io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
 
 
-@contextlib.contextmanager
-def _opened(file: BinaryIO, name: str) -> Iterator[tuple[sf.SoundFile, AudioInfo]]:
-    """The opened file and its checked header."""
-    if file.seek(0, io.SEEK_END) == 0:
-        raise AudioError(f"{name}: got an empty file (0 bytes); copy it again or remove it")
-    if missing := truncation.what_is_missing(file):
-        raise AudioError(f"{name}: truncated ({missing}); copy it again or remove it")
-    file.seek(0)
-    try:
-        opened = sf.SoundFile(file)
-    except (sf.SoundFileError, TypeError) as error:
-        raise AudioError(
-            f"{name}: cannot be read as audio ({one_line(error)}); expected one of "
-            f"{', '.join(sorted(set(CODECS.values())))}: convert it, or remove it"
-        ) from error
-    with opened:
-        yield opened, _checked(opened, name)
-
-
-def _checked(opened: sf.SoundFile, name: str) -> AudioInfo:
-    if opened.format not in CODECS:
-        raise AudioError(
-            f"{name}: got {opened.format} audio; expected one of "
-            f"{', '.join(sorted(set(CODECS.values())))}: convert it"
-        )
-    _check_rate(opened.samplerate, name)
-    if opened.frames == 0:
-        raise AudioError(f"{name}: got zero samples; remove the file")
-    if not 0 < opened.frames < MAX_SAMPLES:
-        raise AudioError(
-            f"{name}: its header gives no possible length ({opened.frames} samples); "
-            "write the file again with a known length"
-        )
-    return AudioInfo(
-        codec=CODECS[opened.format],
-        sample_rate_hz=opened.samplerate,
-        num_samples=opened.frames,
-        channels=opened.channels,
-    )
-
-
-def _check_rate(rate_hz: int, name: str) -> None:
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise AudioError(
-            f"{name}: got a sample rate of {rate_hz} Hz; expected {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
-        )
-
-
-def _parts(
-    opened: sf.SoundFile, info: AudioInfo, name: str, sample_rate_hz: int | None
-) -> Iterator[Samples]:
+def _parts(sound: Sound, sample_rate_hz: int | None) -> Iterator[Samples]:
     """The whole file in parts of any length, at the asked rate if any."""
-    parts = _mono_parts(opened, info, name)
-    if sample_rate_hz is None or sample_rate_hz == info.sample_rate_hz:
+    parts, from_hz, name = _mono_parts(sound), sound.sample_rate_hz, sound.name
+    if sample_rate_hz is None or sample_rate_hz == from_hz:
         yield from parts
         return
-    _check_rate(sample_rate_hz, name)
-    stream = soxr.ResampleStream(info.sample_rate_hz, sample_rate_hz, 1, dtype="float32")
+    check_rate(sample_rate_hz, name)
+    stream = soxr.ResampleStream(from_hz, sample_rate_hz, 1, dtype="float32")
     given, made = 0, 0
     for part in parts:
         given += len(part)
@@ -169,54 +126,24 @@ def _parts(
     rest = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
     if not made + len(rest):
         raise AudioError(
-            f"{name}: got {given} samples at {info.sample_rate_hz} Hz, which is less than one "
-            f"sample at {sample_rate_hz} Hz; remove the file"
+            f"{name}: got {given} samples at {from_hz} Hz, which is less than one sample at "
+            f"{sample_rate_hz} Hz; leave it out"
         )
     yield rest
 
 
-def _mono_parts(opened: sf.SoundFile, info: AudioInfo, name: str) -> Iterator[Samples]:
+def _mono_parts(sound: Sound) -> Iterator[Samples]:
     """The channels averaged; samples that are not finite are an error."""
     done = 0
-    for part in _raw_parts(opened, info, name, "float32"):
-        if not np.isfinite(part).all():
+    for part in sound.parts("float32"):
+        if not (finite := np.isfinite(part)).all():
+            bad = done + int(np.argmin(finite.all(axis=1)))
             raise AudioError(
-                f"{name}: got NaN or infinite samples after {done / info.sample_rate_hz:.3f} s; "
-                "expected finite ones: repair or remove the file"
+                f"{sound.name}: got NaN or infinite samples at {bad / sound.sample_rate_hz:.3f} s; "
+                "expected finite ones: restore it from its source, or write it again without them"
             )
         done += len(part)
-        yield part[:, 0] if info.channels == 1 else part.mean(axis=1, dtype=np.float32)
-
-
-def _raw_parts(
-    opened: sf.SoundFile, info: AudioInfo, name: str, dtype: str
-) -> Iterator[npt.NDArray[Any]]:
-    """Decode part by part (a header's length is never trusted with memory), then compare.
-
-    Parts are `(samples, channels)`.
-    """
-    size = max(1, READ_SAMPLES // info.channels)
-    done = 0
-    while done < info.num_samples:
-        try:
-            part = opened.read(min(size, info.num_samples - done), dtype=dtype, always_2d=True)
-        except sf.SoundFileError as error:
-            raise AudioError(
-                f"{name}: broken after {done / info.sample_rate_hz:.3f} s "
-                f"({one_line(error)}); copy it again or remove it"
-            ) from error
-        if not len(part):
-            break
-        done += len(part)
-        yield part
-    # the file's position may only be moved now, after the decoder's last read
-    if done < info.num_samples - truncation.slack_samples(opened.name, info.codec):
-        raise AudioError(
-            f"{name}: truncated (got {done} samples where its header promises "
-            f"{info.num_samples}); copy it again or remove it"
-        )
-    if not done:
-        raise AudioError(f"{name}: got zero samples; remove the file")
+        yield part[:, 0] if sound.channels == 1 else part.mean(axis=1, dtype=np.float32)
 
 
 def _regrouped(parts: Iterator[Samples], size: int) -> Iterator[Samples]:
@@ -233,8 +160,3 @@ def _regrouped(parts: Iterator[Samples], size: int) -> Iterator[Samples]:
             waiting, count = [joined[whole:]], count - whole
     if count:
         yield np.concatenate(waiting)
-
-
-def one_line(error: Exception) -> str:
-    """The library's reason, without the Python object that it names."""
-    return " ".join(str(error).split()).split(">: ")[-1]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from shards.audio.decoding import AudioError, one_line
+from shards.audio.errors import AudioError, one_line
 
 WAV_MAX_BYTES = (1 << 32) - 1 - 36  # of samples: the whole, less 8 bytes, is counted in 32 bits
 

@@ -5,20 +5,17 @@ key; members of one key are one sample. Of each sample the audio member becomes 
 `cls` and `txt` describe it; anything else stays where it is.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, NamedTuple, cast
 
-from isal import isal_zlib
-
 from shards import audio
-from shards.audio.decoding import AUDIO_SUFFIXES, AudioError, AudioInfo
+from shards.audio.decoding import STORED_SUFFIXES, AudioError, AudioInfo
 from shards.clip import Clip, ClipError, check_clip, escape_key, nfc
 from shards.editing.foreign_labels import Described, ForeignError, LabelsFrom, describe
 from shards.index import IndexRow
-from shards.io.hashing import ForwardFile
+from shards.io.hashing import ForwardFile, taken
 from shards.packing.plan import OnError, Skipped
 from shards.packing.tar_scan import Member, TarError, scan_members
 from shards.packing.writer import WrittenShard
@@ -73,8 +70,8 @@ def index_shard(
 ) -> WrittenShard:
     """Index one tar in one pass: its size and sha256, a row per clip, and what was left out.
 
-    Headers tell the length of the audio, but for MP3, which is decoded: a FLAC that was cut
-    short before it was put into the tar is found by `pmam verify`, not here. Links, devices and
+    Frames, pages and sizes tell the length of the audio, but for MP3, which is decoded: damage
+    within a FLAC frame is found by `pmam verify`, not here. Links, devices and
     names that lead out of the tar are left out and listed, whatever `on_error` says.
 
     Args:
@@ -164,13 +161,12 @@ def _take(
 ) -> None:
     """Note what a member is good for; what is neither audio nor a description is passed over."""
     if _is_audio(suffix, settings):
-        data = file.read(member.size)
-        try:
-            info: AudioInfo | str = _probed(data, f"{where}/{member.name}")
-        except AudioError as error:
-            info = str(error)
-        digest = hashlib.sha256(data).hexdigest()
-        sample.audio[suffix] = _Audio(member, info, digest, isal_zlib.crc32(data))
+        with taken(file, member.size) as data:
+            try:
+                info: AudioInfo | str = _probed(data.file, f"{where}/{member.name}")
+            except AudioError as error:
+                info = str(error)
+        sample.audio[suffix] = _Audio(member, info, data.sha256, data.crc32)
     elif suffix in TEXTS and member.size <= TEXT_BYTES:
         sample.texts[suffix] = file.read(member.size)
 
@@ -178,13 +174,18 @@ def _take(
 def _is_audio(suffix: str, settings: ForeignSettings) -> bool:
     if settings.audio is not None:
         return suffix == settings.audio.removeprefix(".").lower()
-    return f".{suffix}".endswith(AUDIO_SUFFIXES)
+    return f".{suffix}".endswith(STORED_SUFFIXES)
 
 
-def _probed(data: bytes, name: str) -> AudioInfo:
-    info = audio.probe(data, name)
-    # the header of an MP3 gives an estimate, and decoders drop its padding
-    return replace(info, num_samples=len(audio.decode(data, name))) if info.codec == "mp3" else info
+def _probed(file: BinaryIO, name: str) -> AudioInfo:
+    info = audio.probe(file, name, quick=False)
+    if info.codec not in audio.CODECS:
+        raise AudioError(
+            f"{name}: got {info.codec} audio; in tars expected {', '.join(audio.CODECS)}: convert "
+            "it, or pack the recordings"
+        )
+    # decoders of MP3 drop what encoders padded, some more and some less of it
+    return audio.measured(file, name) if info.codec == "mp3" else info
 
 
 def _row(key: str, sample: _Sample, where: str, shard: str, settings: ForeignSettings) -> IndexRow:

@@ -1,8 +1,15 @@
 """A file read once from start to end, with the sha256 and the number of the bytes that went by."""
 
+import contextlib
 import hashlib
 import io
-from typing import BinaryIO, cast
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, cast
+
+from isal import isal_zlib
+
+from shards.io.range_file import WHOLE_BYTES
 
 READ_BYTES = 1 << 20  # at a time: in an object store each of them is a request
 
@@ -38,3 +45,30 @@ class ForwardFile(io.RawIOBase):
         """Read what is left."""
         while self.read(READ_BYTES):
             pass
+
+
+class Taken(NamedTuple):
+    """A part of a file that went by, to be read in any order, and its checksums."""
+
+    file: BinaryIO
+    sha256: str
+    crc32: int
+
+
+@contextlib.contextmanager
+def taken(file: ForwardFile, size: int) -> Iterator[Taken]:
+    """The next bytes of a file: in memory up to `WHOLE_BYTES`, more in a temporary file."""
+    if size <= WHOLE_BYTES:
+        data = file.read(size)
+        digest = hashlib.sha256(data).hexdigest()
+        yield Taken(io.BytesIO(data), digest, isal_zlib.crc32(data))
+        return
+    with tempfile.TemporaryFile() as held:
+        sha256, crc32 = hashlib.sha256(), 0
+        while size and (data := file.read(min(READ_BYTES, size))):
+            held.write(data)
+            sha256.update(data)
+            crc32 = isal_zlib.crc32(data, crc32)
+            size -= len(data)
+        held.seek(0)
+        yield Taken(cast(BinaryIO, held), sha256.hexdigest(), crc32)

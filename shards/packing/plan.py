@@ -65,7 +65,7 @@ def survey(
     classes: Sequence[str] | None = None,
     on_error: OnError = "fail",
 ) -> tuple[list[Surveyed], list[Skipped]]:
-    """Read every clip's header and check its labels against its length and `classes`.
+    """Find every clip's length and check its labels against it and against `classes`.
 
     Clips that cannot be used are an `AudioError` or a `ClipError` that tells all of them, or with
     `on_error='skip'` they are listed. A store that cannot be read is always an error: that says
@@ -133,13 +133,14 @@ def stored_form(info: AudioInfo, codec: Codec, sample_rate_hz: int | None) -> tu
     """The codec and rate in which a recording is stored.
 
     `keep` keeps both. A resampled recording must be encoded anew, so there `keep` keeps FLAC
-    and WAV, and what came as Ogg or MP3 becomes FLAC.
+    and WAV, and what came as Ogg or MP3 becomes FLAC. So does what shards cannot hold: AAC, AIFF,
+    W64, WMA, the sound of videos.
     """
     rate = sample_rate_hz or info.sample_rate_hz
     if codec != "keep":
         return codec, rate
-    writable = rate == info.sample_rate_hz or info.codec in ("flac", "wav")
-    return (info.codec if writable else "flac"), rate
+    kept = audio.CODECS if rate == info.sample_rate_hz else ("flac", "wav")
+    return (info.codec if info.codec in kept else "flac"), rate
 
 
 def predicted_bytes(

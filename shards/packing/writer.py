@@ -157,14 +157,13 @@ def _member(
         stored_codec, rate = stored_form(info, codec, sample_rate_hz)
         if (stored_codec, rate) == (info.codec, info.sample_rate_hz):
             size = _size(file, clip)
-            # an MP3's header may only estimate what the decoder then finds
-            count = sum(len(block) for block in _decoded(file, clip, rate))
+            found = audio.measured(file, clip.audio)
             file.seek(0)
-            yield _Member(file, size, replace(info, num_samples=count), info, None)
+            yield _Member(file, size, found, found, None)
             return
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        is_lossless = info.codec in ("flac", "wav") and rate == info.sample_rate_hz
+        is_lossless = info.is_lossless and rate == info.sample_rate_hz
         is_short = is_lossless and audio.fits_16_bits(file, clip.audio)
         bits = _bits(_decoded(file, clip, rate)) if is_lossless and not is_short else 16
         with _scratch(info, rate, folder) as encoded:

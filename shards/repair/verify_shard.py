@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from isal import isal_zlib
-
 from shards import audio
 from shards.audio.decoding import AudioError
 from shards.index import IndexRow
-from shards.io.hashing import ForwardFile
+from shards.io.hashing import ForwardFile, Taken, taken
 from shards.io.store import Store
 from shards.manifest import ShardEntry
 from shards.packing.tar_scan import Member, TarError, scan_members
@@ -107,11 +105,11 @@ class _Check:
             self.add("foreign", member.name, "the index has no such member, or it comes twice")
         if row is None:
             return
-        data = file.read(member.size)
         where = f"{self.shard.name}/{member.name}"
         if self.packed and member.name.endswith(".json"):
-            self.problems += _json_problems(where, data, row)
-        else:
+            self.problems += _json_problems(where, file.read(member.size), row)
+            return
+        with taken(file, member.size) as data:
             self.problems += _audio_member_problems(where, member, data, row, self.share)
 
     def add(self, kind: str, member: str, what: str) -> None:
@@ -120,7 +118,7 @@ class _Check:
 
 
 def _audio_member_problems(
-    where: str, member: Member, data: bytes, row: IndexRow, share: float
+    where: str, member: Member, data: Taken, row: IndexRow, share: float
 ) -> Iterator[Problem]:
     if (member.offset, member.size) != (row.offset, row.size):
         what = (
@@ -128,22 +126,21 @@ def _audio_member_problems(
             f"{row.offset} with {row.size}"
         )
         yield Problem("range", where, what)
-    if hashlib.sha256(data).hexdigest() != row.checksum:
+    if data.sha256 != row.checksum:
         yield Problem("checksum", where, "its sha256 differs from the index's")
-    elif isal_zlib.crc32(data) != row.crc32:
+    elif data.crc32 != row.crc32:
         yield Problem("checksum", where, "its crc32 differs from the index's")
     if is_sampled(row.key, share):
-        yield from _audio_problems(where, data, row)
+        yield from _audio_problems(where, data.file, row)
 
 
-def _audio_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:
+def _audio_problems(where: str, file: BinaryIO, row: IndexRow) -> Iterator[Problem]:
     try:
-        info = audio.probe(data, where)
-        num_samples = len(audio.decode(data, where))
+        info = audio.measured(file, where)
     except AudioError as error:
         yield Problem("audio", where, str(error))
         return
-    found = (info.codec, info.sample_rate_hz, info.channels, num_samples)
+    found = (info.codec, info.sample_rate_hz, info.channels, info.num_samples)
     expected = (row.codec, row.sample_rate_hz, row.channels, row.num_samples)
     if found != expected:
         what = f"codec, rate, channels and samples are {found}, the index says {expected}"

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from shards.audio.decoding import AUDIO_SUFFIXES
+from shards.audio.decoding import STORED_SUFFIXES
 from shards.clip import Clip
 from shards.editing.foreign import split_name
 from shards.io.store import Store
@@ -133,7 +133,7 @@ def webdataset(store: Store, options: Options) -> SourceListing:
 def read_options(options: Options) -> Rules:
     """The options as rules; `SourceError` for one that is unknown or wrong by itself."""
     check_options(options, OPTIONS, "webdataset")
-    suffixes = ",".join(suffix[1:] for suffix in AUDIO_SUFFIXES)
+    suffixes = ",".join(suffix[1:] for suffix in STORED_SUFFIXES)
     for name, allowed in (("keys", ("first_dot", "last_dot")), ("id", ("key", "shard"))):
         if options.get(name, allowed[0]) not in allowed:
             raise SourceError(
@@ -244,7 +244,7 @@ def _notes(tars: Sequence[str], scan: _Scan, rules: Rules) -> tuple[str, ...]:
     notes += [f"{count} members left out: {why}" for why, count in sorted(scan.skipped.items())]
     unread = {kind: n for kind, n in scan.kinds.items() if kind not in (*rules.audio, *rules.read)}
     notes += [f"{count} members .{kind} not used" for kind, count in sorted(unread.items())]
-    if dotted := [kind for kind in unread if kind.endswith(AUDIO_SUFFIXES)]:
+    if dotted := [kind for kind in unread if kind.endswith(STORED_SUFFIXES)]:
         notes.append(
             f"names such as *.{dotted[0]} are cut at their first dot, as WebDataset does: "
             "--options keys last_dot cuts at the last"

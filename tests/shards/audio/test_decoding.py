@@ -154,7 +154,7 @@ def test_a_wav_written_into_a_pipe_has_no_promised_length():
 def test_damage_in_the_middle_of_a_flac_is_an_error(size):
     data = bytearray(file_bytes(sound(3, 44_100), 44_100, "FLAC"))
     data[len(data) // 2 : len(data) // 2 + size] = bytes(size)
-    with pytest.raises(AudioError, match="broken after"):
+    with pytest.raises(AudioError, match=r"(broken|damaged) after \d"):
         decode(bytes(data), "clip.x")
 
 
@@ -173,22 +173,12 @@ def test_an_ogg_that_ends_between_two_pages_is_an_error():
         (file_bytes(np.zeros((0, 1)), kind="WAV"), "zero samples"),
         (file_bytes(np.array([0, np.nan, 0]), subtype="FLOAT"), "NaN or infinite"),
         (file_bytes(np.array([0, np.inf, 0]), subtype="FLOAT"), "NaN or infinite"),
-        (file_bytes(sound(0.1), kind="AIFF"), "got AIFF audio"),
         (file_bytes(sound(0.1), rate_hz=7), "sample rate of 7 Hz"),
     ],
 )
 def test_unusable_audio_is_a_one_line_error_with_its_name(data, reason):
     with pytest.raises(AudioError, match=reason) as error:
         decode(data, "clip.x")
-    assert one_line(error)
-
-
-def test_a_flac_without_a_length_is_an_error():
-    data = bytearray(file_bytes(sound(), kind="FLAC"))
-    data[21] &= 0xF0  # the 36 bits of STREAMINFO that count samples
-    data[22:26] = bytes(4)
-    with pytest.raises(AudioError, match="no possible length") as error:
-        probe(bytes(data), "clip.x")
     assert one_line(error)
 
 

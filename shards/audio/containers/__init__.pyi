@@ -1,0 +1,2 @@
+from .structure import Whole as Whole
+from .structure import whole as whole
