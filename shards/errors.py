@@ -8,7 +8,9 @@ import errno
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+E = TypeVar("E", bound=Exception)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 # As servers and clients spell them: ACCESS_DENIED, AccessDenied, "HTTP status 403" ...
@@ -108,3 +110,10 @@ def told(messages: Sequence[str]) -> str:
     """The first of many messages in one line, and how many more there are."""
     rest = len(messages) - SHOWN
     return "; ".join(messages[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def several(errors: Sequence[E]) -> E:
+    """One error that tells of all, of the kind of the first; see `told`."""
+    if len(errors) == 1:
+        return errors[0]
+    return type(errors[0])(f"{len(errors)} faults: {told([str(error) for error in errors])}")

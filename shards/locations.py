@@ -5,6 +5,7 @@ no audio: their manifest names each tar's URL, absolute or relative to the datas
 """
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -107,15 +108,17 @@ def counted(shards: Iterable[ShardEntry], rows: Iterable[IndexRow]) -> list[Shar
     return [replace(shard, clips=counts[shard.name]) for shard in shards]
 
 
+def shard_stem(name: str) -> str:
+    """A tar's name without what says that it is one, and how it is packed."""
+    return re.sub(r"\.(tar(\.(gz|zst|xz|bz2|lz4))?|tgz|tzst|txz|tbz2?)$", "", name, flags=re.I)
+
+
 def shard_names(urls: Iterable[str]) -> list[str]:
     """A name for each tar: its own where all differ, else with its number in front.
 
     Whatever is computed per shard is named after the stem, so that stems must differ.
     """
-    stems = [
-        PurePosixPath(url).name.removesuffix(".gz").removesuffix(".tgz").removesuffix(".tar")
-        for url in urls
-    ]
+    stems = [PurePosixPath(shard_stem(url)).name for url in urls]
     if len(set(stems)) < len(stems):
         stems = [f"{number:05d}-{stem}" for number, stem in enumerate(stems)]
     return [f"{SHARD_FOLDER}/{stem}.tar" for stem in stems]

@@ -187,7 +187,7 @@ def run_stage(
     try:
         result = dict(work(Stage(name=name, url=url, fingerprint=plan["fingerprint"])))
     except BaseException:
-        if before is None and set(folder.names()) <= {PLAN}:
+        if set(folder.names()) <= {PLAN}:  # of no use to anybody
             leave_nothing(folder, absent)
         raise
     seconds = round(time.monotonic() - started, 1)

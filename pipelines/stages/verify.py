@@ -72,7 +72,7 @@ def repair_dataset(url: str, *, drop: bool) -> None:
     with bar("repair (shards)", shards) as advance:
         found = repair(dataset, drop=drop, resolve=store, on_step=lambda _: advance(1, ""), **names)
     console = output()
-    for line in found.done or ("nothing to rebuild",):
+    for line in found.done or (() if found.lost else ("nothing to rebuild",)):
         console.print(f"repair: {line}", markup=False)
     if not found.lost:
         return

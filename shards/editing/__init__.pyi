@@ -1,10 +1,9 @@
 from .filter import FilterError as FilterError
 from .filter import compile_filter as compile_filter
-from .foreign import ForeignSettings as ForeignSettings
 from .foreign import index_shard as index_shard
-from .foreign import split_name as split_name
-from .foreign_labels import ForeignError as ForeignError
-from .foreign_labels import LabelsFrom as LabelsFrom
+from .foreign_rules import ForeignError as ForeignError
+from .foreign_rules import ForeignSettings as ForeignSettings
+from .foreign_samples import split_name as split_name
 from .merge import Merged as Merged
 from .merge import MergeInput as MergeInput
 from .relabel import RelabelError as RelabelError

@@ -1,64 +1,34 @@
 """An index over WebDataset tars that somebody else wrote, without moving a byte of them.
 
-WebDataset's rule: what stands before the first dot of a file name, with its folders, is the
-key; members of one key are one sample. Of each sample the audio member becomes a clip; `json`,
-`cls` and `txt` describe it; anything else stays where it is.
+What a key is and what its members say stands in `foreign_samples`, `foreign_labels` and
+`foreign_rules`; packing foreign tars goes by the same.
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, NamedTuple, cast
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+from typing import BinaryIO, NamedTuple, cast
 
 from shards import audio
-from shards.audio.decoding import STORED_SUFFIXES, AudioError, AudioInfo
-from shards.clip import Clip, ClipError, check_clip, escape_key, nfc
-from shards.editing.foreign_labels import Described, ForeignError, LabelsFrom, describe
+from shards.audio.decoding import AudioError, AudioInfo
+from shards.clip import ClipError, check_clip, escape_key, nfc
+from shards.editing.foreign_rules import ForeignError, ForeignSettings
+from shards.editing.foreign_samples import NoAudio, Sample, check_whole, clip_of, scan_samples
+from shards.errors import several
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile, taken
-from shards.packing.plan import OnError, Skipped
-from shards.packing.tar_scan import Member, TarError, scan_members
+from shards.packing.plan import Skipped
+from shards.packing.tar_scan import Member, TarError
 from shards.packing.writer import WrittenShard
 
 __all__ = ["ForeignError", "ForeignSettings", "index_shard"]
 
-TEXT_BYTES = 1 << 24  # a longer description is none
-TEXTS = ("json", "cls", "txt")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignSettings:
-    """How the members of foreign tars become clips."""
-
-    # End of a sample's key: the first dot of a member's name, as in WebDataset, or the last one.
-    keys: Literal["first_dot", "last_dot"] = "first_dot"
-    # Suffix of the audio member, such as flac or left.wav, where a sample has several.
-    audio: str | None = None
-    # Member that holds the labels; auto takes JSON's, else those of cls.
-    labels: LabelsFrom = "auto"
-    # JSON field that holds the weak labels; by default the first there is of weak, labels, label,
-    # tags and the like.
-    label_field: str | None = None
-    # Subset of all clips; by default as the JSON says, else strong, weak or unlabeled by the
-    # labels.
-    subset: str | None = None
-    # Classes, in the order of their numbers; by default all labels found.
-    classes: tuple[str, ...] | None = None
-    # What to do at an unusable clip: fail, or leave it out and list it.
-    on_error: OnError = "fail"
-
 
 class _Audio(NamedTuple):
     member: Member
-    info: AudioInfo | str  # or why it cannot be used
+    info: AudioInfo | AudioError  # or why it cannot be used
     sha256: str
     crc32: int
-
-
-@dataclass
-class _Sample:
-    audio: dict[str, _Audio] = field(default_factory=dict)  # by suffix
-    texts: dict[str, bytes] = field(default_factory=dict)
 
 
 def index_shard(
@@ -79,102 +49,65 @@ def index_shard(
         where: what errors call it.
         shard: its name in the index.
         settings: the rule.
-        on_cut: told of a `TarError` that is not raised then: what came before it is indexed.
+        on_cut: told of a tar that cannot be read to its end, whatever `on_error` says.
 
     Raises:
-        TarError: it cannot be read to its end, without `on_cut`.
-        ForeignError: a key holds the same member twice, or several audio members.
-        AudioError, ClipError: with `on_error='fail'`, the first clip that cannot be used.
+        PackedError: it is compressed.
+        TarError: it cannot be read to its end, with `on_error='fail'` and without `on_cut`.
+        ForeignError, AudioError, ClipError: with `on_error='fail'`, clips that cannot be used;
+            of several, all are told in one error.
     """
-    skipped: list[Skipped] = []
     hashed = ForwardFile(file)
-    samples: dict[str, _Sample] = {}
-    seen: set[str] = set()
-    members = scan_members(
-        cast(BinaryIO, hashed), where, lambda *what: skipped.append(Skipped(*what))
-    )
-    try:
-        for member in members:
-            if member.name in seen:
-                raise ForeignError(
-                    f"{where}: the member {member.name!r} comes twice; expected each once: rename "
-                    "or remove one of them"
-                )
-            seen.add(member.name)
-            key, suffix = split_name(member.name, settings.keys)
-            if key:
-                _take(samples.setdefault(key, _Sample()), suffix, member, hashed, where, settings)
-            else:
-                skipped.append(Skipped(member.name, "its name has no key before the first dot"))
-    except TarError as error:
-        if on_cut is None:
-            raise
-        on_cut(error)
+
+    def take(member: Member, _: BinaryIO) -> _Audio:
+        return _taken(member, hashed, where)
+
+    found = scan_samples(cast(BinaryIO, hashed), where, settings, take)
+    skipped = list(found.skipped)
+    if found.cut is not None:
+        if on_cut is not None:
+            on_cut(TarError(found.cut))
+        elif settings.on_error == "fail":
+            raise TarError(f"{found.cut}, or take what comes before with --on-error skip")
+        else:
+            skipped.append(Skipped(where, f"the rest of the tar: {found.cut}"))
     hashed.drain()
-    rows = []
-    for key, sample in samples.items():
+    rows: list[IndexRow] = []
+    wrong: list[ForeignError | AudioError | ClipError] = []
+    name = PurePosixPath(shard).stem
+    for key, sample in found.by_key.items():
         try:
-            rows.append(_row(key, sample, where, shard, settings))
-        except _Unusable as reason:
+            row, unused = _row(sample, shard, name, settings)
+            rows.append(row)
+            found.unused.update(unused)
+        except NoAudio as reason:
             skipped.append(Skipped(key, str(reason)))
         except (AudioError, ClipError, ForeignError) as error:
-            if settings.on_error == "fail" or isinstance(error, _Several):
-                raise
+            wrong.append(error)
             skipped.append(Skipped(key, str(error)))
-    _check_keys(rows, where)
+    if wrong and settings.on_error == "fail":
+        raise several(wrong)
+    _check_ids(rows, where)
     return WrittenShard(
         name=shard,
         size=hashed.size,
         sha256=hashed.sha256.hexdigest(),
         rows=tuple(rows),
         skipped=tuple(skipped),
+        unused=dict(sorted(found.unused.items())),
     )
 
 
-def split_name(name: str, keys: Literal["first_dot", "last_dot"] = "first_dot") -> tuple[str, str]:
-    """A member's name as key and suffix, without the dot; an empty key where there is none."""
-    folder, slash, base = name.removeprefix("./").rpartition("/")
-    if keys == "first_dot":
-        stem, dot, suffix = base.partition(".")
-    else:
-        stem, dot, suffix = base.rpartition(".")
-    if not dot or not stem or base.startswith("."):
-        return "", suffix
-    return f"{folder}{slash}{stem}", suffix.lower()
-
-
-class _Unusable(Exception):
-    """A sample without audio."""
-
-
-class _Several(ForeignError):
-    """A sample with several audio members."""
-
-
-def _take(
-    sample: _Sample,
-    suffix: str,
-    member: Member,
-    file: ForwardFile,
-    where: str,
-    settings: ForeignSettings,
-) -> None:
-    """Note what a member is good for; what is neither audio nor a description is passed over."""
-    if _is_audio(suffix, settings):
-        with taken(file, member.size) as data:
-            try:
-                info: AudioInfo | str = _probed(data.file, f"{where}/{member.name}")
-            except AudioError as error:
-                info = str(error)
-        sample.audio[suffix] = _Audio(member, info, data.sha256, data.crc32)
-    elif suffix in TEXTS and member.size <= TEXT_BYTES:
-        sample.texts[suffix] = file.read(member.size)
-
-
-def _is_audio(suffix: str, settings: ForeignSettings) -> bool:
-    if settings.audio is not None:
-        return suffix == settings.audio.removeprefix(".").lower()
-    return f".{suffix}".endswith(STORED_SUFFIXES)
+def _taken(member: Member, file: ForwardFile, where: str) -> _Audio:
+    """An audio member's checksums and length."""
+    before = file.size
+    with taken(file, member.size) as data:
+        check_whole(file.size - before, member, where)
+        try:
+            info: AudioInfo | AudioError = _probed(data.file, f"{where}/{member.name}")
+        except AudioError as error:
+            info = error
+    return _Audio(member, info, data.sha256, data.crc32)
 
 
 def _probed(file: BinaryIO, name: str) -> AudioInfo:
@@ -188,29 +121,15 @@ def _probed(file: BinaryIO, name: str) -> AudioInfo:
     return audio.measured(file, name) if info.codec == "mp3" else info
 
 
-def _row(key: str, sample: _Sample, where: str, shard: str, settings: ForeignSettings) -> IndexRow:
-    if not sample.audio:
-        raise _Unusable("no audio member")
-    if len(sample.audio) > 1:
-        names = ", ".join(found.member.name for found in sample.audio.values())
-        raise _Several(
-            f"{where}: the key {key!r} has several audio members ({names}); choose one with "
-            "--audio SUFFIX, or, where dots belong to the keys, give --keys last_dot"
-        )
-    [(member, info, checksum, crc32)] = sample.audio.values()
-    if isinstance(info, str):
-        raise AudioError(info)
-    described = describe(
-        sample.texts,
-        f"{where}/{key}",
-        labels=settings.labels,
-        field=settings.label_field,
-        classes=settings.classes,
-    )
-    clip = _clip(key, member.name, described, settings)
+def _row(
+    sample: Sample[_Audio], shard: str, name: str, settings: ForeignSettings
+) -> tuple[IndexRow, Iterable[str]]:
+    clip, (member, info, checksum, crc32), unused = clip_of(sample, name, settings)
+    if isinstance(info, AudioError):
+        raise info
     known = None if settings.classes is None else frozenset(map(nfc, settings.classes))
     clip = check_clip(clip, info.num_samples / info.sample_rate_hz, known)
-    return IndexRow(
+    row = IndexRow(
         key=escape_key(clip.source_id),
         source_id=clip.source_id,
         shard=shard,
@@ -229,22 +148,10 @@ def _row(key: str, sample: _Sample, where: str, shard: str, settings: ForeignSet
         events=clip.events,
         meta=clip.meta,
     )
+    return row, unused
 
 
-def _clip(key: str, member: str, described: Described, settings: ForeignSettings) -> Clip:
-    return Clip(
-        source_id=described.source_id or key,
-        audio=member,
-        subset=settings.subset or described.subset or described.kind,
-        recording=described.recording,
-        fold=described.fold,
-        weak=described.weak,
-        events=described.events,
-        meta=described.meta,
-    )
-
-
-def _check_keys(rows: list[IndexRow], where: str) -> None:
+def _check_ids(rows: list[IndexRow], where: str) -> None:
     for source_id, count in Counter(row.source_id for row in rows).items():
         if count > 1:
             raise ForeignError(f"{where}: {count} clips have the id {source_id!r}; rename them")

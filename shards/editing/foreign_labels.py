@@ -1,24 +1,31 @@
-"""What the small members beside foreign audio say of it: JSON, class numbers, texts."""
+"""What the small members beside foreign audio say of it: JSON, class numbers, tables, texts."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from shards.clip import Event
-from shards.errors import ShardsError
+from shards.editing.foreign_rules import (
+    BY_CUSTOM,
+    TABLES,
+    ForeignError,
+    ForeignSettings,
+    Rule,
+    field_rule,
+    hint,
+    member_rule,
+)
+from shards.tables.rows import separated_rows
 
-LabelsFrom = Literal["auto", "json", "cls", "txt", "none"]
+FOLD = "-?[0-9]{1,9}"
 WEAK_FIELDS = ("weak", "labels", "label", "tags", "tag", "classes", "class")
 EVENT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "onset_s": ("onset_s", "onset", "start", "start_time_seconds"),
     "offset_s": ("offset_s", "offset", "end", "end_time_seconds"),
-    "label": ("label", "event_label"),
+    "label": ("label", "event_label", "class"),
 }
-
-
-class ForeignError(ShardsError, ValueError):
-    """Foreign shards that cannot be indexed as they are; the message is one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,7 @@ class Described:
     weak: tuple[str, ...] | None = None
     events: tuple[Event, ...] | None = None
     meta: Mapping[str, Any]
+    unused: tuple[str, ...] = ()  # kinds of member that were not needed
 
     @property
     def kind(self) -> str:
@@ -41,88 +49,167 @@ class Described:
         return "unlabeled" if self.weak is None else "weak"
 
 
-def describe(
-    texts: Mapping[str, bytes],
-    where: str,
-    *,
-    labels: LabelsFrom = "auto",
-    field: str | None = None,
-    classes: Sequence[str] | None = None,
-) -> Described:
+def describe(texts: Mapping[str, bytes], where: str, settings: ForeignSettings) -> Described:
     """The description of one clip.
 
     Args:
-        texts: the bytes of its members `json`, `cls` and `txt`, as far as it has them.
+        texts: the bytes of its members by suffix, as far as it has those of `settings.kinds`.
         where: what errors call the clip.
-        labels: which member the labels are in. `auto` takes JSON's, else those of `cls`.
-        field: of the JSON, that holds the weak labels; by default the first of `WEAK_FIELDS`.
-        classes: names of the class numbers.
+        settings: the rule.
 
     Raises:
-        ForeignError: a member is not what its name says, or a label is no text and no number
-            of a class.
+        ForeignError: a member is not what its name says, a label is no text and no number of a
+            class, or a field that is asked for has no text.
     """
-    values = _json(texts["json"], where) if "json" in texts else {}
-    if _is_ours(values):
-        return _ours(values, where)
-    meta = dict(values)
-    weak: tuple[str, ...] | None = None
-    events: tuple[Event, ...] | None = None
-    if labels in ("auto", "json"):
-        events = _events(meta.pop("events", None), where, classes)
-        name = field or next((name for name in WEAK_FIELDS if name in meta), None)
-        weak = _weak(meta.pop(name, None) if name else None, where, classes)
-    if "cls" in texts and (labels == "cls" or (labels == "auto" and weak is None)):
-        weak = (_label(_number(_text(texts["cls"], where)), where, classes),)
-    if "txt" in texts:
-        text = _text(texts["txt"], where)
-        if labels == "txt":
-            weak = _weak([part.strip() for part in text.split(",")], where, classes)
-        else:  # captions, most of the time
-            meta["text"] = text
-    subset = next((meta.pop(n) for n in ("subset", "split") if isinstance(meta.get(n), str)), None)
+    sample = _Sample(texts, where, settings)
+    base = sample.ours() or sample.by_custom()
     return Described(
-        subset=subset,
-        recording=meta.pop("recording") if isinstance(meta.get("recording"), str) else None,
-        fold=meta.pop("fold") if type(meta.get("fold")) is int else None,
-        weak=weak,
-        events=events,
-        meta=meta,
+        source_id=sample.given("id", None) or base.source_id,
+        subset=sample.given("subset", base.subset),
+        recording=sample.given("recording", base.recording),
+        fold=sample.fold(base.fold),
+        weak=base.weak,
+        events=base.events,
+        meta=sample.values,
+        unused=sample.unused,
     )
 
 
-def _is_ours(values: Mapping[str, Any]) -> bool:
-    return {"id", "subset", "recording", "fold", "weak", "events", "meta", "source"} <= set(values)
+class _Sample:
+    """The texts of one clip while they are read; `values` is what becomes metadata."""
 
+    def __init__(self, texts: Mapping[str, bytes], where: str, settings: ForeignSettings) -> None:
+        self.texts, self.where, self.settings = texts, where, settings
+        self.json = _json(texts["json"], where) if "json" in texts else {}
+        self.values: dict[str, Any] = dict(self.json) if settings.labels != "none" else {}
+        self.unused: tuple[str, ...] = ()
 
-def _ours(values: Mapping[str, Any], where: str) -> Described:
-    """The JSON that `pmam pack` writes."""
-    try:
+    def ours(self) -> Described | None:
+        """By the JSON that `pmam pack` writes, if it is that and nothing else was asked for."""
+        own = {"id", "subset", "recording", "fold", "weak", "events", "meta", "source"}
+        by_default = self.settings.labels in ("auto", "json") and self.settings.events == "auto"
+        if not own <= set(self.json) or not by_default:
+            return None
+        values = self.json
+        try:
+            self.values = dict(values["meta"])
+            return Described(
+                source_id=str(values["id"]),
+                subset=str(values["subset"]),
+                recording=values["recording"],
+                fold=values["fold"],
+                weak=None if values["weak"] is None else tuple(map(str, values["weak"])),
+                events=_events(values["events"], self.where, None),
+                meta=self.values,
+            )
+        except (TypeError, ValueError) as error:
+            raise ForeignError(f"{self.where}: a damaged clip description ({error})") from error
+
+    def by_custom(self) -> Described:
+        """By the fields that people use, and by the rules that were given."""
+        events, weak = self.events(), self.weak()
+        if "txt" in self.texts and self.settings.labels not in ("txt", "none"):
+            self.values["text"] = _text(self.texts["txt"], self.where)  # captions, mostly
+        values = self.values
+        split = next((n for n in ("subset", "split") if isinstance(values.get(n), str)), None)
+        recording, fold = values.get("recording"), str(values.get("fold"))
+        recorded = isinstance(recording, str | int) and not isinstance(recording, bool)
         return Described(
-            source_id=str(values["id"]),
-            subset=str(values["subset"]),
-            recording=values["recording"],
-            fold=values["fold"],
-            weak=None if values["weak"] is None else tuple(map(str, values["weak"])),
-            events=_events(values["events"], where, None),
-            meta=dict(values["meta"]),
+            subset=values.pop(split) if split else None,
+            recording=str(values.pop("recording")) if recorded else None,
+            fold=int(values.pop("fold")) if re.fullmatch(FOLD, fold) else None,
+            weak=weak,
+            events=events,
+            meta=values,
         )
-    except (TypeError, ValueError) as error:
-        raise ForeignError(f"{where}: a damaged clip description ({error})") from error
+
+    def events(self) -> tuple[Event, ...] | None:
+        rule, classes = self.settings.events, self.settings.classes
+        if rule in BY_CUSTOM:
+            return _events(self.values.pop("events", None), self.where, classes, rule == "auto")
+        chosen = member_rule(rule, "events")
+        if chosen.kind in TABLES:
+            return _events(self.rows(chosen.kind), self.where, classes)
+        return _events(self.taken(chosen), self.where, classes)
+
+    def weak(self) -> tuple[str, ...] | None:
+        labels, classes = self.settings.labels, self.settings.classes
+        if labels == "none":
+            return None
+        weak = None
+        if labels in ("auto", "json"):
+            name = next((name for name in WEAK_FIELDS if name in self.values), None)
+            weak = _weak(self.values.pop(name) if name else None, self.where, classes)
+            if "cls" in self.texts and weak is not None:
+                self.unused = ("cls",)
+            if labels == "json" or weak is not None:
+                return weak
+        rule = Rule("cls") if labels == "auto" else member_rule(labels, "labels")
+        if rule.path:
+            return _weak(self.taken(rule), self.where, classes)
+        if rule.kind not in self.texts:
+            return None
+        text = _text(self.texts[rule.kind], self.where)
+        if rule.kind == "cls":  # one class, whose name may hold a comma
+            return (_label(_number(text), self.where, classes),)
+        parts = (part.strip() for part in re.split("[,\n]", text))
+        return _weak([part for part in parts if part], self.where, classes)
+
+    def given(self, name: str, default: str | None) -> str | None:
+        """The text that an option names: a field of the JSON, or itself."""
+        text = getattr(self.settings, name)
+        if text is None or (name == "id" and ":" not in text):
+            return default
+        rule = field_rule(text, name)
+        if rule is None:
+            return str(text)
+        value = self.taken(rule)
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            got = "nothing" if value is None else json.dumps(value)[:80]
+            raise ForeignError(f"{self.where}: got {got} at {rule}; expected a text: {name}")
+        return str(value)
+
+    def fold(self, default: int | None) -> int | None:
+        text = self.given("fold", None)
+        if text is None:
+            return default
+        if not re.fullmatch(FOLD, text):
+            raise ForeignError(f"{self.where}: got the fold {text!r}; expected a whole number")
+        return int(text)
+
+    def taken(self, rule: Rule) -> Any:
+        """A value of the JSON, which is no longer metadata if it is a field of its own."""
+        if len(rule.path) == 1:
+            self.values.pop(rule.path[0], None)
+        value: Any = self.json
+        for name in rule.path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    def rows(self, kind: str) -> list[Mapping[str, str]] | None:
+        if kind not in self.texts:
+            return None
+        text = _text(self.texts[kind], self.where)
+        found = separated_rows(text, "\t" if kind == "tsv" else ",", f"{self.where}.{kind}")
+        return [row for row in found if any(row.values())]
 
 
 def _json(data: bytes, where: str) -> dict[str, Any]:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
         raise ForeignError(
-            f"{where}: its JSON cannot be read ({' '.join(str(error).split())}); correct it"
+            f"{where}: its JSON cannot be read ({reason}); correct it, or do without: "
+            + hint("labels", "none")
         ) from error
     return dict(values) if isinstance(values, dict) else {"json": values}
 
 
-def _events(value: Any, where: str, classes: Sequence[str] | None) -> tuple[Event, ...] | None:
-    if value is None:
+def _events(
+    value: Any, where: str, classes: Sequence[str] | None, wanted: bool = True
+) -> tuple[Event, ...] | None:
+    if value is None or not wanted:
         return None
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ForeignError(
@@ -134,6 +221,8 @@ def _events(value: Any, where: str, classes: Sequence[str] | None) -> tuple[Even
             ours: next((item[name] for name in names if name in item), None)
             for ours, names in EVENT_FIELDS.items()
         }
+        if all(part == "" for part in found.values()):
+            continue  # a row of a clip without events
         try:
             onset_s, offset_s = float(found["onset_s"]), float(found["offset_s"])
         except (TypeError, ValueError) as error:
@@ -153,12 +242,14 @@ def _weak(value: Any, where: str, classes: Sequence[str] | None) -> tuple[str, .
 
 
 def _label(value: Any, where: str, classes: Sequence[str] | None) -> str:
+    if classes and isinstance(value, str) and value not in classes:
+        value = _number(value)
     if isinstance(value, str) and value:
         return value
     if type(value) is not int:
         raise ForeignError(
-            f"{where}: got the label {value!r}; expected text or the number of a class; "
-            "name the field that holds the labels with --label-field"
+            f"{where}: got the label {value!r}; expected text or the number of a class; name the "
+            "field that holds the labels: " + hint("labels", "json:FIELD")
         )
     if classes is None:
         return str(value)
@@ -177,4 +268,6 @@ def _text(data: bytes, where: str) -> str:
     try:
         return data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise ForeignError(f"{where}: its text is not UTF-8: convert it") from error
+        raise ForeignError(
+            f"{where}: its text is not UTF-8: convert it, or do without: " + hint("labels", "none")
+        ) from error

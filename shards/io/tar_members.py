@@ -16,10 +16,16 @@ from shards.io.range_reader import RangeReader
 from shards.io.store import Store
 from shards.packing.tar_scan import Member
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+GZIP_SUFFIXES = (".tar.gz", ".tgz")
+# With those of tars that are found, to be told of, and not read where they are.
+TAR_SUFFIXES = (
+    *(".tar", *GZIP_SUFFIXES, ".tar.zst", ".tzst", ".tar.xz", ".txz"),
+    *(".tar.bz2", ".tbz2", ".tbz", ".tar.lz4"),
+)
 BUFFER_BYTES = 1 << 16
 _MEMBER = re.compile(
-    r"(?P<tar>.+?\.(tar|tar\.gz|tgz))!(?P<member>.+)@(?P<offset>\d+)\+(?P<size>\d+)", re.DOTALL
+    r"(?P<tar>.+?\.(tar|tar\.gz|tgz))!(?P<member>.+)@(?P<offset>\d+)\+(?P<size>\d+)",
+    re.DOTALL | re.IGNORECASE,
 )
 
 
@@ -28,9 +34,14 @@ def member_name(tar: str, member: Member) -> str:
     return f"{tar}!{member.name}@{member.offset}+{member.size}"
 
 
+def is_tar(name: str) -> bool:
+    """Whether a name is that of a tar, packed or not."""
+    return name.lower().endswith(TAR_SUFFIXES)
+
+
 def is_packed(tar: str) -> bool:
     """Whether a tar's name says that it is packed by gzip."""
-    return not tar.endswith(".tar")
+    return tar.lower().endswith(GZIP_SUFFIXES)
 
 
 class MemberStore(Store):

@@ -14,6 +14,17 @@ from shards.errors import ShardsError
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MAX_HEADER_BYTES = 1 << 20  # of a long name or of PAX records: more is a damaged length
 GZIP_MAGIC = b"\x1f\x8b"
+MAGIC_BYTES = 6  # of a file that tell what it is packed by
+_MAGIC = {
+    GZIP_MAGIC: "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+}
+# Of an old GNU sparse header: whether more blocks of its map follow, and of those, likewise.
+_MORE_IN_HEADER, _MORE_IN_BLOCK = 482, 504
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
 _LOCAL_PAX, _GLOBAL_PAX = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE), tarfile.XGLTYPE
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
@@ -26,12 +37,23 @@ class TarError(ShardsError, ValueError):
     """A tar that cannot be read to its end; the message is one line and names the file."""
 
 
+class PackedError(TarError):
+    """A file that is packed by a program for compression, where a plain tar was expected."""
+
+
 class Member(NamedTuple):
     """A regular file in a tar: its name, and the byte range of its data."""
 
     name: str
     offset: int
     size: int
+
+
+def packed_by(head: bytes) -> str | None:
+    """The program that packed a file, by its first `MAGIC_BYTES`; None for any other file."""
+    if head.startswith(b"BZh") and head[4:MAGIC_BYTES] == b"1A":  # a tar's first name may be BZh...
+        return "bzip2"
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def scan_members(
@@ -45,8 +67,10 @@ def scan_members(
     seek forward only.
 
     Raises:
-        TarError: gzip, no tar, a damaged header, an end before the end marker, or data after
-            it (tars that were joined); the members before it have been given by then.
+        PackedError: gzip, zstd and the like.
+        TarError: no tar, a damaged header, an end before the end marker, or data after it (tars
+            that were joined); the members before it have been given by then, the last one
+            perhaps without all of its bytes.
     """
     position = 0
     extra: dict[str, str] = {}  # what headers before a member say of it
@@ -54,21 +78,29 @@ def scan_members(
     while (block := _block(file, position, name)) is not None:
         header = _header(block, position, name)
         offset, size = position + BLOCK_BYTES, _data_bytes(header)
+        if header.type == tarfile.GNUTYPE_SPARSE and block[_MORE_IN_HEADER]:
+            offset = _behind_sparse_map(file, offset, name)
         if header.type in (_LONG_NAME, _LONG_LINK, *_LOCAL_PAX, _GLOBAL_PAX):
             data = _header_data(file, offset, header.size, name)
             if header.type == _LONG_NAME:
-                extra["path"] = _text(data.rstrip(b"\0"))
-            elif header.type == _GLOBAL_PAX:
-                shared |= _pax_records(data, position, name)
-            elif header.type in _LOCAL_PAX:
-                extra |= _pax_records(data, position, name)
+                more = {"path": _text(data.partition(b"\0")[0])}
+            elif header.type == _LONG_LINK:
+                more = {}
+            else:
+                more = _pax_records(data, position, name)
+            if header.type == _GLOBAL_PAX:
+                shared |= more
+            else:
+                _check_same(extra, more, position, name)
+                extra |= more
             position = offset + _padded(header.size)
             continue
         records = {**shared, **extra}
         extra = {}
-        if header.type in _REGULAR and "size" in records:
+        if "size" in records and (header.type in _REGULAR or size):
             size = _pax_size(records["size"], position, name)
-        member = Member(records.get("path", header.name), offset, size)
+        path = records.get("GNU.sparse.name") or records.get("path", header.name)
+        member = Member(path, offset, size)
         reason = _why_not(member.name, header.type, records)
         if reason is None:
             yield member
@@ -83,8 +115,10 @@ def _block(file: BinaryIO, position: int, name: str) -> bytes | None:
     """The header at a place; None at the end marker."""
     file.seek(position)
     block = file.read(BLOCK_BYTES)
-    if position == 0 and block.startswith(GZIP_MAGIC):
-        raise TarError(f"{name}: compressed with gzip, which has no byte ranges; unpack it first")
+    if position == 0 and (packer := packed_by(block)):
+        raise PackedError(
+            f"{name}: compressed with {packer}, which has no byte ranges; unpack it first"
+        )
     if position == 0 and not block:
         raise TarError(f"{name}: an empty file (0 bytes); copy it again or remove it")
     if len(block) < BLOCK_BYTES:
@@ -112,6 +146,19 @@ def _header(block: bytes, position: int, name: str) -> tarfile.TarInfo:
     if header.size < 0:
         raise TarError(f"{name}: a damaged header at byte {position}: size {header.size}")
     return header
+
+
+def _behind_sparse_map(file: BinaryIO, position: int, name: str) -> int:
+    """Where the data of a sparse file begins: its map goes on in blocks of their own."""
+    more = True
+    while more:
+        file.seek(position)
+        block = file.read(BLOCK_BYTES)
+        if len(block) < BLOCK_BYTES:
+            raise TarError(f"{name}: truncated inside a header at byte {position}; copy it again")
+        more = bool(block[_MORE_IN_BLOCK])
+        position += BLOCK_BYTES
+    return position
 
 
 def _data_bytes(header: tarfile.TarInfo) -> int:
@@ -142,6 +189,15 @@ def _pax_records(data: bytes, position: int, name: str) -> dict[str, str]:
         records[_text(key)] = _text(value)
         data = data[length:]
     return records
+
+
+def _check_same(extra: dict[str, str], more: dict[str, str], position: int, name: str) -> None:
+    """Refuse two headers that give one member two names or sizes: the member between is gone."""
+    for key in ("path", "size"):
+        if key in extra and extra[key] != more.get(key, extra[key]):
+            raise TarError(
+                f"{name}: a damaged header at byte {position}: another {key} for the same member"
+            )
 
 
 def _pax_size(text: str, position: int, name: str) -> int:

@@ -7,7 +7,7 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
@@ -32,13 +32,14 @@ MEMBER_MAX_BYTES = 8**11 - 1  # a USTAR header has eleven octal digits for the s
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenShard:
-    """One finished tar: its size and sha256, its index rows, and the clips left out of it."""
+    """One finished tar: its size and sha256, its index rows, and what was left out of it."""
 
     name: str
     size: int
     sha256: str
     rows: tuple[IndexRow, ...]
     skipped: tuple[Skipped, ...] = ()
+    unused: Mapping[str, int] = field(default_factory=dict)  # members of foreign tars, by suffix
 
     @property
     def entry(self) -> ShardEntry:

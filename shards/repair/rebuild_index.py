@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
-from shards.editing.foreign import ForeignSettings, index_shard, split_name
-from shards.editing.foreign_labels import ForeignError
+from shards.editing.foreign import index_shard
+from shards.editing.foreign_rules import ForeignError, ForeignSettings
+from shards.editing.foreign_samples import split_name
 from shards.editing.relabel import labels_of
 from shards.index import IndexRow, table_to_rows
+from shards.io.hashing import ForwardFile
 from shards.io.store import Store
 from shards.manifest import (
     SHARD_FOLDER,
@@ -20,6 +22,7 @@ from shards.manifest import (
     totals,
 )
 from shards.packing.tar_scan import TarError, scan_members
+from shards.repair.remembered import Remembered
 from shards.repair.verify_shard import one_line
 
 
@@ -33,6 +36,8 @@ class Description:
     shards: tuple[ShardEntry, ...]
     rows: tuple[IndexRow, ...]
     rebuilt: tuple[str, ...] = ()  # empty = as manifest and index say
+    lost: tuple[str, ...] = ()  # clips that were there, of which nothing is found
+    promised: bool = True  # whether a manifest says what tars were like when they were whole
 
 
 def describe_dataset(
@@ -98,19 +103,27 @@ def _from_tars(
             "with pmam reindex"
         )
     present = [tar for tar in store.names(SHARD_FOLDER) if tar.endswith(".tar")]
-    known = present if manifest is None else [shard.name for shard in manifest.shards]
+    remembered = Remembered.of(store)
+    if manifest is None and remembered.index is not None:
+        return _from_index(store, remembered.index, present, reason, name, licence)
+    known = dict.fromkeys([*present, *remembered.tars])
+    if manifest is not None:
+        known = dict.fromkeys(shard.name for shard in manifest.shards)
+    counts = {} if manifest is None else {shard.name: shard.clips for shard in manifest.shards}
     rows: list[IndexRow] = []
     shards: list[ShardEntry] = []
+    lost: list[str] = []
     notes = [f"manifest and index rebuilt from the tars ({reason})"]
     for tar in known:
         on_step(tar)
-        if tar not in present:
-            notes.append(f"{tar}: missing, with all its clips")
-            continue
-        entry, of_tar, trouble = _packed_rows(store, tar)
+        of_tar: list[IndexRow] = []
+        trouble = ["missing"]
+        if tar in present:
+            entry, of_tar, trouble = _packed_rows(store, tar)
+            shards.append(entry)
         notes += [f"{tar}: {what}" for what in trouble]
         rows += of_tar
-        shards.append(entry)
+        lost += _lost(tar, of_tar, trouble, remembered, counts.get(tar))
     if not rows:
         raise DatasetError(
             f"{store.root}: {reason}; and no tar in {SHARD_FOLDER}/ has clips as pmam pack writes "
@@ -123,6 +136,55 @@ def _from_tars(
         shards=tuple(shards),
         rows=tuple(rows),
         rebuilt=tuple(notes),
+        lost=tuple(lost),
+        promised=manifest is not None,
+    )
+
+
+def _lost(
+    tar: str,
+    rows: list[IndexRow],
+    trouble: list[str],
+    remembered: Remembered,
+    count: int | None,
+) -> list[str]:
+    """The clips that a tar had and has no more, by their ids where anything tells them."""
+    found = {row.source_id for row in rows}
+    ids = remembered.tars.get(tar)
+    if ids is not None:
+        return [source_id for source_id in ids if source_id not in found]
+    if count is not None:
+        gone = count - len(rows)
+        return [f"{tar}: {gone} clips of unknown ids"] if gone > 0 else []
+    return [f"{tar}: clips of unknown ids ({what})" for what in trouble]
+
+
+def _from_index(
+    store: Store, rows: list[IndexRow], present: list[str], reason: str, name: str, licence: str
+) -> Description:
+    """The dataset as its one index says, whose manifest is lost."""
+    shards = []
+    counts = Counter(row.shard for row in rows)
+    for tar in sorted(counts.keys() & set(present)):
+        with store.open(tar) as file:
+            hashed = ForwardFile(cast(BinaryIO, file))
+            hashed.drain()
+        digest = hashed.sha256.hexdigest()
+        shards.append(ShardEntry(name=tar, size=hashed.size, sha256=digest, clips=counts[tar]))
+    if not shards:
+        raise DatasetError(
+            f"{store.root}: {reason}; and none of the tars that the index names is in "
+            f"{SHARD_FOLDER}/: make the dataset again with pmam pack or pmam reindex"
+        )
+    return Description(
+        name=name,
+        licence=licence,
+        classes=_with(None, rows),
+        shards=tuple(shards),
+        rows=tuple(row for row in rows if row.shard in present),
+        rebuilt=(f"the manifest rebuilt from index and tars ({reason})",),
+        lost=tuple(row.source_id for row in rows if row.shard not in present),
+        promised=False,
     )
 
 

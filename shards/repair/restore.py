@@ -36,7 +36,9 @@ def repair(
     members, with the labels that were packed. A shard with a problem is written anew, inside
     the dataset, from its clips whose bytes still match the index; its old file goes to
     `damaged/`. Tars outside the dataset are read alone. Clips that are lost are never left out
-    without `drop`: their shard then stays as it is.
+    without `drop`: their shard then stays as it is, and where the manifest or the index is lost
+    too, nothing is written. Which clips there were is known by the index, or by the parts that
+    packing left.
 
     Args:
         store: of the dataset.
@@ -54,33 +56,36 @@ def repair(
     by_shard: dict[str, list[IndexRow]] = {shard.name: [] for shard in found.shards}
     for row in found.rows:
         by_shard.setdefault(row.shard, []).append(row)
-    done, lost = list(found.rebuilt), []
-    rows: list[IndexRow] = []
-    shards: list[ShardEntry] = []
-    replaced: list[str] = []
+    checked = []
+    lost = list(found.lost)
     for shard in found.shards:
         on_step(shard.name)
         of_shard = by_shard.pop(shard.name)
         at, at_name = places(shard.name)
-        whole = of_shard
         sound = not verify_shard(at, shard, of_shard, 0.0, at_name)
-        if not sound:
-            whole = [row for row in of_shard if is_whole(at, at_name, row)]
-            lost += [row.source_id for row in of_shard if row not in whole]
+        whole = of_shard if sound else [row for row in of_shard if is_whole(at, at_name, row)]
+        lost += [row.source_id for row in of_shard if row not in whole]
+        checked.append((shard, of_shard, whole, sound))
+    orphans = [row for of_shard in by_shard.values() for row in of_shard]
+    lost += [row.source_id for row in orphans]
+    # A new manifest would call the tars whole as they are.
+    if not drop and (orphans or found.lost or (lost and not found.promised)):
+        return Repair(lost=tuple(lost))
+    done = list(found.rebuilt)
+    rows: list[IndexRow] = []
+    shards: list[ShardEntry] = []
+    replaced: list[str] = []
+    for shard, of_shard, whole, sound in checked:
         if sound or (len(whole) < len(of_shard) and not drop):
             rows += of_shard
             shards.append(replace(shard, clips=len(of_shard)))
             continue
         if whole:
-            entry, moved = rewrite_shard(store, at, at_name, shard, whole)
+            entry, moved = rewrite_shard(store, *places(shard.name), shard, whole)
             shards.append(entry)
             rows += moved
         replaced += [shard.name] if shard.url is None else []
         done.append(f"{shard.name}: {len(whole)} of its {len(of_shard)} clips written anew")
-    orphans = [row for of_shard in by_shard.values() for row in of_shard]
-    lost += [row.source_id for row in orphans]
-    if orphans and not drop:
-        return Repair(lost=tuple(lost))
     if not rows:
         raise DatasetError(f"{store.root}: no clip is whole; pack the source again")
     if done or (drop and lost):

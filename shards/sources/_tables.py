@@ -12,6 +12,7 @@ from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip
 from shards.errors import SourceError as SourceError
 from shards.io.store import Store
+from shards.packing.plan import Skipped
 from shards.tables.cells import event as event
 from shards.tables.cells import in_time as in_time
 from shards.tables.cells import integer as integer
@@ -35,6 +36,7 @@ class SourceListing:
     extra: tuple[str, ...] = ()  # audio that no table lists: left out
     unlabelled: tuple[str, ...] = ()  # audio that should have labels and has none
     notes: tuple[str, ...] = ()  # counts and doubts, one line each
+    unusable: tuple[Skipped, ...] = ()  # what stops packing, unless it is asked to leave it out
 
 
 Source = Callable[[Store, Options], SourceListing]

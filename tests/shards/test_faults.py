@@ -21,7 +21,7 @@ from packing import files, noise_clips, pack, write_noise
 from shards.clip import Clip
 from shards.dataset import Dataset, ReadError
 from shards.editing.foreign import ForeignSettings, index_shard
-from shards.editing.foreign_labels import ForeignError
+from shards.editing.foreign_rules import ForeignError
 from shards.io.store import Store
 from shards.manifest import DatasetError, write_dataset
 from shards.repair.verification import verify

@@ -19,6 +19,7 @@ from pipelines.stages.pack.streams import (
     streams_fingerprint,
 )
 from pipelines.stages.settings import PackSettings
+from shards.errors import several
 from shards.io.tar_members import MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey
@@ -102,9 +103,13 @@ def pack(
             folder, odd = folder.without_odd_names()
         members = MemberStore(folder)
         listing = SOURCES[settings.source](members, settings.options)
-        surveyed, skipped = survey(
+        skipped = list(listing.unusable)
+        if skipped and settings.on_error == "fail":
+            raise several([SourceError(reason) for _, reason in skipped])
+        surveyed, more = survey(
             members, listing.clips, classes=listing.classes, on_error=settings.on_error
         )
+        skipped += more
         skipped += [Skipped(name, "its name is not UTF-8: rename it") for name in odd]
         plans = plan_shards(
             surveyed,

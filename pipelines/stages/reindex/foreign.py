@@ -1,10 +1,8 @@
 """reindex foreign: an index over WebDataset tars of anybody's, where they are."""
 
-import gzip
 import tempfile
-import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -12,24 +10,29 @@ from typing import Any, BinaryIO, cast
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
 from pipelines.runtime.declared import Work, stage_function
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
+from pipelines.runtime.parallel_map import RESULTS, ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import ForeignDataset, NewDataset
+from shards.audio.decoding import AudioError
 from shards.brace_patterns import expand_braces
-from shards.editing.foreign import ForeignSettings, index_shard
-from shards.editing.foreign_labels import ForeignError
+from shards.clip import ClipError
+from shards.editing.foreign import index_shard
+from shards.editing.foreign_rules import ForeignError, ForeignSettings, hint
+from shards.editing.foreign_samples import check_rules, unused_notes
 from shards.editing.relabel import class_list
+from shards.errors import naming, several
+from shards.index import IndexRow
+from shards.io.tar_members import is_tar
+from shards.io.unpacking import UnpackError, unpack
 from shards.locations import relative_url, shard_names
-from shards.packing.tar_scan import GZIP_MAGIC
+from shards.packing.plan import Skipped
+from shards.packing.tar_scan import MAGIC_BYTES, PackedError, TarError, packed_by
 from shards.packing.writer import WrittenShard
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-COPY_BYTES = 1 << 20
 
 
 class _Indexer:
@@ -39,31 +42,28 @@ class _Indexer:
         self.out, self.rule, self.unpack = store(out), rule, unpack
 
     def __call__(self, task: ShardTask) -> ShardResult:
+        """The result of one tar; what cannot be used is told in it, so that all tars are read."""
         url, name = task["url"], task["name"]
         parent, _, base = url.rpartition("/")
         folder = store(parent or "/")
-        with folder.open(base) as file:
-            packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-            file.seek(0)
-            if not packed:
+        try:
+            with folder.open(base) as file:
+                packer = packed_by(file.read(MAGIC_BYTES))
+                file.seek(0)
+                if packer is not None and self.unpack:
+                    return self._unpacked(cast(BinaryIO, file), packer, url, name)
                 found = index_shard(cast(BinaryIO, file), url, name, self.rule)
-                return {"outputs": [], "written": found.to_json(), "url": url}
-            if not self.unpack:
-                raise ForeignError(
-                    f"{url}: compressed with gzip, which has no byte ranges; give --unpack to "
-                    "write plain copies into the new dataset"
-                )
-            return self._unpacked(cast(BinaryIO, file), url, name)
+        except PackedError as error:
+            way = ": give --unpack to write plain copies into the new dataset"
+            return {"outputs": [], "refused": f"{str(error).removesuffix('unpack it first')}{way}"}
+        except (ForeignError, TarError, AudioError, ClipError, UnpackError) as error:
+            return {"outputs": [], "refused": str(error)}
+        return {"outputs": [], "written": found.to_json(), "url": url}
 
-    def _unpacked(self, file: BinaryIO, url: str, name: str) -> ShardResult:
-        with tempfile.TemporaryDirectory() as folder:
+    def _unpacked(self, file: BinaryIO, packer: str, url: str, name: str) -> ShardResult:
+        with naming(tempfile.gettempdir()), tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard.tar"
-            try:
-                with gzip.open(file) as packed, path.open("wb") as plain:
-                    while block := packed.read(COPY_BYTES):
-                        plain.write(block)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise ForeignError(f"{url}: damaged gzip ({error}); copy it again") from error
+            unpack(file, packer, path, url)
             with path.open("rb") as unpacked:
                 found = index_shard(unpacked, url, name, self.rule)
             stored = self.out.publish(name, path)
@@ -111,12 +111,28 @@ def reindex_foreign(
             weights=dict.fromkeys(tasks, 1),
             unit="shards",
         )
-        found = [(WrittenShard.from_json(result["written"]), result["url"]) for result in results]
+        refused = [
+            Skipped(task["url"], result["refused"])
+            for task, result in zip(tasks.values(), results, strict=True)
+            if "refused" in result
+        ]
+        read = [result for result in results if "refused" not in result]
+        found = [(WrittenShard.from_json(result["written"]), result["url"]) for result in read]
         rows = [row for shard, _ in found for row in shard.rows]
-        skipped = [entry for shard, _ in found for entry in shard.skipped]
-        if not rows:
-            why = f", such as {skipped[0].source_id}: {skipped[0].reason}" if skipped else ""
-            raise ForeignError(f"{urls[0]}: no clip in {len(urls)} shards{why}")
+        skipped = [*refused, *(entry for shard, _ in found for entry in shard.skipped)]
+        unused = sum((Counter(shard.unused) for shard, _ in found), Counter[str]())
+        try:
+            if refused and rule.on_error == "fail":
+                raise several([ForeignError(reason) for _, reason in refused])
+            if not rows:
+                why = f", such as {skipped[0].source_id}: {skipped[0].reason}" if skipped else ""
+                raise ForeignError(f"{urls[0]}: no clip in {len(urls)} shards{why}")
+            check_rules(rows, rule)
+            _check_keys(rows, dict(zip(names, urls, strict=True)))
+        except ForeignError:
+            # Other tars or other options are needed, for which what was done here is of no use.
+            _forget(stage, results)
+            raise
         # A plain copy in the dataset keeps its foreign members: it is named by URL too.
         entries = [
             replace(shard.entry, url=_address(url, out, settings) if url else shard.name)
@@ -130,7 +146,14 @@ def reindex_foreign(
             licence=settings.licence,
             classes=class_list(rows, rule.classes, None),
         )
-        return {**result, "skipped": [list(entry) for entry in skipped]}
+        labelled = [row.weak is not None or row.events is not None for row in rows]
+        without = [row.source_id for row, has in zip(rows, labelled, strict=True) if not has]
+        return {
+            **result,
+            "skipped": [list(entry) for entry in skipped],
+            "unlabelled": without if any(labelled) else [],
+            "notes": list(unused_notes(unused)),
+        }
 
     inputs = {url: _size_and_time(url) for url in urls}
     return Work(
@@ -143,16 +166,34 @@ def shard_list(shards: Sequence[str]) -> list[str]:
     urls: list[str] = []
     for word in shards:
         for url in map(absolute, expand_braces(word)):
-            if url.endswith(TAR_SUFFIXES):
+            if is_tar(url):
                 urls.append(url)
             else:
-                below = [n for n in store(url).names() if n.endswith(TAR_SUFFIXES)]
+                below = [name for name in store(url).names() if is_tar(name)]
                 if not below:
                     raise ForeignError(f"{url}: no tars there; expected .tar, .tar.gz or .tgz")
                 urls += [f"{url}/{name}" for name in below]
     if doubled := [url for url, count in Counter(urls).items() if count > 1]:
         raise ForeignError(f"{doubled[0]}: given twice; expected each shard once")
     return urls
+
+
+def _check_keys(rows: Sequence[IndexRow], urls: Mapping[str, str]) -> None:
+    """Refuse an id that clips of two tars have."""
+    by_id: dict[str, IndexRow] = {}
+    for row in rows:
+        if (other := by_id.setdefault(row.source_id, row)) is not row:
+            raise ForeignError(
+                f"{row.source_id!r} is doubled, in {urls.get(other.shard, other.shard)} and "
+                f"{urls.get(row.shard, row.shard)}; expected each key once: put the shard's name "
+                f"in front by {hint('id', 'shard')}"
+            )
+
+
+def _forget(stage: Stage, results: Sequence[ShardResult]) -> None:
+    outputs = [name for result in results for name in result["outputs"]]
+    for name in [*outputs, *stage.store.names(RESULTS)]:
+        stage.store.delete(name)
 
 
 def _address(url: str, out: str, settings: NewDataset) -> str:

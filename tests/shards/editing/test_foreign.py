@@ -9,8 +9,9 @@ from foreign_cases import sound, write_tar
 
 from shards.audio.decoding import AudioError
 from shards.clip import ClipError, Event
-from shards.editing.foreign import ForeignSettings, index_shard, split_name
-from shards.editing.foreign_labels import ForeignError
+from shards.editing.foreign import index_shard
+from shards.editing.foreign_rules import ForeignError, ForeignSettings
+from shards.editing.foreign_samples import split_name
 from shards.packing.tar_scan import TarError
 from shards.packing.writer import WrittenShard
 
@@ -51,7 +52,7 @@ def test_what_the_webdataset_library_writes(tmp_path: Path) -> None:
         ({"json": {"labels": []}}, {}, (), "weak"),
         ({"json": {"tags": ["a", "b", "a"], "split": "test"}}, {}, ("a", "b"), "test"),
         ({"json": {"classes": [1, 0]}}, {"classes": ("cat", "dog")}, ("dog", "cat"), "weak"),
-        ({"json": {"kind": "owl"}}, {"label_field": "kind"}, ("owl",), "weak"),
+        ({"json": {"kind": "owl"}}, {"labels": "json:kind"}, ("owl",), "weak"),
         ({"json": {"label": "dog"}}, {"labels": "none"}, None, "unlabeled"),
         ({"json": {"label": "dog"}, "cls": "1"}, {"labels": "cls"}, ("1",), "weak"),
         ({"cls": "1\n"}, {"classes": ("cat", "dog")}, ("dog",), "weak"),
@@ -148,6 +149,8 @@ def test_a_truncated_tar_is_an_error_or_told(tmp_path: Path) -> None:
         ("a/b.c/d.e.flac", "first_dot", ("a/b.c/d", "e.flac")),
         ("a/b.c/d.e.FLAC", "last_dot", ("a/b.c/d.e", "flac")),
         ("./a.wav", "first_dot", ("a", "wav")),
+        ("././b//a.wav", "first_dot", ("b/a", "wav")),
+        ("Vo\u0308gel.wav", "first_dot", ("Vögel", "wav")),
         ("noext", "first_dot", ("", "")),
     ],
 )

@@ -13,6 +13,7 @@ from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.locations import counted, refer
 from shards.manifest import MANIFEST, DatasetError, write_dataset
+from shards.packing.writer import WrittenShard
 from shards.repair.restore import repair
 from shards.repair.verification import verify
 
@@ -64,7 +65,8 @@ def test_manifest_and_index_come_back_byte_for_byte(
     if lost == "damaged index":
         index.write_bytes(index.read_bytes()[:-9])
     done = repair(dataset.store, name="noise", licence="CC0")
-    assert done.lost == () and "rebuilt from the tars" in done.done[0]
+    how = "rebuilt from index and tars" if lost == "manifest" else "rebuilt from the tars"
+    assert done.lost == () and how in done.done[0]
     assert files(tmp_path / "out") == before
 
 
@@ -158,3 +160,53 @@ def test_an_index_of_wrong_checksums_loses_nothing_unasked(dataset: Dataset) -> 
     assert len(found.lost) == 9 and not found.dropped
     with pytest.raises(DatasetError, match="no clip is whole"):
         repair(dataset.store, drop=True)
+
+
+@pytest.mark.parametrize("known_by", ["index", "parts", "nothing"])
+def test_clips_lost_without_a_manifest_are_named(
+    dataset: Dataset, tmp_path: Path, known_by: str
+) -> None:
+    """Nothing is written, so that nothing calls the rest whole, until it is asked for."""
+    first, second = (shard.name for shard in dataset.manifest.shards[:2])
+    if known_by == "parts":
+        for shard in dataset.manifest.shards:
+            rows = tuple(row for row in dataset.rows if row.shard == shard.name)
+            packed = WrittenShard(name=shard.name, size=shard.size, sha256=shard.sha256, rows=rows)
+            part = json.dumps({"outputs": {}, "written": packed.to_json()})
+            dataset.store.write(f"parts/{Path(shard.name).stem}.json", part.encode())
+    path_of(dataset, MANIFEST).unlink()
+    if known_by != "index":
+        path_of(dataset, dataset.manifest.index.name).unlink()
+    cut = path_of(dataset, second)
+    last = [row for row in dataset.rows if row.shard == second][-1]
+    cut.write_bytes(cut.read_bytes()[: last.offset + 10])
+    gone = {last.source_id}
+    if known_by != "nothing":
+        path_of(dataset, first).unlink()
+        gone |= {row.source_id for row in dataset.rows if row.shard == first}
+    before = files(tmp_path / "out")
+    found = repair(dataset.store)
+    assert found.done == () and not found.dropped
+    if known_by == "nothing":
+        assert any(f"{second}: clips of unknown ids" in lost for lost in found.lost)
+    else:
+        assert set(found.lost) == gone
+    assert files(tmp_path / "out") == before
+    assert not verify(dataset.store).ok
+    assert repair(dataset.store, drop=True).dropped
+    assert verify(dataset.store).problems == ()
+    left = {row.source_id for row in Dataset.open(dataset.store).rows}
+    assert left == {row.source_id for row in dataset.rows} - gone
+
+
+def test_a_whole_shard_put_back_after_the_manifest_was_lost(dataset: Dataset) -> None:
+    expected = content(dataset)
+    path_of(dataset, MANIFEST).unlink()
+    shard = path_of(dataset, dataset.manifest.shards[0].name)
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: len(whole) // 2])
+    assert repair(dataset.store).lost
+    shard.write_bytes(whole)
+    assert repair(dataset.store).lost == ()
+    assert verify(dataset.store).problems == ()
+    assert content(Dataset.open(dataset.store)) == expected

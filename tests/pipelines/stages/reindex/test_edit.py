@@ -36,11 +36,18 @@ def test_foreign_tars_plain_and_gzipped(
     second = tmp_path / "tars" / "s-001.tar"
     (tmp_path / "tars" / "s-001.tar.gz").write_bytes(gzip.compress(second.read_bytes()))
     second.unlink()
+    third = write_tar(tmp_path / "tars" / "s-002.tar", [("clip0.flac", sound(0)), ("x.png", "x")])
     before = files(tmp_path / "tars")
     word, out = tmp_path / "tars", tmp_path / "out"
     call = ("reindex", "foreign", word, out, "--classes", "cat", "dog")
     assert "s-001.tar.gz: compressed with gzip" in refused(*call)
-    run(*call, "--unpack", "--fresh")
+    assert not out.exists()
+    twice = refused(*call, "--unpack")
+    assert "'clip0' is doubled, in" in twice and "--id shard" in twice
+    assert not out.exists()
+    third.unlink()
+    del before["s-002.tar"]
+    run(*call, "--unpack")
     run("verify", out)
     dataset = open_dataset(str(out))
     assert [row.weak for row in dataset.rows] == [("cat",), ("dog",)] * 3
