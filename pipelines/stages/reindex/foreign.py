@@ -32,7 +32,7 @@ from shards.packing.tar_scan import MAGIC_BYTES, PackedError, TarError, packed_b
 from shards.packing.writer import WrittenShard
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 
 class _Indexer:
