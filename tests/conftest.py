@@ -9,6 +9,8 @@ from hypothesis import settings
 
 # As pipelines/__init__.py does, for tests that load torch without it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# The numbers of a training depend on how many threads add them up, and so on the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 # Time limits of single examples fail on a busy machine, and say nothing of the code.
 settings.register_profile("patient", deadline=None)
@@ -45,3 +47,11 @@ def ray_session() -> Iterator[None]:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes by their argument's name: files made at each start differ, their tests do not."""
     return argname if isinstance(val, bytes | bytearray) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread over processes, the tests of a file stay together, and those that read one run."""
+    for item in items:
+        reads_run = "finished" in getattr(item, "fixturenames", ())
+        group = "finished" if reads_run else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from pipelines.runtime.nodes import Guarded, expected, selector
+from pipelines.runtime.nodes import Guarded, answer, expected, selector
 from pipelines.runtime.pool import Pool
 
 
@@ -23,6 +23,9 @@ def through_actors(
         arguments: keyword arguments of `actor`.
         pool: how many workers there are.
         most_blocks: rows go out in at most so many blocks; by default each by itself.
+
+    Raises:
+        OtherCodeError: a node that joined since the check runs something else.
     """
     if not rows:
         return
@@ -40,4 +43,5 @@ def through_actors(
         num_gpus=gpus or None,
         **where,
     )
-    yield from dataset.iter_rows()
+    for row in dataset.iter_rows():
+        yield answer(row)

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cluster.node_code import Report, check_here
+from cluster.node_code import OtherCodeError, Report, check_here
 from cluster.preflight import Checked
 
 MODULES = ("pmam", "shards", "cluster", "pipelines")
@@ -22,6 +22,7 @@ PACKAGES = (
     "torchaudio",
 )
 NODE = "ray.io/node-id"  # a label that Ray gives each node
+OTHER_CODE = "other code"  # the column of an answer that is none
 _found = Checked()
 
 
@@ -59,7 +60,11 @@ def check_process(expected: Report | None) -> None:
 
 
 class Guarded:
-    """An actor that is built where the node runs what the driver runs."""
+    """An actor that is built where the node runs what the driver runs.
+
+    Elsewhere it answers with the reason instead of raising it: of an error that passes Ray Data
+    the text alone arrives, and not its kind.
+    """
 
     def __init__(
         self, make: Callable[..., Any], arguments: Mapping[str, Any], expected: Report | None
@@ -70,7 +75,21 @@ class Guarded:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """What the actor makes of a row."""
         if self.actor is None:
-            check_process(self.expected)
+            try:
+                check_process(self.expected)
+            except OtherCodeError as error:
+                return {OTHER_CODE: str(error)}
             self.actor = self.make(**self.arguments)
         found: dict[str, Any] = self.actor(row)
         return found
+
+
+def answer(row: dict[str, Any]) -> dict[str, Any]:
+    """What a guarded actor made of a row.
+
+    Raises:
+        OtherCodeError: its node runs something else.
+    """
+    if OTHER_CODE in row:
+        raise OtherCodeError(row[OTHER_CODE])
+    return row

@@ -148,11 +148,15 @@ def test_settings_out_of_range() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"filename,category\nx.wav,\xff\n", b'filename,category\nx.wav,"' + b"a" * 200_000]
+    ("data", "reason"),
+    [
+        (b"filename,category\nx.wav,\xff\n", "no table in UTF-8"),
+        (b'filename,category\nx.wav,"' + b"a" * 200_000, "field larger than"),
+    ],
 )
-def test_tables_that_cannot_be_read(tmp_path: Path, data: bytes) -> None:
+def test_tables_that_cannot_be_read(tmp_path: Path, data: bytes, reason: str) -> None:
     (tmp_path / "esc50.csv").write_bytes(data)
-    with pytest.raises(RecordingError, match=r"esc50\.csv: no CSV table"):
+    with pytest.raises(RecordingError, match=rf"esc50\.csv.*: {reason}"):
         recordings_from_csv(Store.local(tmp_path), "esc50.csv", "")
 
 

@@ -1,6 +1,9 @@
 """Nodes that run something else get no work, and none is done by one that joined later."""
 
+import sys
+
 import pytest
+from ray import cloudpickle
 
 from cluster.node_code import OtherCodeError, report
 from cluster.preflight import Checked
@@ -8,6 +11,9 @@ from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import user_error
 from pipelines.runtime.nodes import MODULES, PACKAGES, expected, selector, taking_part
 from pipelines.runtime.pool import Pool
+
+# Workers do not find modules of tests.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class Doubling:
