@@ -49,6 +49,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes | bytearray) else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups become part of a test's name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread over processes, the tests of a file stay together, and those that read one run."""
     for item in items:
