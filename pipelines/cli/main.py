@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("stages:score", "Compute a detector's frame scores of a dataset."),
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("detect:detect", "Find events in any audio file."),
+    "convert": ("convert:convert", "Convert annotations from any format to others."),
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("imports:import_", "Take over what others published: prototypes, log-mel."),
     "submit": ("submit:submit", "Run a command on a cluster, and follow its log."),

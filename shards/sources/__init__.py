@@ -6,8 +6,8 @@ from shards.sources._tables import Options, Source, SourceError, SourceListing
 from shards.sources.audioset_strong import audioset_strong
 from shards.sources.desed import desed
 from shards.sources.esc50 import esc50
-from shards.sources.folder import folder
 from shards.sources.mtl import mtl
+from shards.sources.own_folder.layout import folder
 from shards.sources.realdesed import realdesed
 from shards.sources.tau_urban import tau_urban
 from shards.sources.tut_rare import tut_rare

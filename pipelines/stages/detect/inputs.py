@@ -94,15 +94,15 @@ def _lines(file_list: str) -> list[str]:
 
 
 def _expanded(file: str, on_error: OnError | None) -> list[AudioInput]:
-    is_folder = _is_folder(file)
-    if is_folder:
+    at_folder = is_folder(file)
+    if at_folder:
         if store(file).size(MANIFEST) is not None:
             return [
                 AudioInput(name=join(file, row.source_id), url=file, key=row.key)
                 for row in open_dataset(file).rows
             ]
         return [_file(name) for name in _audio_below(file, on_error)]
-    if is_folder is not None:
+    if at_folder is not None:
         return [_file(file)]
     if names := _matching(file):
         return [_file(name) for name in names]
@@ -160,8 +160,8 @@ def _audio_below(folder: str, on_error: OnError | None) -> list[str]:
     return [join(folder, name) for name in [*audio_names(place), *filter(is_audio, odd)]]
 
 
-def _is_folder(file: str) -> bool | None:
-    """None where there is neither a file nor a folder."""
+def is_folder(file: str) -> bool | None:
+    """Whether it is a folder; None where there is neither a file nor a folder."""
     place = store(file)
     if place.is_local:  # not through pyarrow, which cannot name what is not UTF-8
         path = Path(place.root)
@@ -183,7 +183,7 @@ def opened(audio: AudioInput) -> Iterator[BinaryIO]:
         with dataset.open_audio(dataset.rows_of([audio.key])[0]) as clip:
             yield cast(BinaryIO, clip)
         return
-    if _is_folder(audio.url) is None:
+    if is_folder(audio.url) is None:
         raise MissingFileError(f"{audio.url}: no such file; check the path")
     place = store(audio.url)
     with contextlib.ExitStack() as stack:

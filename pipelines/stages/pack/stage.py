@@ -30,7 +30,7 @@ from shards.sources._tables import SourceError
 from shards.sources.webdataset import read_options
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 
 
 class _ShardWriter:

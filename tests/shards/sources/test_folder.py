@@ -113,7 +113,12 @@ def test_a_table_in_the_metadata_folder_names_nested_files(tmp_path: Path) -> No
     ("names", "tables", "reason"),
     [
         ((), {}, "got no audio files"),
-        (("dogs/a.wav",), {}, "folder 'dogs'; expected folders named strong, synthetic, weak"),
+        (("weak/dog/a.wav", "dogs/a.wav"), {}, "folder 'dogs'; expected folders named strong"),
+        (
+            ("Validaton/a.wav",),
+            {},
+            "folder 'Validaton'; expected a class, or a folder named strong",
+        ),
         (("strong/a.wav",), {}, "expected strong.tsv"),
         (("weak/a.wav",), {}, "no class folders"),
         (("weak/a.wav", "weak/dog/b.wav"), {}, "lies beside class folders"),
@@ -156,7 +161,7 @@ def test_what_cannot_be_meant(
 
 def test_two_tables_and_tables_of_no_subset(tmp_path: Path) -> None:
     make(tmp_path, "weak/dog/a.wav", durations="filename\tduration\na.wav\t1\n")
-    assert "durations.tsv is not used" in listing(tmp_path).notes[0]
+    assert "not used, since in no format of annotations: durations.tsv" in listing(tmp_path).notes
     for suffix in ("tsv", "csv"):
         (tmp_path / f"weak.{suffix}").write_text("filename\n")
     with pytest.raises(SourceError, match=r"two tables, weak\.csv and weak\.tsv"):
