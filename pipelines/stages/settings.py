@@ -20,11 +20,11 @@ class PackSettings:
     """How a source becomes shards."""
 
     # Layout of the source: folder, desed, audioset_strong, tut_rare, tau_urban, esc50 (ESC-10
-    # too), realdesed, mtl or webdataset.
+    # too), fsdkaggle2018, realdesed, mtl or webdataset.
     source: str = "folder"
     # Options of that layout, as pairs: esc10 true (esc50), labels mid (audioset_strong),
-    # suffix _16k (desed), snr 20 (mtl), device a (tau_urban), audio flac events json:events
-    # (webdataset).
+    # suffix _16k (desed), snr 20 (mtl), device a (tau_urban), verified
+    # true (fsdkaggle2018), audio flac events json:events (webdataset).
     options: dict[str, str] = field(default_factory=dict)
     # Audio format in the shards; keep copies each recording's bytes unchanged.
     codec: Literal["keep", "flac", "wav"] = "keep"

@@ -6,6 +6,7 @@ from shards.sources._tables import Options, Source, SourceError, SourceListing
 from shards.sources.audioset_strong import audioset_strong
 from shards.sources.desed import desed
 from shards.sources.esc50 import esc50
+from shards.sources.fsdkaggle2018 import fsdkaggle2018
 from shards.sources.mtl import mtl
 from shards.sources.own_folder.layout import folder
 from shards.sources.realdesed import realdesed
@@ -22,6 +23,7 @@ SOURCES: Mapping[str, Source] = {
     "tut_rare": tut_rare,
     "tau_urban": tau_urban,
     "esc50": esc50,
+    "fsdkaggle2018": fsdkaggle2018,
     "realdesed": realdesed,
     "mtl": mtl,
     "webdataset": webdataset,
