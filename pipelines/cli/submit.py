@@ -4,7 +4,7 @@ import datetime
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -12,12 +12,16 @@ from urllib.parse import urlsplit
 import tyro
 from rich.table import Table
 
-from cluster.submit.checks import SubmitError, check_environment, check_paths
+from cluster.kubernetes.settings import KubernetesSettings
+from cluster.slurm.script import SlurmSettings
+from cluster.submit.checks import SubmitError, check_environment, check_paths, check_words
 from cluster.submit.job_log import follow
 from cluster.submit.jobs import Job, Jobs, job_id
 from cluster.submit.upload import EXCLUDED, check_upload
+from pipelines.cli.manifests import kubernetes_manifest, slurm_script
 from pipelines.cli.submitted import Submitted, read_command
 from pipelines.cli.types import REGISTRY, Flag
+from pipelines.runtime.crew import Crew
 from pipelines.runtime.progress import console, log
 from pipelines.runtime.tables import output
 from pipelines.runtime.words import duration
@@ -57,6 +61,13 @@ class SubmitArguments:
     aws_profile: str | None = None
     # Return when the job is accepted, and print its id.
     no_wait: Flag = False
+    # Print a manifest for KubeRay or a batch script for Slurm that does the command, instead of
+    # sending it.
+    render: Literal["kubernetes", "slurm"] | None = None
+    # Pods and names of --render kubernetes.
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    # Nodes and names of --render slurm.
+    slurm: SlurmSettings = field(default_factory=SlurmSettings)
 
 
 def submit(arguments: Sequence[str]) -> None:
@@ -72,12 +83,25 @@ def submit(arguments: Sequence[str]) -> None:
         config=(tyro.conf.AvoidSubcommands,),
         registry=REGISTRY,
     )
+    variables = _variables(parsed)
+    if parsed.render == "kubernetes" and parsed.kubernetes.kind == "cluster" and cut == len(given):
+        sys.stdout.write(kubernetes_manifest(parsed.kubernetes, None, variables))
+        return
     command = read_command(given[cut + 1 :], COMMANDS)
-    environment = _environment(parsed)
+    check_words(command.words)
+    if parsed.render is not None:
+        check_paths(command.paths, parsed.shared, new=command.new)
+        if parsed.render == "kubernetes":
+            text = kubernetes_manifest(parsed.kubernetes, command, variables)
+        else:
+            text = slurm_script(parsed.slurm, command, variables)
+        sys.stdout.write(text)
+        return
+    environment = _environment(parsed, variables)
     jobs = Jobs(parsed.address)
     local = urlsplit(jobs.address).hostname in ("localhost", "127.0.0.1", "::1")
     check_paths(command.paths, parsed.shared, new=command.new, local=local)
-    _tell_room(jobs, command.workers)
+    _tell_room(jobs, command.crews)
     job = jobs.submit(
         shlex.join([*PROGRAM[parsed.packages], *command.words]),
         job_id([*command.words, *parsed.env, parsed.aws_profile or "", parsed.packages]),
@@ -95,11 +119,11 @@ def submit(arguments: Sequence[str]) -> None:
 submit.parses_itself = True  # type: ignore[attr-defined]
 
 
-def _environment(parsed: SubmitArguments) -> dict[str, Any]:
-    """Ray's runtime environment of the job.
+def _variables(parsed: SubmitArguments) -> dict[str, str]:
+    """Variables of the job.
 
     Raises:
-        SubmitError: it would carry keys, or is too large.
+        SubmitError: they would carry keys.
     """
     variables = {}
     for pair in parsed.env:
@@ -110,6 +134,15 @@ def _environment(parsed: SubmitArguments) -> dict[str, Any]:
     if parsed.aws_profile is not None:
         variables["AWS_PROFILE"] = parsed.aws_profile
     check_environment(variables)
+    return variables
+
+
+def _environment(parsed: SubmitArguments, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Ray's runtime environment of the job.
+
+    Raises:
+        SubmitError: it is too large, or lacks what it needs.
+    """
     environment: dict[str, Any] = {}
     folder = parsed.working_dir
     if folder is None and Path(PROJECT).is_file():
@@ -121,22 +154,27 @@ def _environment(parsed: SubmitArguments) -> dict[str, Any]:
     elif parsed.packages == "uv":
         raise SubmitError(f"--packages uv: no {PROJECT} here; give --working-dir, a checkout")
     if variables:
-        environment["env_vars"] = variables
+        environment["env_vars"] = {**variables}
     return environment
 
 
-def _tell_room(jobs: Jobs, workers: Mapping[str, int]) -> None:
+def _tell_room(jobs: Jobs, crews: Mapping[str, Crew]) -> None:
     """Say where a command asks for more than there is now; the job itself knows what may come."""
     there = jobs.capacity()
-    for setting, count in workers.items():
-        if there and count > there.get("CPU", 0):
-            log.warning(
-                "%s = %d, and the cluster has %g CPUs now: the job waits for more where the "
-                "cluster grows, and stops where it cannot",
-                setting,
-                count,
-                there.get("CPU", 0),
-            )
+    for setting, crew in crews.items():
+        least = crew.workers[0] if isinstance(crew.workers, tuple) else crew.workers
+        asked = {"CPU": least * (crew.cpus or 1.0), "GPU": least * (crew.gpus or 0.0)}
+        for name, amount in asked.items():
+            if there and amount > there.get(name, 0.0):
+                log.warning(
+                    "%s: %d workers take %g %ss, and the cluster has %g now: the job waits for "
+                    "more where the cluster grows, and stops where it cannot",
+                    setting,
+                    least,
+                    amount,
+                    name,
+                    there.get(name, 0.0),
+                )
 
 
 def _follow(jobs: Jobs, job: Job, command: Submitted | None) -> None:

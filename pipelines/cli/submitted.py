@@ -11,6 +11,8 @@ import tyro
 from cluster.submit.checks import SubmitError
 from pipelines.cli.run import parsed_run
 from pipelines.cli.types import REGISTRY
+from pipelines.runtime.crew import Crew
+from pipelines.runtime.pool import Pool
 
 HERE_ONLY = ("submit", "jobs", "demo")
 WITH_KINDS = ("reindex", "import", "checkpoint")  # their first word is no path
@@ -25,7 +27,8 @@ class Submitted:
     paths: tuple[str, ...]  # words that may name something on this machine
     new: tuple[str, ...]  # words that name what it reads or makes, whatever they look like
     out: str | None  # where its results are
-    workers: Mapping[str, int] = field(default_factory=dict)  # training workers, by setting
+    crews: Mapping[str, Crew] = field(default_factory=dict)  # of trainings and fits, by setting
+    pools: Mapping[str, Pool] = field(default_factory=dict)  # of the other stages
 
 
 def read_command(words: Sequence[str], commands: Mapping[str, tuple[str, str]]) -> Submitted:
@@ -54,16 +57,17 @@ def read_command(words: Sequence[str], commands: Mapping[str, tuple[str, str]]) 
     options = {*rest} & {"-h", "--help", "--help-all"}
     if options:
         raise SubmitError(f"{options.pop()} after the `--`: ask `pmam {name} --help`")
-    workers: dict[str, int] = {}
+    crews: dict[str, Crew] = {}
+    pools: dict[str, Pool] = {}
     if name == "run":
         _, parsed = parsed_run(rest)
         settings = parsed.settings
-        for stage, training in (
-            ("pretrain", settings.pretrain.training),
-            ("finetune", settings.finetune.training),
-        ):
-            workers[f"{stage}.training.workers"] = training.workers
-        workers["fit.workers"] = settings.fit.workers
+        crews["finetune.training"] = settings.finetune.training.crew
+        if settings.iterations:
+            crews["pretrain.training"] = settings.pretrain.training.crew
+            crews["fit"] = settings.fit.crew
+        for stage in ("embed", "label", "score"):
+            pools[f"{stage}.inference"] = getattr(settings, stage).inference.pool()
     elif name not in WITH_KINDS:
         _check_options(name, rest, commands[name][0])
     skipped = 1 if name in WITH_KINDS else 0
@@ -79,7 +83,8 @@ def read_command(words: Sequence[str], commands: Mapping[str, tuple[str, str]]) 
         paths=tuple(word.partition("=")[2] or word for word in rest if not word.startswith("--")),
         new=(*positional, *outputs),
         out=out,
-        workers={setting: count for setting, count in workers.items() if count},
+        crews=crews,
+        pools=pools,
     )
 
 

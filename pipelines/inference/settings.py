@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.runtime.crew import OF_WORKERS
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
 from pipelines.runtime.pool import Pool
@@ -39,6 +40,10 @@ class InferenceSettings:
     batch: int | None = None
     # Share of a GPU for each worker, where there are GPUs; decoding keeps several workers busy.
     gpus_per_worker: float = 0.25
+    # CPUs of each worker, and so its threads.
+    cpus_per_worker: float = 1.0
+    # Memory that Ray keeps free for each worker; 0 for none.
+    memory_gb_per_worker: float = 0.0
     # Smallest and largest number of workers, such as 2 16; by default as many as fit.
     workers: tuple[int, int] | None = None
     # Size at which a file of frames ends and the next begins; no clip is cut.
@@ -54,8 +59,13 @@ class InferenceSettings:
 
     def pool(self) -> Pool:
         """The workers that are asked for."""
-        return Pool(gpus=self.gpus_per_worker, workers=self.workers)
+        return Pool(
+            cpus=self.cpus_per_worker,
+            gpus=self.gpus_per_worker,
+            memory_gb=self.memory_gb_per_worker,
+            workers=self.workers,
+        )
 
     def of_results(self) -> "InferenceSettings":
         """Without who does the work: with other workers, what is done already stays."""
-        return at_defaults(self, "gpus_per_worker", "workers")
+        return at_defaults(self, *OF_WORKERS)

@@ -3,7 +3,8 @@
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from pipelines.runtime.nodes import Guarded, answer, expected, selector
+from cluster.resources import room
+from pipelines.runtime.nodes import Guarded, answer, expected, left_out, selector
 from pipelines.runtime.pool import Pool
 
 
@@ -26,21 +27,23 @@ def through_actors(
 
     Raises:
         OtherCodeError: a node that joined since the check runs something else.
+        RoomError: the cluster can never hold one worker.
     """
     if not rows:
         return
     import ray.data
 
-    least, most, gpus = pool.size(len(rows), ray.cluster_resources())
+    size = pool.size(len(rows), room(left_out()))
     blocks = min(len(rows), most_blocks or len(rows))
     nodes = selector()
     where: dict[str, Any] = {} if nodes is None else {"label_selector": nodes}
     dataset = ray.data.from_items(list(rows), override_num_blocks=blocks).map(
         Guarded,  # type: ignore[arg-type]  # Ray makes an object of it
         fn_constructor_args=(actor, dict(arguments), expected()),
-        compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-        num_cpus=1,
-        num_gpus=gpus or None,
+        compute=ray.data.ActorPoolStrategy(min_size=size.least, max_size=size.most),
+        num_cpus=size.each["CPU"],
+        num_gpus=size.each.get("GPU"),
+        memory=size.each.get("memory"),
         **where,
     )
     for row in dataset.iter_rows():

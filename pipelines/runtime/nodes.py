@@ -44,6 +44,11 @@ def selector() -> dict[str, str] | None:
     return {NODE: f"!in({','.join(_found.left_out)})"}
 
 
+def left_out() -> tuple[str, ...]:
+    """Ids of the nodes that take no part."""
+    return _found.left_out
+
+
 def expected() -> Report | None:
     """What every process must run; None where there is one machine."""
     return _found.expected

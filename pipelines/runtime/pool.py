@@ -1,17 +1,30 @@
-"""How many workers a job has, and their share of GPUs."""
+"""How many workers a job of Ray Data has, and what each of them takes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cluster.resources import Amounts, Room
+from pipelines.runtime.crew import GB, RoomError, told
 from pipelines.runtime.errors import PipelineError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """At least and at most so many workers, and what each takes, by Ray's names."""
+
+    least: int
+    most: int
+    each: Amounts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
     """The workers of a job."""
 
-    # Share of a GPU for each of them, where the cluster has GPUs; more than one: a whole number.
+    cpus: float = 1.0  # of each
+    # Share of a GPU for each of them, where the cluster has GPUs or may get them; more than one: a
+    # whole number.
     gpus: float = 0.0
+    memory_gb: float = 0.0  # of each, that Ray keeps free for it
     # Smallest and largest number; None: as many as there is room for.
     workers: tuple[int, int] | None = None
 
@@ -20,34 +33,41 @@ class Pool:
             raise PipelineError(
                 f"{self.gpus:g} GPUs per worker: expected a share up to 1, or a whole number"
             )
+        if not self.cpus > 0 or self.memory_gb < 0:
+            raise PipelineError(
+                f"{self.cpus:g} CPUs and {self.memory_gb:g} GB per worker: expected CPUs above 0, "
+                "and 0 or more memory"
+            )
         if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
             raise PipelineError(
                 f"{self.workers[0]} to {self.workers[1]} workers: expected at least one, and the "
                 "smaller number first"
             )
 
-    def size(self, tasks: int, resources: Mapping[str, float]) -> tuple[int, int, float]:
-        """At least and at most so many workers for so many tasks, and the GPUs of each.
+    def size(self, tasks: int, room: Room) -> Size:
+        """How many workers there are for so many tasks.
 
         Args:
             tasks: what is to be done.
-            resources: `CPU` and `GPU` of the cluster, as Ray tells them.
+            room: of the cluster.
 
         Raises:
-            PipelineError: the cluster has fewer GPUs than one worker shall have.
+            RoomError: the cluster can never hold one such worker.
         """
-        # A pool that takes every CPU waits for ever on the tasks that feed it.
-        room = max(1, int(resources.get("CPU", 1)) - 1)
-        gpus, there = self.gpus, resources.get("GPU", 0)
-        if not there:
-            gpus = 0.0
-        elif gpus > there:
-            raise PipelineError(
-                f"{gpus:g} GPUs per worker, but the cluster has {there:g}; ask for less"
+        gpus = self.gpus if room.most("GPU") else 0.0
+        amounts = {"CPU": self.cpus, "GPU": gpus, "memory": self.memory_gb * GB}
+        each = {name: amount for name, amount in amounts.items() if amount}
+        if room.may_fit(each) < 1 and room.nodes:
+            there = told({name: room.most(name) for name in each})
+            raise RoomError(
+                f"a worker of {told(each)} fits on no node: in all, the cluster has {there} with "
+                "all that may come; ask for less, or for larger nodes"
             )
-        elif gpus:
-            of_each = int(1 / gpus + 1e-9) if gpus < 1 else 1 / gpus
-            room = min(room, int(of_each * there + 1e-9))
-        least, most = self.workers or (room, room)
+        # A pool that takes every CPU waits for ever on the tasks that feed it.
+        free = int((room.now("CPU") - 1) / self.cpus + 1e-9)
+        least_room = max(1, min(free, room.fits(each)))
+        least, most = self.workers or (least_room, least_room)
+        if self.workers is None and room.groups:  # those that may come are waited for by none
+            most = max(least_room, room.may_fit(each))
         # More than there is room for now may come, on a cluster that grows; none waits for it.
-        return min(least, room, tasks), min(most, tasks), gpus
+        return Size(least=min(least, least_room, tasks), most=min(most, tasks), each=each)

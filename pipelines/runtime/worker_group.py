@@ -5,9 +5,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cluster.session import session
+from cluster.resources import room
+from cluster.session import is_cluster, session
+from pipelines.runtime.crew import Crew, check_room
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
-from pipelines.runtime.nodes import expected, selector
+from pipelines.runtime.nodes import expected, left_out, selector
 from pipelines.runtime.remote_progress import watching
 from pipelines.runtime.stage import Stage
 
@@ -24,20 +26,23 @@ def run_workers(
     config: dict[str, Any],
     *,
     stage: Stage,
-    count: int,
+    crew: Crew,
     kept: Callable[[], int] = lambda: 0,
 ) -> None:
     """Run a function in each worker of a group of Ray Train, and show what they report.
 
     Args:
         worker: called in each worker, which Train has told its rank and its device.
-        config: its argument, which also gets what each worker is `expected` to run.
+        config: its argument, which also gets what each worker is `expected` to run, and
+            whether it is `in_worker`.
         stage: owns the folder that workers write to.
-        count: of workers; 0: it is called in this process, by Train's local mode.
+        crew: the workers; on one machine, 0 of them: it is called in this process, by Train's
+            local mode.
         kept: how far what workers log counts: see `remote_progress.watching`.
 
     Raises:
         an error that a person can act on: what a worker refused.
+        RoomError: the cluster can never hold so many workers.
         WorkersDiedError: workers died, again and again.
         WorkerGroupError: workers failed in another way.
     """
@@ -45,10 +50,17 @@ def run_workers(
         import ray.train
         from ray.train.torch import TorchTrainer
 
-        config = {**config, "expected": expected() if count else None}
+        count = crew.count(on_cluster=is_cluster())
+        each: dict[str, float] = {}
+        if count:
+            there = room(left_out())
+            each = {**crew.each(there, count)}
+            check_room(stage.name, there, each, count)
+        config = {**config, "expected": expected() if count else None, "in_worker": count != 0}
         scaling = ray.train.ScalingConfig(
-            num_workers=count,
-            use_gpu=count > 0 and ray.cluster_resources().get("GPU", 0) > 0,
+            num_workers=count,  # type: ignore[arg-type]  # a pair, of Train V2
+            use_gpu="GPU" in each,
+            resources_per_worker=each or None,
             label_selector=selector(),  # type: ignore[call-arg]  # of Train V2
         )
 

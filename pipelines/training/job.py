@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cluster.session import is_cluster
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.worker_group import run_workers
 from pipelines.training.loop import Task, loop
@@ -38,12 +39,10 @@ def run_training(
         "arguments": dict(arguments),
         "settings": settings,
     }
-    if settings.workers:
+    if settings.crew.count(on_cluster=is_cluster()):
         # What it refuses shows here, before workers start.
         build(**arguments)
-    run_workers(
-        loop, config, stage=stage, count=settings.workers, kept=lambda: steps_kept(stage.store)
-    )
+    run_workers(loop, config, stage=stage, crew=settings.crew, kept=lambda: steps_kept(stage.store))
     said = speed_of(stage.store)
     if said:
         log.info("%-14s %s", stage.name, said)

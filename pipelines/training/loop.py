@@ -67,7 +67,7 @@ def loop(config: dict[str, Any]) -> None:
 
     Args:
         config: the `stage`, what `build` makes of `arguments` in each worker, the `settings`, and
-            what each worker is `expected` to run.
+            what each worker is `expected` to run, and whether it is `in_worker` of a group.
 
     Raises:
         OtherCodeError: this one runs something else.
@@ -94,7 +94,7 @@ def loop(config: dict[str, Any]) -> None:
         stage.name,
         trainer,
         clips=len(task.clips.everything.rows(0)),
-        in_worker=settings.workers > 0,
+        in_worker=config["in_worker"],
     )
     with recorder if is_first else contextlib.nullcontext():
         if trainer.idle and settings.optimizer.groups.set:

@@ -33,6 +33,7 @@ from pmam.mixture.em import (
     from_posteriors,
 )
 from pmam.mixture.model_selection import Candidate, Outcome, bic
+from pmam.mixture.process_group import Alone
 from pmam.prototypes.artifact import Prototypes
 
 CANDIDATES, STATE, OUTCOME = "candidates", "state.safetensors", "outcome.json"
@@ -199,7 +200,7 @@ def _clustering(
 
 def _on_gpu(work: Work, data: Blocks) -> Tensor | None:
     """The frames `(n, d)` in one array where cuML is to work on them."""
-    if work.settings.workers:
+    if not isinstance(work.group, Alone):
         return None
     return on_gpu(data, work.settings.backend, work.group.device)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.runtime.crew import OF_WORKERS, Crew
 from pipelines.runtime.identity import at_defaults
 from pmam.errors import InputError
 from pmam.mixture.settings import COVARIANCE_TYPES, Backend, CovarianceType, Criterion
@@ -50,8 +51,16 @@ class FitSettings:
     warm_start: bool = False
     # Subsets whose clips' embeddings are fitted.
     subsets: tuple[str, ...] = TRAINING_SUBSETS
-    # Number of Ray Train workers, each with a part of the clips; 0 fits in this process.
-    workers: int = 0
+    # Number of Ray Train workers, each with a part of the clips, or the smallest and the largest
+    # number (1,4); 0 fits in this process, or on a cluster in one worker.
+    workers: int | tuple[int, ...] = 0
+    # CPUs of each worker, and so its threads; by default its share of a node.
+    cpus_per_worker: float | None = None
+    # GPUs of each worker, or a share of one; by default 1 where the cluster has GPUs, or may get
+    # them.
+    gpus_per_worker: float | None = None
+    # Memory that Ray keeps free for each worker; 0 for none.
+    memory_gb_per_worker: float = 0.0
     # Implementation of k-means, which EM begins with, in one process: cuml works on frames that fit
     # on a GPU; auto takes it where it is installed, a GPU is there and holds them, and torch
     # elsewhere. Several workers take torch. (PCA comes from moments, which are needed in any case.)
@@ -69,14 +78,12 @@ class FitSettings:
             )
         if not 0 < self.held_out < 1:
             raise InputError(f"held_out: got {self.held_out}; expected a share between 0 and 1")
-        if self.iterations < 1 or self.workers < 0:
-            raise InputError(
-                f"fit: got iterations = {self.iterations}, workers = {self.workers}; "
-                "expected at least 1 and 0"
-            )
+        if self.iterations < 1:
+            raise InputError(f"fit: got iterations = {self.iterations}; expected at least 1")
+        _ = self.crew  # says what is wrong with it
         if self.backend == "cuml" and self.workers:
             raise InputError(
-                f"fit: got backend = cuml with {self.workers} workers; expected torch or auto: "
+                f"fit: got backend = cuml with workers = {self.workers}; expected torch or auto: "
                 "cuML works on the frames of one process"
             )
         if self.kind == "kmeans" and "auto" in (self.covariance, self.pca):
@@ -93,7 +100,17 @@ class FitSettings:
     @property
     def identity(self) -> "FitSettings":
         """The same without who does the work: a fit that was killed goes on with other workers."""
-        return at_defaults(self, "workers")
+        return at_defaults(self, *OF_WORKERS)
+
+    @property
+    def crew(self) -> Crew:
+        """The workers that are asked for."""
+        return Crew(
+            workers=self.workers,
+            cpus=self.cpus_per_worker,
+            gpus=self.gpus_per_worker,
+            memory_gb=self.memory_gb_per_worker,
+        )
 
     @property
     def covariances(self) -> tuple[CovarianceType, ...]:

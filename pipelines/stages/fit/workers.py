@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cluster.session import is_cluster
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.nodes import check_process
 from pipelines.runtime.progress import bar
@@ -56,11 +57,13 @@ def run_fit(job: FitJob) -> dict[str, Any]:
     folder = job.stage.store
     if folder.size(RESULT) is None:
         split(open_frames(job.embeddings), job)  # what it refuses shows before workers start
-        if job.settings.workers == 0:
+        crew = job.settings.crew
+        # cuML works on the frames of one process.
+        if job.settings.backend == "cuml" or not crew.count(on_cluster=is_cluster()):
             device = "cuda" if torch.cuda.is_available() else "cpu"
             fit_part(job, Alone(torch.device(device)), bar)
         else:
-            run_workers(_worker, {"job": job}, stage=job.stage, count=job.settings.workers)
+            run_workers(_worker, {"job": job}, stage=job.stage, crew=crew)
     folder.delete(MOMENTS)
     if folder.size(SWEEP) is None:
         folder.child(CANDIDATES).clear()

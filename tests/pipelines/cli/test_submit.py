@@ -16,7 +16,9 @@ def test_a_run_is_read() -> None:
         [*RUN, "--finetune.training.workers", "3", "--data", "s3://bucket/data"], COMMANDS
     )
     assert read.out == "s3://bucket/run"
-    assert read.workers == {"finetune.training.workers": 3}
+    assert read.crews["finetune.training"].workers == 3
+    assert {"fit", "pretrain.training"} < {*read.crews}
+    assert {"embed.inference", "score.inference"} < {*read.pools}
     assert {"s3://bucket/data", "s3://bucket/run"} <= {*read.paths}
     assert read_command(["pmam", *RUN], COMMANDS) == read_command(RUN, COMMANDS)
 

@@ -7,21 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from cluster.resources import NodeGroup, Room
 from pipelines.inference.settings import InferenceSettings
+from pipelines.runtime.crew import RoomError
 from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import Stage, run_stage
 
-LAPTOP = {"CPU": 3.0}
-SERVER = {"CPU": 17.0, "GPU": 2.0}
+LAPTOP = Room(nodes=({"CPU": 3.0},))
+SERVER = Room(nodes=({"CPU": 17.0, "GPU": 2.0},))
+SMALL = Room(nodes=({"CPU": 2.0}, {"CPU": 2.0}))
+# A head without CPUs, and nodes that are started when they are asked for.
+CPU_GROUP = NodeGroup(name="cpu", each={"CPU": 4.0, "memory": 16e9}, most=8)
+GPU_GROUP = NodeGroup(name="gpu", each={"CPU": 8.0, "GPU": 1.0}, most=3)
+EMPTY = Room(nodes=({"memory": 8e9},), groups=(CPU_GROUP, GPU_GROUP))
 
 
 @pytest.mark.parametrize(
-    ("pool", "plans", "resources", "expected"),
+    ("pool", "plans", "room", "expected"),
     [
         (Pool(), 100, LAPTOP, (2, 2, 0)),  # one CPU stays free
         (Pool(), 1, LAPTOP, (1, 1, 0)),
-        (Pool(), 9, {}, (1, 1, 0)),
+        (Pool(), 9, Room(nodes=()), (1, 1, 0)),
         (Pool(gpus=0.25), 100, LAPTOP, (2, 2, 0)),  # no GPU: nothing to share
         (Pool(), 100, SERVER, (16, 16, 0)),  # work that needs none
         (Pool(gpus=0.25), 100, SERVER, (8, 8, 0.25)),
@@ -32,18 +39,42 @@ SERVER = {"CPU": 17.0, "GPU": 2.0}
         (Pool(workers=(1, 64)), 100, LAPTOP, (1, 64, 0)),  # more CPUs may come
         (Pool(workers=(8, 64)), 100, LAPTOP, (2, 64, 0)),  # none waits for them
         (Pool(workers=(2, 64)), 5, SERVER, (2, 5, 0)),
+        (Pool(cpus=2), 100, SMALL, (1, 1, 0)),  # the other one feeds it
+        (Pool(), 100, EMPTY, (1, 56, 0)),  # all that may come
+        (Pool(gpus=0.5), 100, EMPTY, (1, 6, 0.5)),  # GPUs that nobody has asked for yet
+        (Pool(gpus=0.5, workers=(1, 4)), 100, EMPTY, (1, 4, 0.5)),
+        (Pool(memory_gb=8), 100, EMPTY, (1, 16, 0)),
     ],
 )
-def test_sizes(
-    pool: Pool, plans: int, resources: dict[str, float], expected: tuple[int, int, float]
-) -> None:
-    assert pool.size(plans, resources) == expected
+def test_sizes(pool: Pool, plans: int, room: Room, expected: tuple[int, int, float]) -> None:
+    size = pool.size(plans, room)
+    assert (size.least, size.most, size.each.get("GPU", 0)) == expected
+    assert size.each["CPU"] == pool.cpus
+    assert size.each.get("memory", 0) == pool.memory_gb * 1e9
+
+
+@pytest.mark.parametrize(
+    ("pool", "room", "said"),
+    [
+        (Pool(gpus=4), SERVER, "1 CPU \\+ 4 GPU fits on no node.*17 CPU \\+ 2 GPU"),
+        (Pool(gpus=2), EMPTY, "fits on no node"),  # two nodes have one each
+        (Pool(cpus=3), SMALL, "3 CPU fits on no node: in all, the cluster has 4 CPU"),
+        (Pool(memory_gb=20), EMPTY, "20 GB fits on no node"),
+    ],
+)
+def test_what_no_node_can_hold(pool: Pool, room: Room, said: str) -> None:
+    with pytest.raises(RoomError, match=said):
+        pool.size(9, room)
 
 
 def test_what_cannot_be() -> None:
-    with pytest.raises(ValueError, match="the cluster has 2"):
-        Pool(gpus=4).size(9, SERVER)
-    for refused in ({"gpus": 1.5}, {"gpus": -1}, {"workers": (0, 2)}, {"workers": (3, 2)}):
+    for refused in (
+        {"gpus": 1.5},
+        {"gpus": -1},
+        {"workers": (0, 2)},
+        {"workers": (3, 2)},
+        {"cpus": 0},
+    ):
         with pytest.raises(ValueError, match="expected"):
             Pool(**refused)
     for refused in ({"batch": 0}, {"file_mb": 0}, {"gpus_per_worker": 1.5}, {"workers": (2, 1)}):

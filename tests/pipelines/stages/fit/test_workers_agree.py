@@ -12,6 +12,7 @@ import torch.distributed
 from process_groups import groups
 
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.crew import Crew
 from pipelines.runtime.remote_progress import silent
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
@@ -200,8 +201,9 @@ def test_a_killed_fit_goes_on_with_other_workers(
         fit(*stages, out, SETTINGS)
     assert b'"weights"' in written[-1]  # EM had begun
 
-    def by_threads(worker: object, config: dict[str, FitJob], *, stage: Stage, count: int) -> None:
-        with groups(count) as each:
+    def by_threads(worker: object, config: dict[str, FitJob], *, stage: Stage, crew: Crew) -> None:
+        assert isinstance(crew.workers, int)
+        with groups(crew.workers) as each:
             each(lambda group: fit_part(config["job"], group, silent))
 
     monkeypatch.setattr(fit_job, "run_workers", by_threads)
