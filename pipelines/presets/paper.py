@@ -47,6 +47,8 @@ AUGMENT = AugmentSettings(
     distortion=0.03,
     distortion_per="batch",
 )
+# Of each worker of a training on a cluster; on one machine it takes what there is.
+WORKER = TrainSettings(gpus_per_worker=1.0, memory_gb_per_worker=16.0)
 TUNING_BATCH = {"strong": 4, "synthetic": 2, "weak": 6, "unlabeled": 6}
 
 
@@ -118,7 +120,8 @@ def paper() -> RunSettings:
         median_choices_s=(),
         choose_thresholds=False,
         validate_every=5 * EPOCH,
-        training=TrainSettings(
+        training=replace(
+            WORKER,
             batch=TUNING_BATCH,
             checkpoint_every=EPOCH,
             optimizer=OptimizerSettings(
@@ -179,7 +182,8 @@ def paper() -> RunSettings:
                 lora=LoraSettings(rank=8, alpha=1.0, first_block=8),
                 clip_weight=0.1,
             ),
-            training=TrainSettings(
+            training=replace(
+                WORKER,
                 batch={"strong": 6, "weak": 6, "unlabeled": 12},
                 checkpoint_every=EPOCH,
                 optimizer=OptimizerSettings(
