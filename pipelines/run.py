@@ -50,6 +50,9 @@ class Encoders:
     plain: str  # checkpoint of the encoder as it came, calibrated
     pretrained: str  # checkpoint after the last iteration; without iterations the plain one
     cached_inputs: str | None  # what training reads instead of audio
+    # Of the last iteration: what it predicts.
+    prototypes: str | None = None
+    posteriors: str | None = None
 
 
 def run(
@@ -109,7 +112,7 @@ def pretrained(settings: RunSettings, dataset: str, folder: RunFolder) -> Encode
     )
     plain = start = join(first, ENCODER)
     cached = first if settings.cached_inputs else None
-    before = None  # the posteriors of the iteration before
+    before = prototypes = None  # the posteriors of the iteration before
     for n in range(1, settings.iterations + 1):
         layer = settings.embed.layer if n == 1 else settings.later_layer
         embeddings = first
@@ -145,7 +148,13 @@ def pretrained(settings: RunSettings, dataset: str, folder: RunFolder) -> Encode
             **folder.at(f"pretrain-{n}"),
         )
         start = join(model, PRETRAINED)
-    return Encoders(plain=plain, pretrained=start, cached_inputs=cached)
+    return Encoders(
+        plain=plain,
+        pretrained=start,
+        cached_inputs=cached,
+        prototypes=prototypes,
+        posteriors=before,
+    )
 
 
 def tuned(
@@ -162,11 +171,15 @@ def tuned(
     steps = {"finetune-first": settings.finetune_first, "finetune": settings.finetune}
     for name, tuning in steps.items():
         if tuning is not None:
+            tuning = labels_alone(tuning) if alone else tuning
+            predicts = tuning.auxiliary.weight > 0
             model = finetune(
                 dataset,
-                settings=labels_alone(tuning) if alone else tuning,
+                settings=tuning,
                 start=start,
                 cached_inputs=encoders.cached_inputs,
+                posteriors=encoders.posteriors if predicts else None,
+                prototypes=encoders.prototypes if predicts else None,
                 **folder.at(name + arm),
             )
             start = join(model, DETECTOR)

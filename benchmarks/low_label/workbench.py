@@ -177,12 +177,18 @@ class Workbench:
         dataset = self.data.labelled(self.places, strong, weak)
         training = self._training(settings.training, seed[1])
         settings = replace(settings, training=training)
+        predicted: dict[str, str] = {}
+        if settings.auxiliary.weight > 0:
+            of = Recipe() if recipe is None else recipe
+            predicted["posteriors"] = self.labels(of, seed[0])
+            predicted["prototypes"] = self.prototypes(of, seed[0])
         return finetuning.finetune(
             dataset,
             settings=settings,
             start=start,
             cached_inputs=self.data.inputs,
-            **self.places.at("finetune", settings, dataset, start),
+            **predicted,
+            **self.places.at("finetune", settings, dataset, start, *predicted.values()),
         )
 
     def run_of(self, tuned: str) -> Run:
@@ -226,7 +232,7 @@ class Workbench:
         return replace(
             training,
             optimizer=replace(training.optimizer, steps=steps),
-            crop_s=self.data.duration_s,
+            crop_s=min(training.crop_s, self.data.duration_s),
             checkpoint_every=steps,
             seed=seed,
         )

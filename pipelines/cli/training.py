@@ -63,6 +63,8 @@ def finetune(
     out: Out,
     start: str,
     cached_inputs: str | None = None,
+    posteriors: str | None = None,
+    prototypes: str | None = None,
     settings: Annotated[FinetuneSettings, Flat] = FinetuneSettings(),
     address: str | None = None,
     fresh: Flag = False,
@@ -75,14 +77,31 @@ def finetune(
         start: Checkpoint to start from: a pretrained model, or an encoder for labels alone.
         cached_inputs: Folder of encoder inputs, as `pmam embed --layer input --keep-every 1` wrote
             it, to train on instead of audio.
+        posteriors: Folder of the posteriors that the auxiliary loss predicts (--auxiliary.weight).
+        prototypes: Folder of the prototypes that these posteriors are of.
         settings: Losses, teacher, training.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    reads = checked((DATASET, dataset), (CHECKPOINT, start), (STAGE, cached_inputs))
+    reads = checked(
+        (DATASET, dataset),
+        (CHECKPOINT, start),
+        (STAGE, cached_inputs),
+        (STAGE, posteriors),
+        (PROTOTYPES, prototypes),
+    )
     with joined(address, reads=reads, writes=(out,)):
         from pipelines.stages.finetune import finetune as stage
 
         print_result(
-            stage(dataset, out, settings, start=start, cached_inputs=cached_inputs, fresh=fresh)
+            stage(
+                dataset,
+                out,
+                settings,
+                start=start,
+                cached_inputs=cached_inputs,
+                posteriors=posteriors,
+                prototypes=prototypes,
+                fresh=fresh,
+            )
         )

@@ -8,31 +8,42 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.declared import (
+    CheckpointUrl,
+    DatasetUrl,
+    PrototypesUrl,
+    StageUrl,
+    Work,
+    stage_function,
+)
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
     open_dataset,
     read_checkpoint,
+    read_prototypes,
     write_checkpoint,
 )
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import TrainingClips, tag_targets
 from pipelines.training.job import run_training
+from pipelines.training.prototype_targets import PrototypeTargets
 from pipelines.training.validation import ValidationScores, validation_scores
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.postprocess_choice import chosen_postprocess
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import Detector
+from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.mean_teacher import (
     Finetuning,
     LabelledBatch,
     MeanTeacherBatch,
     follow,
 )
+from pmam.objectives.settings import AuxiliarySettings
 from pmam.settings import to_json
-from pmam.training.clip_draws import Random
+from pmam.training.clip_draws import ClipDraws
 from pmam.training.schedules import ema_decay
 from pmam.training.settings import Plateau
 from shards.io.store import Store
@@ -51,7 +62,13 @@ class FinetuneTask:
     plateau: Plateau | None = None
 
     def __init__(
-        self, dataset: str, start: str, cached_inputs: str | None, settings: FinetuneSettings
+        self,
+        dataset: str,
+        start: str,
+        cached_inputs: str | None,
+        settings: FinetuneSettings,
+        posteriors: str | None = None,
+        prototypes: str | None = None,
     ) -> None:
         self.settings = settings
         training = settings.training
@@ -63,7 +80,15 @@ class FinetuneTask:
         classes = tuple(packed.manifest.classes)
         settings.postprocess.check(classes)  # now, not when the training is done
         student = start_detector(model, settings.context, classes, settings.detector, start)
-        self.module = Finetuning(student, settings.losses, settings.augment)
+        self.prototypes: PrototypeTargets | None = None
+        task = None
+        if settings.auxiliary.weight > 0:
+            assert posteriors is not None and prototypes is not None  # checked before
+            means = read_prototypes(prototypes).means_in_feature_space()
+            self.prototypes = PrototypeTargets(posteriors, prototypes, len(means), student.backbone)
+            settings.auxiliary.mask.check(training.crop_s, student.backbone.encoder.hop_s)
+            task = AuxiliaryTask(student.backbone.settings.context.width, means, settings.auxiliary)
+        self.module = Finetuning(student, settings.losses, settings.augment, task)
         self.classes = student.classes
         self.clips = TrainingClips(
             packed,
@@ -87,9 +112,20 @@ class FinetuneTask:
             if packed.row(index).events is not None
         ]
 
-    def prepare(self, batch: list[Example], step: int, random: Random) -> MeanTeacherBatch:
+    def prepare(self, batch: list[Example], step: int, random: ClipDraws) -> MeanTeacherBatch:
         """Tensors of some clips, as student and teacher hear them."""
-        return self.module.prepare(self._labelled(batch), step, random)
+        if self.prototypes is None:
+            return self.module.prepare(self._labelled(batch), step, random)
+        which = [n for n, e in enumerate(batch) if e.row.events is None and e.row.weak is None]
+        unlabelled = None
+        if which:
+            unlabelled = self.prototypes.batch([batch[n] for n in which], self.examples)
+        heard = list(range(len(batch)))
+        if self.settings.losses.consistency_weight == 0:
+            # No loss of the detector speaks of the others.
+            heard = sorted(set(heard) - set(which)) or heard
+        labelled = self._labelled([batch[n] for n in heard])
+        return self.module.prepare(labelled, step, random.of(heard), unlabelled, random.of(which))
 
     def _labelled(self, batch: Sequence[Example]) -> LabelledBatch:
         inputs = self.examples.inputs(batch)
@@ -192,6 +228,8 @@ def finetune(
     *,
     start: CheckpointUrl,
     cached_inputs: StageUrl | None = None,
+    posteriors: StageUrl | None = None,
+    prototypes: PrototypesUrl | None = None,
     name: str = "finetune",
     fresh: bool = False,
 ) -> Work:
@@ -204,14 +242,24 @@ def finetune(
         start: a pretrained model, a detector that goes on, or an encoder for a detector trained
             on labels alone.
         cached_inputs: as for `embed`.
+        posteriors: URL of the labels that the auxiliary loss predicts.
+        prototypes: URL of the fit that they are of.
         name: of the stage.
         fresh: start over.
     """
+    if (settings.auxiliary.weight > 0) != (posteriors is not None and prototypes is not None):
+        raise PipelineError(
+            f"auxiliary.weight {settings.auxiliary.weight:g}, posteriors {posteriors}, prototypes "
+            f"{prototypes}: expected both of them where the weight is above 0, and none where it "
+            "is 0"
+        )
     arguments = {
         "dataset": dataset,
         "start": start,
         "cached_inputs": cached_inputs,
         "settings": settings,
+        "posteriors": posteriors,
+        "prototypes": prototypes,
     }
 
     def work(stage: Stage) -> dict[str, Any]:
@@ -221,11 +269,12 @@ def finetune(
 
 
 def labels_alone(settings: FinetuneSettings) -> FinetuneSettings:
-    """The same training without unlabelled clips and without a teacher's consistency loss."""
+    """The same training without unlabelled clips, a teacher's consistency loss or prototypes."""
     batch = {name: size for name, size in settings.training.batch.items() if name != "unlabeled"}
     return replace(
         settings,
         losses=replace(settings.losses, consistency_weight=0.0),
+        auxiliary=AuxiliarySettings(),
         training=replace(settings.training, batch=batch),
     )
 

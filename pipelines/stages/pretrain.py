@@ -1,15 +1,12 @@
 """pretrain: a masked audio model on the posteriors of prototypes."""
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
-from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.declared import (
     CheckpointUrl,
     DatasetUrl,
@@ -18,7 +15,6 @@ from pipelines.runtime.declared import (
     Work,
     stage_function,
 )
-from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import (
     open_dataset,
@@ -30,10 +26,11 @@ from pipelines.runtime.words import counted
 from pipelines.stages.settings import PretrainSettings
 from pipelines.training.examples import TrainingClips
 from pipelines.training.job import run_training
+from pipelines.training.prototype_targets import PrototypeTargets
 from pmam.models.checkpoint import pack_masked, start_backbone, unpack
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.collapse import collapse, health
-from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, Pretraining
+from pmam.objectives.masked_prediction import MaskedBatch, Pretraining
 from pmam.training.clip_draws import Random
 from pmam.training.settings import Plateau
 from shards.io.store import Store
@@ -67,16 +64,9 @@ class PretrainTask:
         backbone = start_backbone(unpack(read_checkpoint(start), start), settings.context, start)
         self.model = MaskedAudioModel(backbone, means.shape[1], prototypes=len(means))
         self.module = Pretraining(self.model, means, settings.pretext)
-        self.posteriors = open_frames(posteriors)
+        self.targets = PrototypeTargets(posteriors, prototypes, len(means), backbone)
         self.warned, self.steps = False, training.optimizer.steps
-        told, hop_s = self.posteriors.spec, backbone.encoder.hop_s
-        if told.width != len(means) or not math.isclose(told.hop_s, hop_s, rel_tol=1e-3):
-            raise PipelineError(
-                f"{posteriors}: posteriors of {told.width} prototypes every {told.hop_s:g} s; "
-                f"expected those of the {len(means)} in {prototypes} every {hop_s:g} s, the hop of "
-                f"the encoder of {start}"
-            )
-        settings.pretext.mask.check(training.crop_s, hop_s)
+        settings.pretext.mask.check(training.crop_s, backbone.encoder.hop_s)
         packed = open_dataset(dataset)
         self.clips = TrainingClips(
             packed,
@@ -86,20 +76,13 @@ class PretrainTask:
             seed=training.seed,
             stored_inputs=cached_inputs,
             cache_gb=training.cache_gb,
-            keys=self.posteriors,
+            keys=self.targets.frames,
         )
         self.examples = self.clips.examples
 
     def prepare(self, batch: list[Example], step: int, random: Random) -> MaskedBatch:
         """Tensors of some clips, with what is masked of them."""
-        targets = [self.examples.frame_targets(e, self.posteriors.read(e.row.key)) for e in batch]
-        inputs = self.examples.inputs(batch)
-        examples = PretextBatch(
-            inputs=inputs,
-            posteriors=torch.from_numpy(np.stack(targets)).to(inputs.device),
-            padding=self.examples.padding(batch).to(inputs.device),
-        )
-        return self.module.prepare(examples, random)
+        return self.module.prepare(self.targets.batch(batch, self.examples), random)
 
     def after_step(self, step: int) -> None:
         """Nothing follows the model in pretraining."""

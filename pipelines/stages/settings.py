@@ -10,7 +10,7 @@ from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.events.settings import PostprocessOverrides, PostprocessSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
-from pmam.objectives.settings import FinetuneLossSettings, PretextSettings
+from pmam.objectives.settings import AuxiliarySettings, FinetuneLossSettings, PretextSettings
 from shards.clip import TRAINING_SUBSETS
 from shards.soundscapes.scene import SoundscapeSettings
 
@@ -177,6 +177,8 @@ class FinetuneSettings:
     losses: FinetuneLossSettings = field(default_factory=FinetuneLossSettings)
     # Augmentation of the training clips, drawn anew for student and teacher.
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    # Prediction of prototypes on unlabelled clips as an auxiliary loss; off by default.
+    auxiliary: AuxiliarySettings = field(default_factory=AuxiliarySettings)
     # Use the rounding of PMAM's published code for event borders: onsets to the nearest frame,
     # offsets up.
     published_borders: bool = False

@@ -17,7 +17,7 @@ from pipelines.training.examples import TrainingClips, in_background
 from pipelines.training.recorder import Recorder, restore
 from pipelines.training.settings import TrainSettings
 from pmam.training.batch_norm_sync import BatchStatistics
-from pmam.training.clip_draws import ClipDraws, Random
+from pmam.training.clip_draws import ClipDraws
 from pmam.training.errors import TrainingError
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.settings import Plateau
@@ -46,7 +46,7 @@ class Task(Protocol):
     # A learning rate that follows what `validate` logs; None for a schedule of steps alone.
     plateau: Plateau | None
 
-    def prepare(self, batch: list[Example], step: int, random: Random) -> Prepared:
+    def prepare(self, batch: list[Example], step: int, random: ClipDraws) -> Prepared:
         """Tensors of a worker's clips, augmented, masked; on the device of the module."""
 
     def after_step(self, step: int) -> None:

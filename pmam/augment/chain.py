@@ -12,7 +12,7 @@ from pmam.augment.noise import NoiseDraws, add_noise, draw_noise
 from pmam.augment.settings import AugmentSettings
 from pmam.augment.time_shift import draw_shifts, draw_spans, frame_shift, pooled_shifts, time_mask
 from pmam.errors import InputError
-from pmam.training.clip_draws import Random, shared
+from pmam.training.clip_draws import Random, randn, shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class ColourDraws:
     filter: FilterDraws | None
     masked_mels: Tensor | None  # (B, 2)
     noise: NoiseDraws | None
+    input_noise: Tensor | None = None  # (B, T, channels), standard normal
 
 
 def move(
@@ -99,8 +100,13 @@ def draw_colour(shape: torch.Size, settings: AugmentSettings, generator: Random)
     noise = None
     if settings.noise_snr_db is not None:
         noise = draw_noise(shape, settings.noise_snr_db, generator)
+    input_noise = randn(*shape, random=generator) if settings.input_noise > 0 else None
     return ColourDraws(
-        distortion=distortion, filter=drawn_filter, masked_mels=masked_mels, noise=noise
+        distortion=distortion,
+        filter=drawn_filter,
+        masked_mels=masked_mels,
+        noise=noise,
+        input_noise=input_noise,
     )
 
 
@@ -124,7 +130,11 @@ def colour(
             inputs = inputs + (gain / nepers)[:, None]
         if draws.masked_mels is not None:
             inputs = frequency_mask(inputs, draws.masked_mels)
-    return inputs if draws.noise is None else add_noise(inputs, draws.noise)
+    if draws.noise is not None:
+        inputs = add_noise(inputs, draws.noise)
+    if draws.input_noise is not None:
+        inputs = inputs + settings.input_noise * draws.input_noise.to(inputs)
+    return inputs
 
 
 def augment_once(

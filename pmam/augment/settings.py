@@ -1,5 +1,6 @@
 """What is done to training examples, and how strongly; everything is off by default."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ class AugmentSettings:
     """Strengths of the augmentations; 0, or None, switches one off.
 
     Shift, mixup and the time mask move labels: student and teacher get the same. The filter, the
-    distortion, the frequency mask and the noise leave labels as they are: each draws its own.
+    distortion, the frequency mask and the noises leave labels as they are: each draws its own.
     """
 
     # Standard deviation of a circular shift in time, in seconds (PMAM: 0.9).
@@ -44,11 +45,16 @@ class AugmentSettings:
     frequency_mask_mels: int = 0
     # Range of the signal-to-noise ratio of white noise on the encoder's inputs, in decibels.
     noise_snr_db: tuple[float, float] | None = None
+    # Standard deviation of white noise on the encoder's calibrated inputs, whose own is about 1 in
+    # each channel.
+    input_noise: float = 0.0
 
     def __post_init__(self) -> None:
         lengths = (self.frame_shift_s, self.time_mask_s, self.frequency_mask_mels)
         if min(lengths) < 0:
             raise InputError(f"shift and mask lengths {lengths}: expected 0 or more")
+        if not 0 <= self.input_noise < math.inf:
+            raise InputError(f"input_noise {self.input_noise}: expected 0 or more")
         if not 0 <= self.mixup_share <= 1 or min(self.mixup_beta) <= 0:
             raise InputError(
                 f"mixup of a share {self.mixup_share} with beta {self.mixup_beta}: "

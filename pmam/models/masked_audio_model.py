@@ -6,6 +6,11 @@ from torch import Tensor, nn
 from pmam.models.backbone import Backbone, clip_head
 
 
+def prediction_head(width: int, prototype_width: int) -> nn.Sequential:
+    """Context frames `(..., width)` to the space of the prototypes' means."""
+    return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, prototype_width))
+
+
 class MaskedAudioModel(nn.Module):
     """Predicts, for masked frames, a vector in the space of the prototypes' means.
 
@@ -18,9 +23,7 @@ class MaskedAudioModel(nn.Module):
         self.backbone = backbone
         self.prototype_width = prototype_width
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.head = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(), nn.Linear(width, prototype_width)
-        )
+        self.head = prediction_head(width, prototype_width)
         self.prototypes = prototypes
         self.branch = clip_head(backbone, prototypes) if prototypes else None
 

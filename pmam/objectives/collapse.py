@@ -31,7 +31,7 @@ def normalised(posteriors: Tensor) -> Tensor:
 
 
 def health_terms(
-    logits: Tensor, posteriors: Tensor, loss_mask: Tensor, total: Tensor
+    logits: Tensor, posteriors: Tensor, weights: Tensor, total: Tensor
 ) -> dict[str, Tensor]:
     """Means over frames of what predictions and targets `(B, T, K)` say; entropies in nats.
 
@@ -41,8 +41,8 @@ def health_terms(
     Args:
         logits: of the predictions.
         posteriors: the targets.
-        loss_mask: `(B, T)`, the frames that count.
-        total: how many count in the whole batch.
+        weights: `(B, T)`, what each frame weighs; true or false where it counts or not.
+        total: their sum in the whole batch.
 
     Returns:
         `entropy` (0 is certain, ln K knows nothing), `target_entropy`, and the mean use of each
@@ -51,8 +51,8 @@ def health_terms(
     numbers: dict[str, Tensor] = {}
     shares = {"": torch.softmax(logits.float(), dim=-1), "target_": normalised(posteriors.float())}
     for prefix, frames in shares.items():
-        numbers[f"{prefix}entropy"] = mean_over(entropy(frames), loss_mask, total)
-        use = (frames * loss_mask[..., None]).sum(dim=(0, 1)) / total.clamp(min=1)
+        numbers[f"{prefix}entropy"] = mean_over(entropy(frames), weights, total)
+        use = (frames * weights[..., None]).sum(dim=(0, 1)) / total.clamp(min=1)
         numbers |= {f"{prefix}{USE}{k:02d}": share for k, share in enumerate(use)}
     return numbers
 

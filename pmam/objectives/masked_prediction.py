@@ -54,6 +54,21 @@ class MaskedBatch:
         return made
 
 
+def frame_weights(mask: Tensor, padding: Tensor, unmasked_weight: float) -> Tensor:
+    """What each frame weighs in the mean loss: 1 masked, `unmasked_weight` else, 0 for padding.
+
+    `loss = sum_t w_t loss_t / sum_t w_t`; with a weight of 0 that is the mean over masked frames
+    (arXiv 2409.17656, section 3), with 1 the mean over all.
+
+    Args:
+        mask: `(B, T)`, true on masked frames.
+        padding: `(B, T)`, true on frames that hold no audio.
+        unmasked_weight: of a frame that is shown.
+    """
+    weights = torch.where(mask, 1.0, unmasked_weight)
+    return weights.masked_fill(padding, 0.0)
+
+
 class Pretraining(nn.Module):
     """The model with its loss; a call is one step's loss and what to log of it."""
 
@@ -69,7 +84,7 @@ class Pretraining(nn.Module):
             model.backbone.encoder.adapt(settings.lora)
 
     def forward(self, batch: PretextBatch, generator: Random) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss of the masked frames, and means to log."""
+        """Mean loss of the frames that count, and means to log."""
         masked = self.prepare(batch, generator)
         return self.partial_loss(masked, self.totals(masked))
 
@@ -94,11 +109,11 @@ class Pretraining(nn.Module):
         )
 
     def totals(self, masked: MaskedBatch) -> dict[str, Tensor]:
-        """What the means are over: frames of the loss mask, and clips."""
-        loss_mask = self._loss_mask(masked, self._mask(masked))
+        """What the means are over: the weights of frames, and clips."""
+        weights = self._frame_weights(masked, self._mask(masked))
         return {
-            "frames": loss_mask.sum(),
-            "clips": loss_mask.new_tensor(len(loss_mask), dtype=torch.long),
+            "frames": weights.sum(),
+            "clips": torch.tensor(len(weights), device=weights.device),
         }
 
     def partial_loss(
@@ -111,12 +126,12 @@ class Pretraining(nn.Module):
         filled = apply_mask(projected, mask, self.model.mask_token, masked.draws, settings.mask)
         output = self.model.predict(filled, batch.padding)
         branch = branch_probabilities(self.model.branch, clip)
-        loss_mask = self._loss_mask(masked, mask)
+        weights = self._frame_weights(masked, mask)
         with torch.autocast(output.device.type, enabled=False):
             objective = PRETEXTS[settings.objective]
             losses = objective(output.float(), self.means, batch.posteriors, settings.temperature)
-            loss = mean_over(losses, loss_mask, totals["frames"])
-            logs = self._logs(output.float(), batch.posteriors, loss_mask, totals["frames"])
+            loss = mean_over(losses, weights, totals["frames"])
+            logs = self._logs(output.float(), batch.posteriors, weights, totals["frames"])
             if branch is not None and settings.clip_weight > 0:
                 labels = clip_labels(batch.posteriors, batch.padding)
                 clips = clip_bce(branch, labels)
@@ -135,10 +150,10 @@ class Pretraining(nn.Module):
             one_more=settings.one_more_block,
         )
 
-    def _loss_mask(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
+    def _frame_weights(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
         # Without masking every frame counts: the model then copies what it is shown.
-        counted = mask if self.settings.mask.rate > 0 else torch.ones_like(mask)
-        return counted & ~masked.examples.padding
+        unmasked = self.settings.unmasked_weight if self.settings.mask.rate > 0 else 1.0
+        return frame_weights(mask, masked.examples.padding, unmasked)
 
     def _augmented(self, batch: PretextBatch, generator: Random) -> PretextBatch:
         examples = InputBatch(
@@ -154,9 +169,9 @@ class Pretraining(nn.Module):
 
     @torch.no_grad()
     def _logs(
-        self, output: Tensor, posteriors: Tensor, loss_mask: Tensor, total: Tensor
+        self, output: Tensor, posteriors: Tensor, weights: Tensor, total: Tensor
     ) -> dict[str, Tensor]:
         logits = prototype_logits(output, self.means, self.settings.temperature)
         agrees = (logits.argmax(dim=-1) == posteriors.argmax(dim=-1)).float()
-        terms = health_terms(logits, posteriors, loss_mask, total)
-        return {"accuracy": mean_over(agrees, loss_mask, total), **terms}
+        terms = health_terms(logits, posteriors, weights, total)
+        return {"accuracy": mean_over(agrees, weights, total), **terms}

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from pmam.augment.chain import InputBatch, InputScale, augment
 from pmam.augment.settings import AugmentSettings
 from pmam.models.detector import Detection, Detector
+from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
+from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch
 from pmam.objectives.settings import FinetuneLossSettings
 from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over, split
@@ -39,15 +41,19 @@ class MeanTeacherBatch:
     batch: LabelledBatch
     teacher_inputs: Tensor  # (B, input frames, channels)
     step: int
+    auxiliary: MaskedBatch | None = None  # the clips of the auxiliary task
 
     def split(self, parts: int) -> "list[MeanTeacherBatch]":
         """In parts of some clips each."""
-        batches = split(self.batch, parts)
+        auxiliary = [None] * parts if self.auxiliary is None else self.auxiliary.split(parts)
         return [
-            MeanTeacherBatch(
-                batch=batch, teacher_inputs=self.teacher_inputs[n::parts], step=self.step
+            replace(
+                self,
+                batch=batch,
+                teacher_inputs=self.teacher_inputs[number::parts],
+                auxiliary=auxiliary[number],
             )
-            for n, batch in enumerate(batches)
+            for number, batch in enumerate(split(self.batch, parts))
         ]
 
 
@@ -158,6 +164,7 @@ class Finetuning(nn.Module):
         student: Detector,
         settings: FinetuneLossSettings,
         augmentation: AugmentSettings = NO_AUGMENTATION,
+        auxiliary: AuxiliaryTask | None = None,
     ) -> None:
         super().__init__()
         self.student = student
@@ -165,6 +172,9 @@ class Finetuning(nn.Module):
         self.teacher.teaches = True
         self.settings = settings
         self.augmentation = augmentation
+        self.auxiliary = auxiliary
+        # What the optimizer does not choose, by the beginning of parameters' names.
+        self.own_rates = {} if auxiliary is None else {"auxiliary.": auxiliary.settings.head_lr}
         if settings.trained == "heads":
             groups = groups_of(student)
             for name, parameter in student.named_parameters():
@@ -188,17 +198,44 @@ class Finetuning(nn.Module):
         return self.partial_loss(prepared, self.totals(prepared))
 
     @torch.no_grad()
-    def prepare(self, batch: LabelledBatch, step: int, generator: Random) -> MeanTeacherBatch:
-        """Augment a batch, differently for student and teacher."""
+    def prepare(
+        self,
+        batch: LabelledBatch,
+        step: int,
+        generator: Random,
+        unlabelled: PretextBatch | None = None,
+        generator_of_unlabelled: Random | None = None,
+    ) -> MeanTeacherBatch:
+        """Augment a batch, differently for student and teacher, and mask what has no labels.
+
+        Args:
+            batch: clips that the detector hears.
+            step: of the training.
+            generator: of the numbers.
+            unlabelled: clips of the auxiliary task, which hears them as they are.
+            generator_of_unlabelled: of their masks.
+        """
+        masked = None
+        if self.auxiliary is not None and unlabelled is not None:
+            hop_s = self.student.backbone.encoder.hop_s
+            drawn_by = generator_of_unlabelled or generator
+            masked = self.auxiliary.prepare(unlabelled, hop_s, drawn_by)
         teacher_inputs = batch.inputs
         if self.augmentation != NO_AUGMENTATION:
             scale = self.student.backbone.encoder.input_scale()
             batch, teacher_inputs = augmented(batch, self.augmentation, scale, generator)
-        return MeanTeacherBatch(batch=batch, teacher_inputs=teacher_inputs, step=step)
+        return MeanTeacherBatch(
+            batch=batch, teacher_inputs=teacher_inputs, step=step, auxiliary=masked
+        )
 
     def totals(self, step_batch: MeanTeacherBatch) -> dict[str, Tensor]:
-        """See `counts`."""
-        return counts(step_batch.batch)
+        """See `counts`; with the masked frames of the auxiliary task."""
+        found = counts(step_batch.batch)
+        if self.auxiliary is not None:
+            masked = step_batch.auxiliary
+            none = found["frames"].new_zeros((), dtype=torch.float)
+            found |= {"auxiliary": none} if masked is None else self.auxiliary.totals(masked)
+        return found
 
     def partial_loss(
         self, step_batch: MeanTeacherBatch, totals: Mapping[str, Tensor]
@@ -225,4 +262,11 @@ class Finetuning(nn.Module):
                 )
                 loss = loss + settings.consistency_weight * ramp * distance
                 logs |= {"consistency": frames.detach()}
+        if self.auxiliary is not None:
+            masked = step_batch.auxiliary
+            told = loss.new_zeros(())
+            if masked is not None:
+                told = self.auxiliary.partial_loss(self.student.backbone, masked, totals)
+                loss = loss + self.auxiliary.settings.weight * told
+            logs |= {"prototypes": told.detach()}
         return loss, logs

@@ -86,6 +86,8 @@ class PretextSettings:
     # Loss on masked frames: prototype_bce, info_nce, cross_entropy, softmax_cross_entropy, focal or
     # label_smoothing.
     objective: str = "prototype_bce"
+    # Weight of an unmasked frame in that loss, where a masked frame weighs 1; published: 0.
+    unmasked_weight: float = 0.0
     # Temperature of the predicted logits; published: 0.1, higher values give softer predictions.
     temperature: float = TEMPERATURE
     # Augmentation of the clips before they are masked.
@@ -105,6 +107,34 @@ class PretextSettings:
             raise InputError(f"objective {self.objective!r}: expected one of {', '.join(PRETEXTS)}")
         if not 0 < self.temperature < math.inf:
             raise InputError(f"pretext.temperature {self.temperature}: expected a number above 0")
+        if not 0 <= self.unmasked_weight < math.inf:
+            raise InputError(f"unmasked_weight {self.unmasked_weight}: expected 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuxiliarySettings:
+    """Prediction of prototypes on unlabelled clips, beside the losses of fine-tuning."""
+
+    # Weight of the auxiliary loss; 0 switches it off.
+    weight: float = 0.0
+    # Masking of the unlabelled clips' frames.
+    mask: MaskSettings = field(default_factory=MaskSettings)
+    # Loss on masked frames, by the names of pretraining.
+    objective: str = "prototype_bce"
+    # Temperature of the predicted logits.
+    temperature: float = TEMPERATURE
+    # Learning rate of the head that predicts prototypes.
+    head_lr: float = 2e-3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight < math.inf or not 0 <= self.head_lr < math.inf:
+            raise InputError(
+                f"auxiliary weight {self.weight}, head_lr {self.head_lr}: expected 0 or more"
+            )
+        if self.objective not in PRETEXTS:
+            raise InputError(f"objective {self.objective!r}: expected one of {', '.join(PRETEXTS)}")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"auxiliary.temperature {self.temperature}: expected a number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Random numbers of each clip's own: the same, whichever worker holds it."""
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,12 @@ class ClipDraws:
     def __init__(self, seed: int, step: int, clips: Sequence[str]) -> None:
         self.own = [_generator(f"{seed}:{step}:clip:{clip}") for clip in clips]
         self.shared = _generator(f"{seed}:{step}:batch")
+
+    def of(self, clips: Sequence[int]) -> "ClipDraws":
+        """The same sources, of some clips of the batch by their places."""
+        some = copy.copy(self)
+        some.own = [self.own[clip] for clip in clips]
+        return some
 
 
 Random = torch.Generator | ClipDraws

@@ -42,12 +42,12 @@ def split(batch: BatchT, parts: int) -> list[BatchT]:
 
 
 def mean_over(losses: Tensor, chosen: Tensor, total: Tensor | None = None) -> Tensor:
-    """Mean of `losses` where `chosen`, both of one shape; 0 where nothing is chosen.
+    """Mean of `losses` where `chosen`, or weighted by it; 0 where nothing is chosen.
 
     Args:
         losses: numbers of frames `(B, T)`, or of clips `(B,)`.
-        chosen: which of them count.
-        total: how many count in the whole batch, where this is a part of one.
+        chosen: which of them count, or what each weighs, of the same shape.
+        total: how many count, or the sum of weights, in the whole batch, where this is a part.
     """
     weights = chosen.to(losses.dtype)
     counted = weights.sum() if total is None else total.to(losses.dtype)

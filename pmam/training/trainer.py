@@ -188,11 +188,33 @@ class Trainer:
 def optimizer_groups(module: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any]]:
     """Trainable parameters with their rates: body and heads, or PMAM's groups where those are set.
 
-    What belongs to a group without a learning rate is frozen.
+    What belongs to a group without a learning rate is frozen. A module may have rates of its own,
+    `own_rates`, by the beginning of names.
     """
+    own: Mapping[str, float] = getattr(module, "own_rates", {})
+    groups = [
+        {"name": start.rstrip("."), "params": _below(module, start), "lr": rate}
+        for start, rate in own.items()
+    ]
+    return [*_chosen_groups(module, settings, tuple(own)), *groups]
+
+
+def _below(module: nn.Module, start: str) -> list[nn.Parameter]:
+    return [p for n, p in module.named_parameters() if n.startswith(start) and p.requires_grad]
+
+
+def _chosen_groups(
+    module: nn.Module, settings: OptimizerSettings, others: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The groups that the settings speak of: all but names that start with one of `others`."""
+
+    def theirs() -> list[tuple[str, nn.Parameter]]:
+        every = module.named_parameters()
+        return [(n, p) for n, p in every if not n.startswith(others)]
+
     rates = settings.groups
     if not rates.set:
-        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        named = [(n, p) for n, p in theirs() if p.requires_grad]
         body = [p for n, p in named if "backbone." in n]
         head = [p for n, p in named if "backbone." not in n]
         return [
@@ -200,10 +222,10 @@ def optimizer_groups(module: nn.Module, settings: OptimizerSettings) -> list[dic
             {"name": "head", "params": head, "lr": settings.head_lr},
         ]
     group_by_name = groups_of(module)
-    for name, parameter in module.named_parameters():
+    for name, parameter in theirs():
         trained = rates.trains(name, group_by_name[name])
         parameter.requires_grad_(parameter.requires_grad and trained)
-    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    named = [(n, p) for n, p in theirs() if p.requires_grad]
     return [
         {
             "name": group,
