@@ -92,10 +92,28 @@ def _check_tuning(
             encoder.check_sliding(sliding)
         except ValueError as error:
             raise PipelineError(f"{name}.detector: {error}") from error
+    _check_auxiliary(tuning, encoder, name)
     if settings.iterations > 0 and tuning.context != settings.pretrain.context:
         raise PipelineError(
             f"{name}.context {tuning.context}: expected that of pretrain.context, "
             f"{settings.pretrain.context}: fine-tuning goes on with the pretrained network"
+        )
+
+
+def _check_auxiliary(tuning: FinetuneSettings, encoder: FrameEncoder, name: str) -> None:
+    auxiliary, batch = tuning.auxiliary, tuning.training.batch
+    if auxiliary.weight == 0:
+        return
+    try:
+        auxiliary.mask.check(tuning.training.crop_s, encoder.hop_s)
+    except ValueError as error:
+        raise PipelineError(f"{name}.auxiliary.{error}") from error
+    if not batch.get("unlabeled"):
+        told = ", ".join(f"{count} {subset}" for subset, count in batch.items())
+        raise PipelineError(
+            f"{name}.auxiliary.weight {auxiliary.weight:g} with a batch of {told}: prototypes are "
+            f"predicted on unlabelled clips; set {name}.training.batch.unlabeled, or the weight "
+            "to 0"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pmam.training.gradient_accumulation import mean_over
+from pmam.training.gradient_accumulation import divisor, mean_over
 
 # A model that tells frames apart by less than this share of what the targets tell has collapsed.
 LEAST_INFORMATION = 0.02
@@ -52,7 +52,7 @@ def health_terms(
     shares = {"": torch.softmax(logits.float(), dim=-1), "target_": normalised(posteriors.float())}
     for prefix, frames in shares.items():
         numbers[f"{prefix}entropy"] = mean_over(entropy(frames), weights, total)
-        use = (frames * weights[..., None]).sum(dim=(0, 1)) / total.clamp(min=1)
+        use = (frames * weights[..., None]).sum(dim=(0, 1)) / divisor(total)
         numbers |= {f"{prefix}{USE}{k:02d}": share for k, share in enumerate(use)}
     return numbers
 

@@ -9,6 +9,7 @@ table begins) and batch statistics are of a part.
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
+import torch
 from torch import Tensor
 
 from pmam.errors import InputError
@@ -51,4 +52,9 @@ def mean_over(losses: Tensor, chosen: Tensor, total: Tensor | None = None) -> Te
     """
     weights = chosen.to(losses.dtype)
     counted = weights.sum() if total is None else total.to(losses.dtype)
-    return (losses * weights).sum() / counted.clamp(min=1)
+    return (losses * weights).sum() / divisor(counted)
+
+
+def divisor(total: Tensor) -> Tensor:
+    """The sum of weights that a mean divides by; 1 where that is 0, so that the mean is 0."""
+    return torch.where(total > 0, total, 1)

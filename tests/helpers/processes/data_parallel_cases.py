@@ -16,9 +16,15 @@ from pmam.models.backbone import Backbone
 from pmam.models.detector import Detector
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
-from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
+from pmam.objectives.settings import (
+    AuxiliarySettings,
+    FinetuneLossSettings,
+    MaskSettings,
+    PretextSettings,
+)
 from pmam.training.batch_norm_sync import BatchStatistics
 from pmam.training.clip_draws import ClipDraws, Random
 from pmam.training.settings import PRETRAIN, OptimizerSettings
@@ -57,7 +63,10 @@ CASES = {
     "no loss for the clip branch": Case("pretext", PretextSettings(mask=MASK, clip_weight=0.0)),
     "fine-tuning": Case("tuning", FinetuneLossSettings(consistency_ramp_steps=0), accumulate=4),
     "heads alone": Case("tuning", FinetuneLossSettings(trained="heads")),
+    # One worker has five of the six clips without labels.
+    "prototypes too": Case("prototypes", FinetuneLossSettings(consistency_weight=0.0)),
 }
+AUXILIARY = AuxiliarySettings(weight=0.5, mask=MASK)
 
 
 class Task:
@@ -73,6 +82,7 @@ class Task:
             # Much more of it on one worker than on the other.
             "padding": torch.arange(FRAMES)[None] >= HELD[:, None],
         }
+        self.unlabelled: PretextBatch | None = None
         if case.kind == "pretext":
             model = MaskedAudioModel(backbone, prototype_width=5, prototypes=3)
             posteriors = torch.randn(CLIPS, FRAMES, 3, generator=generator).softmax(dim=-1)
@@ -87,7 +97,17 @@ class Task:
                 "has_tags": torch.tensor(3 * [False] + [True] + 4 * [False]),
             }
             batch = LabelledBatch(**mine(tensors, rank, world))
-            self.module = Finetuning(Detector(backbone, ("cat", "dog")), case.settings)
+            auxiliary = None
+            if case.kind == "prototypes":
+                means = torch.randn(3, 5, generator=generator)
+                auxiliary = AuxiliaryTask(CONTEXT.width, means, AUXILIARY)
+                posteriors = torch.randn(CLIPS, FRAMES, 3, generator=generator).softmax(dim=-1)
+                plain = {"inputs": tensors["inputs"].flip(0), "padding": tensors["padding"]}
+                self.clips = theirs(rank, world)
+                found = {n: v[self.clips] for n, v in (plain | {"posteriors": posteriors}).items()}
+                self.unlabelled = PretextBatch(**found)
+            detector = Detector(backbone, ("cat", "dog"))
+            self.module = Finetuning(detector, case.settings, auxiliary=auxiliary)
             with torch.no_grad():
                 self.module.teacher.classifier.bias += 1.0
         self.kind, self.batch = case.kind, batch
@@ -101,7 +121,17 @@ class Task:
     def prepare(self, batch: list[Example], step: int, random: Random) -> Any:
         more = () if self.kind == "pretext" else (step,)
         own = ClipDraws(0, step, self.names)  # the clips are there already
+        if self.unlabelled is not None:
+            names = [f"u{clip}" for clip in self.clips]
+            return self.module.prepare(
+                self.batch, *more, own, self.unlabelled, ClipDraws(0, step, names)
+            )
         return self.module.prepare(self.batch, *more, own)
+
+
+def theirs(rank: int, world: int) -> list[int]:
+    """The clips without labels of a worker: many of one, few of the other."""
+    return list(range(6)) if world == 1 else [[0, 1, 2, 3, 4], [5]][rank]
 
 
 def mine(tensors: dict[str, torch.Tensor], rank: int, world: int) -> dict[str, torch.Tensor]:
