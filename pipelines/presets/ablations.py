@@ -26,6 +26,7 @@ ABLATIONS: Mapping[str, tuple[str, Any]] = MappingProxyType(
         **{f"k-{k}": ("fit.k", k) for k in (10, 20, 30, 50)},
         **{f"iterations-{n}": ("iterations", n) for n in (0, 1, 2, 3, 4)},
         "no-teacher": ("finetune.losses.consistency_weight", 0.0),
+        "reconstruction": ("finetune.losses.reconstruction_weight", 0.1),
     }
 )
 

@@ -20,6 +20,7 @@ class Detection:
     frames: Tensor  # (B, T, classes)
     clips: Tensor  # (B, classes)
     branch: Tensor | None = None  # (B, classes), of a clip branch of its own
+    context: Tensor | None = None  # (B, T, width), what the frames were classified by
 
 
 def linear_softmax(frames: Tensor, padding: Tensor | None = None) -> Tensor:
@@ -108,4 +109,5 @@ class Detector(FrameDetector):
         # In single precision: near 0 and 1, half of its digits leave too few probabilities.
         frames = torch.sigmoid(self.classifier(context).float() / temperature)
         branch = branch_probabilities(self.branch, clip)
-        return Detection(frames=frames, clips=linear_softmax(frames, padding), branch=branch)
+        clips = linear_softmax(frames, padding)
+        return Detection(frames=frames, clips=clips, branch=branch, context=context)

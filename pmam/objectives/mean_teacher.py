@@ -13,6 +13,7 @@ from pmam.models.detector import Detection, Detector
 from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch
+from pmam.objectives.reconstruction import ReconstructionHead, reconstruction_loss
 from pmam.objectives.settings import FinetuneLossSettings
 from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over, split
@@ -173,6 +174,9 @@ class Finetuning(nn.Module):
         self.settings = settings
         self.augmentation = augmentation
         self.auxiliary = auxiliary
+        self.reconstruction: ReconstructionHead | None = None
+        if settings.reconstruction_weight > 0:
+            self.reconstruction = ReconstructionHead(student.backbone)
         # What the optimizer does not choose, by the beginning of parameters' names.
         self.own_rates = {} if auxiliary is None else {"auxiliary.": auxiliary.settings.head_lr}
         if settings.trained == "heads":
@@ -262,6 +266,13 @@ class Finetuning(nn.Module):
                 )
                 loss = loss + settings.consistency_weight * ramp * distance
                 logs |= {"consistency": frames.detach()}
+            if self.reconstruction is not None:
+                assert student.context is not None
+                inputs = self.student.backbone.encoder.pooled_inputs(batch.inputs)
+                output = self.reconstruction(student.context.float())
+                told = reconstruction_loss(output, inputs, batch.padding, totals["frames"])
+                loss = loss + settings.reconstruction_weight * told
+                logs |= {"reconstruction": told.detach()}
         if self.auxiliary is not None:
             masked = step_batch.auxiliary
             told = loss.new_zeros(())

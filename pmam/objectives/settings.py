@@ -155,6 +155,9 @@ class FinetuneLossSettings:
     consistency_weak_weight: float = 0.5
     # Weight of the clip branches' distance within the consistency loss.
     consistency_branch_weight: float = 2.0
+    # Weight of the mean squared error of the encoder's inputs, reconstructed from the context
+    # network's frames; 0 switches it off.
+    reconstruction_weight: float = 0.0
     # Number of steps over which the weight of the consistency loss rises.
     consistency_ramp_steps: int = 100
     # Shape of the rise of the consistency loss's weight.
