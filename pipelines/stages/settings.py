@@ -51,6 +51,15 @@ class SoundscapesSettings:
     table: str | None = None
     # Use only the recordings that ESC-50's table marks as ESC-10.
     esc10_only: bool = False
+    # Published layout of the event recordings, such as fsdkaggle2018, as of `pmam pack`; by
+    # default class folders, or the table.
+    source: str | None = None
+    # Options of that layout, as pairs, such as verified true.
+    source_options: dict[str, str] = field(default_factory=dict)
+    # Published layout of the backgrounds, such as tau_urban; by default a folder of audio files.
+    background_source: str | None = None
+    # Options of that layout, as pairs, such as device a.
+    background_source_options: dict[str, str] = field(default_factory=dict)
     # Classes to use as backgrounds, where events and backgrounds lie in one folder.
     background_classes: tuple[str, ...] = ()
     # Regular expression for file names, with groups for the source recording and the fold.
@@ -92,6 +101,14 @@ class SoundscapesSettings:
     clips_per_part: int = 100
 
     def __post_init__(self) -> None:
+        if self.source is not None and (self.table is not None or self.esc10_only):
+            raise PipelineError(
+                f"source {self.source} and table {self.table}: expected one of them; a source "
+                "reads its own tables, and --source-options esc10 true takes ESC-10"
+            )
+        for name in ("source", "background_source"):
+            if getattr(self, name) is None and getattr(self, f"{name}_options"):
+                raise PipelineError(f"{name}_options are given and no {name}: expected both")
         if self.cross_folds == 0 and not self.snrs_db:
             return
         if self.cross_folds < 2 or not self.snrs_db or set(self.counts) != {"weak"}:

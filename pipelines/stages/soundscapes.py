@@ -1,5 +1,6 @@
 """soundscapes: labelled mixtures from recordings of single events and of backgrounds."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.packing.plan import ShardPlan
 from shards.packing.writer import WrittenShard, write_shard
 from shards.soundscapes import cross_folds
+from shards.soundscapes.of_source import recordings_of_source
 from shards.soundscapes.plan import plan_subsets, trim_background, trim_foreground
 from shards.soundscapes.recordings import (
     Recording,
@@ -33,6 +35,7 @@ from shards.soundscapes.scene import Soundscape, SoundscapeError
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
+log = logging.getLogger("pmam")
 
 FOREGROUND, BACKGROUND = "foreground", "background"
 
@@ -174,7 +177,9 @@ def _recordings(
 ) -> tuple[list[Recording], list[Recording]]:
     """Recordings of events and of backgrounds."""
     foreground = store(folders[FOREGROUND])
-    if settings.table is not None:
+    if settings.source is not None:
+        events = _of_source(foreground, settings.source, settings.source_options, FOREGROUND)
+    elif settings.table is not None:
         events = recordings_from_csv(
             foreground,
             settings.table,
@@ -186,18 +191,32 @@ def _recordings(
         events = class_folders(foreground, FOREGROUND, name_rule=settings.name_rule)
     events, backgrounds = part_backgrounds(events, settings.background_classes)
     if BACKGROUND in folders:
-        backgrounds += class_folders(
-            store(folders[BACKGROUND]),
-            BACKGROUND,
-            name_rule=settings.background_name_rule or settings.name_rule,
-            flat_label="background",
-        )
+        background = store(folders[BACKGROUND])
+        if settings.background_source is not None:
+            source, options = settings.background_source, settings.background_source_options
+            backgrounds += _of_source(background, source, options, BACKGROUND)
+        else:
+            backgrounds += class_folders(
+                background,
+                BACKGROUND,
+                name_rule=settings.background_name_rule or settings.name_rule,
+                flat_label="background",
+            )
     if not events or not backgrounds:
         raise SoundscapeError(
             f"{folders[FOREGROUND]}: got {len(events)} event recordings and {len(backgrounds)} "
             "backgrounds; expected some of each: give a background folder or background classes"
         )
     return events, backgrounds
+
+
+def _of_source(
+    folder: Store, source: str, options: Mapping[str, str], prefix: str
+) -> list[Recording]:
+    found, notes = recordings_of_source(folder, source, options, prefix)
+    for note in notes:
+        log.info("%s: %s", prefix, note)
+    return found
 
 
 def _trimmed(
