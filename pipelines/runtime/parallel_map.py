@@ -17,6 +17,7 @@ from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
+from pipelines.runtime.remote_progress import asked
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from shards.io.store import Store
@@ -111,6 +112,7 @@ def run_shards(
     actor = {"make": make, "arguments": dict(arguments), "url": stage.url}
     with (
         session(),
+        asked(folder),
         bar(f"{stage.name} ({unit})", total, done) as advance,
         # Where one failed, workers end before anybody looks at what is in the folder.
         closing(through_actors(rows, _Actor, actor, pool)) as done_rows,

@@ -16,7 +16,7 @@ from shards.io.store import Store
 
 PROGRESS = "progress.json"
 MESSAGES = "messages"  # one file for each checkpoint
-EVERY_S = 1.0
+EVERY_S, ASKED_EVERY_S = 1.0, 10.0
 log = logging.getLogger("pmam")
 
 # How much more is done, and a word on it.
@@ -102,13 +102,27 @@ def watching(folder: Store, kept: Callable[[], int] = lambda: 0) -> Iterator[Non
         folder.delete(PROGRESS)
 
 
+def asked(folder: Store) -> AbstractContextManager[None]:
+    """Ask the store something now and then, while others work with it.
+
+    What they wait for, they cannot say: this process then waits for it, too, and says so.
+    """
+    if folder.is_local:
+        return contextlib.nullcontext()
+    return _repeated(lambda: _ask(folder), ASKED_EVERY_S)
+
+
+def _ask(folder: Store) -> None:
+    folder.size(PROGRESS)
+
+
 @contextlib.contextmanager
-def _repeated(action: Callable[[], None]) -> Iterator[None]:
-    """Do it once a second beside the block; a store that does not answer now stops nothing."""
+def _repeated(action: Callable[[], None], every_s: float = EVERY_S) -> Iterator[None]:
+    """Do it again and again beside the block; a store that does not answer now stops nothing."""
     ended = threading.Event()
 
     def repeat() -> None:
-        while not ended.wait(EVERY_S):
+        while not ended.wait(every_s):
             with contextlib.suppress(OSError):
                 action()
 

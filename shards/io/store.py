@@ -207,7 +207,7 @@ class Store:
 
     def attempt(self, path: str, action: Callable[[], T]) -> T:
         """Do it; again after a wait where an object store failed for what may pass."""
-        waits = retry.waits()
+        waits, began_s = retry.waits(), None
         for tries in itertools.count(1):
             try:
                 return action()
@@ -221,6 +221,8 @@ class Store:
                 wait_s = None if final else next(waits, None)
                 if wait_s is None:
                     raise explained(path, error, tries) from error
+                began_s = began_s or time.monotonic()
+                retry.told(path, error, began_s)
             time.sleep(wait_s)
         raise AssertionError  # not reached: the last attempt returns or raises
 

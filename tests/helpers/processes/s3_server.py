@@ -28,6 +28,7 @@ class S3Server:
     key_id: str
     secret: str
     root: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,7 +69,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stdout=errors, stderr=errors)
     try:
-        server = S3Server(_address(process, log), key_id, secret, root)
+        server = S3Server(_address(process, log), key_id, secret, root, process)
         names = [name for name in os.environ if name.startswith("AWS_")]
         with mock.patch.dict(os.environ):
             for name in names:

@@ -42,3 +42,25 @@ def test_the_time_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PMAM_RETRY_S", wrong)
         with pytest.raises(SettingsError, match=f"PMAM_RETRY_S={wrong}: expected"):
             next(retry.waits())
+
+
+def test_a_store_that_is_waited_for_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not at once, not of each request, and in one line."""
+    now = [1000.0]
+    monkeypatch.setattr(retry.time, "monotonic", lambda: now[0])
+    monkeypatch.setenv(retry.SETTING, "120")
+    told, error = retry.Told(), OSError("AWS Error\nNETWORK_CONNECTION")
+    for second in range(90):
+        now[0] = 1000.0 + second
+        for name in ("a", "b"):  # two requests that wait
+            told(name, error, 1000.0)
+    assert caplog.messages == [
+        f"a: no answer for {second} s (AWS Error NETWORK_CONNECTION); waiting for the store, up to "
+        "120 s in all (PMAM_RETRY_S)"
+        for second in (5, 35, 65)
+    ]
+    caplog.clear()
+    told("a", error, now[0] + 100)  # one that has just failed
+    assert caplog.messages == []

@@ -1,0 +1,145 @@
+"""A Ray cluster of several nodes on this machine, which can be killed one by one."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+RAY = str(Path(sys.executable).parent / "ray")
+START_S, END_S = 240.0, 20.0
+HEAD = "127.0.1.1"
+
+
+def free_port(host: str = HEAD) -> int:
+    with socket.socket() as free:
+        free.bind((host, 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@dataclass
+class RayCluster:
+    """Nodes at work: the head without CPUs, as on Kubernetes, and others."""
+
+    folder: Path
+    environment: dict[str, str]
+    cpus: int
+    dashboard: bool = False
+    port: int = field(default_factory=free_port)
+    dashboard_port: int = field(default_factory=free_port)
+    nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return f"{HEAD}:{self.port}"
+
+    @property
+    def job_server(self) -> str:
+        return f"http://{HEAD}:{self.dashboard_port}"
+
+    @property
+    def session(self) -> Path:
+        """Ray's own files: logs of all nodes."""
+        return self.folder / "ray"
+
+    def start_head(self) -> None:
+        more = ["--include-dashboard=false"]
+        if self.dashboard:
+            more = [
+                "--include-dashboard=true",
+                f"--dashboard-host={HEAD}",
+                f"--dashboard-port={self.dashboard_port}",
+            ]
+        where = [f"--port={self.port}", f"--temp-dir={self.session}"]
+        self._start(HEAD, ["--head", *where, "--num-cpus=0", *more])
+
+    def start_node(self, ip: str) -> None:
+        self._start(ip, [f"--address={self.address}", f"--num-cpus={self.cpus}"])
+
+    def raylet(self, ip: str) -> psutil.Process:
+        """The process that runs a node's workers."""
+        for process in psutil.Process(self.nodes[ip].pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name() == "raylet":
+                    return process
+        raise LookupError(f"no raylet of {ip}")
+
+    def workers(self, title: str) -> list[psutil.Process]:
+        """Workers of all nodes whose title has this in it, such as MapWorker or RayTrainWorker."""
+        found = []
+        for node in self.nodes.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for process in psutil.Process(node.pid).children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        if title in " ".join(process.cmdline()[:1]):
+                            found.append(process)
+        return found
+
+    def stop(self, ip: str) -> None:
+        """Kill a node as a machine that goes: all of its processes at once."""
+        process = self.nodes.pop(ip)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left = psutil.Process(process.pid).children(recursive=True)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            for each in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+            psutil.wait_procs(left, END_S)
+        process.wait()
+
+    def _start(self, ip: str, options: list[str]) -> None:
+        log = self.folder / f"{ip}.log"
+        command = [RAY, "start", f"--node-ip-address={ip}", *options, "--block"]
+        command += ["--object-store-memory=90000000", "--disable-usage-stats"]
+        with log.open("wb") as errors:
+            self.nodes[ip] = subprocess.Popen(
+                command,
+                stdout=errors,
+                stderr=errors,
+                env=self.environment,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_S
+        while "Ray runtime started" not in log.read_text():
+            if time.monotonic() > deadline or self.nodes[ip].poll() is not None:
+                raise RuntimeError(f"node {ip} did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def ray_cluster(
+    environment: Mapping[str, str], ips: list[str], *, cpus: int = 2, dashboard: bool = False
+) -> Iterator[RayCluster]:
+    """A head and some nodes, which ask for a token.
+
+    Args:
+        environment: of all nodes, besides this process's.
+        ips: of the nodes beside the head, all of 127.0.1.x.
+        cpus: of each.
+        dashboard: whether the head has a job server.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="pmam-", dir="/tmp"))
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    own = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_raylet_start_wait_time_s": f"{START_S:g}"}
+    made = RayCluster(folder, {**os.environ, **token, **own, **environment}, cpus, dashboard)
+    try:
+        made.start_head()
+        for ip in ips:
+            made.start_node(ip)
+        yield made
+    finally:
+        for ip in [*made.nodes]:
+            made.stop(ip)
+        shutil.rmtree(folder, ignore_errors=True)
