@@ -17,6 +17,7 @@ from pipelines.cli.run_help import print_help
 from pipelines.cli.types import REGISTRY
 from pipelines.presets import PRESETS
 from pipelines.presets.ablations import ablated
+from pipelines.presets.demand import check_demand
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.folders import absent_folders, delete_all, remove_empty
 from pipelines.runtime.identity import digest, parted
@@ -252,6 +253,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
     reads = (settings.data, settings.dataset, settings.prototypes, settings.posteriors)
     weights = settings.encoder.weights
     with joined(arguments.address, reads=(*reads, weights), writes=(given,)):
+        check_demand(settings)
         folder = store(out)
         if arguments.fresh and folder.size(CONFIG) is not None:
             delete_all(folder, CONFIG)

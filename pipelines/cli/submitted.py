@@ -11,6 +11,7 @@ import tyro
 from cluster.submit.checks import SubmitError
 from pipelines.cli.run import parsed_run
 from pipelines.cli.types import REGISTRY
+from pipelines.presets.demand import crews_of, pools_of
 from pipelines.runtime.crew import Crew
 from pipelines.runtime.pool import Pool
 
@@ -61,13 +62,7 @@ def read_command(words: Sequence[str], commands: Mapping[str, tuple[str, str]]) 
     pools: dict[str, Pool] = {}
     if name == "run":
         _, parsed = parsed_run(rest)
-        settings = parsed.settings
-        crews["finetune.training"] = settings.finetune.training.crew
-        if settings.iterations:
-            crews["pretrain.training"] = settings.pretrain.training.crew
-            crews["fit"] = settings.fit.crew
-        for stage in ("embed", "label", "score"):
-            pools[f"{stage}.inference"] = getattr(settings, stage).inference.pool()
+        crews, pools = crews_of(parsed.settings), pools_of(parsed.settings)
     elif name not in WITH_KINDS:
         _check_options(name, rest, commands[name][0])
     skipped = 1 if name in WITH_KINDS else 0
