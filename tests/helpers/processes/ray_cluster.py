@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 RAY = str(Path(sys.executable).parent / "ray")
-START_S, END_S = 240.0, 20.0
+START_S, END_S = 600.0, 20.0
 HEAD = "127.0.1.1"
 
 
