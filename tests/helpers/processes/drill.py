@@ -21,7 +21,7 @@ from cluster.storage.filesystems import filesystem
 from shards.io.store import Store
 from shards.repair.verification import verify
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NODES = ["127.0.1.2", "127.0.1.3"]
 CHAIN_S = 900.0
 LEFT_S = 60.0  # after which nothing of a command may be left
