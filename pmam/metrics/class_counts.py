@@ -12,7 +12,7 @@ from pmam.metrics.intersections import (
     found_events,
     valid_detections,
 )
-from pmam.metrics.segments import IntArray, detected_segments, running_count
+from pmam.metrics.segments import Floats, IntArray, Segments, running_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class ClassCounts:
         cross_segment, cross_label: false positive ``i`` cross-triggers a class.
     """
 
-    thresholds: FloatArray
+    thresholds: Floats
     found_level: IntArray
     found_step: FloatArray
     found_clip: IntArray
@@ -70,7 +70,7 @@ class ClassCounts:
 
 
 def count_class(
-    slot_scores: FloatArray,
+    segments: Segments,
     label: int,
     slots: Slots,
     truth: GroundTruth,
@@ -82,13 +82,12 @@ def count_class(
     """Apply the three criteria to every segment of one class.
 
     Args:
-        slot_scores: ``(slots,)`` the class's scores, -inf behind each clip.
+        segments: its detections.
         label: index of the class.
         slots: layout of the clips.
         truth: ground truth of all classes.
         dtc, gtc, cttc: the criteria's thresholds; ``cttc=None`` counts no cross triggers.
     """
-    segments = detected_segments(slot_scores, slots.longest)
     valid = valid_detections(segments, label, slots, truth, dtc)
     found = found_events(segments.take(valid), label, slots, truth, gtc)
     false = segments.take(~valid)

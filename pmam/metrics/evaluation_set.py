@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ class EvaluationSet:
     durations_s: Mapping[str, float]
     classes: Sequence[str]
     threshold: float | Sequence[float] = 0.5
+    dtype: np.dtype[np.floating] = field(init=False, repr=False)  # that all scores fit in
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes) or not self.classes:
@@ -47,8 +48,8 @@ class EvaluationSet:
         self._check_same_clips("durations_s", self.durations_s)
         if isinstance(self.hop_s, Mapping):
             self._check_same_clips("hop_s", self.hop_s)
-        for clip in self.ground_truth:
-            self._check_clip(clip)
+        dtypes = {self._check_clip(clip) for clip in self.ground_truth}
+        object.__setattr__(self, "dtype", np.result_type(*dtypes))
 
     def _check_same_clips(self, name: str, table: Mapping[str, object]) -> None:
         missing = sorted(self.ground_truth.keys() - table.keys())
@@ -64,7 +65,7 @@ class EvaluationSet:
                 f"give it an empty list there when it has no events"
             )
 
-    def _check_clip(self, clip: str) -> None:
+    def _check_clip(self, clip: str) -> np.dtype[np.floating]:
         scores = self.scores[clip]
         if scores.ndim != 2 or scores.shape[1] != len(self.classes) or not len(scores):
             raise InputError(
@@ -92,6 +93,7 @@ class EvaluationSet:
                     f"clip {clip!r}: label {event.label!r} is not one of the "
                     f"classes {list(self.classes)}"
                 )
+        return scores.dtype
 
     @property
     def clips(self) -> list[str]:

@@ -8,8 +8,15 @@ import numpy as np
 from pmam.events.event import FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import Collars, f1_score, matched, within_collars
-from pmam.metrics.intersections import Slots
-from pmam.metrics.segments import IntArray, Segments, detected_segments, ranges, running_count
+from pmam.metrics.intersections import Slots, score_rows
+from pmam.metrics.segments import (
+    Floats,
+    IntArray,
+    Segments,
+    detected_segments,
+    ranges,
+    running_count,
+)
 
 
 def best_thresholds(clips: EvaluationSet, collars: Collars | None = None) -> dict[str, float]:
@@ -19,30 +26,32 @@ def best_thresholds(clips: EvaluationSet, collars: Collars | None = None) -> dic
     the highest is taken; where no threshold finds any event it is infinite: detect nothing.
     """
     collars = Collars() if collars is None else collars
-    slots = Slots.of(clips)
+    slots = Slots.of([clips.edges_s(clip) for clip in clips.clips])
     return {
-        name: _best_threshold(clips, label, slots, collars)
-        for label, name in enumerate(clips.classes)
+        clips.classes[label]: _best_threshold(clips, label, scores, slots, collars)
+        for label, scores in score_rows(clips, slots)
     }
 
 
-def _best_threshold(clips: EvaluationSet, label: int, slots: Slots, collars: Collars) -> float:
-    segments = detected_segments(slots.scores(clips, label), slots.longest)
+def _best_threshold(
+    clips: EvaluationSet, label: int, scores: Floats, slots: Slots, collars: Collars
+) -> float:
+    segments = detected_segments(scores.astype(np.float64))
     events, clip, event, segment = _fitting_pairs(clips, label, slots, segments, collars)
     at, step = true_positive_steps(segments, clip, event, segment)
     appear = np.ones(len(segments.first))
     rising, level = np.unique(
         -np.concatenate([at, segments.appears, segments.disappears]), return_inverse=True
     )
-    scores = -rising[rising < np.inf]
-    tp = running_count(level[: len(at)], step, len(scores))
-    detected = running_count(level[len(at) :], np.concatenate([appear, -appear]), len(scores))
+    limits = -rising[rising < np.inf]
+    tp = running_count(level[: len(at)], step, len(limits))
+    detected = running_count(level[len(at) :], np.concatenate([appear, -appear]), len(limits))
     if not tp.any():
         return float("inf")
     best = int(np.argmax(f1_score(tp, detected - tp, events - tp)))
-    if best + 1 == len(scores):  # nothing changes below: any lower threshold does
-        return float(np.nextafter(scores[best], -np.inf))
-    return float((scores[best] + scores[best + 1]) / 2)
+    if best + 1 == len(limits):  # nothing changes below: any lower threshold does
+        return float(np.nextafter(limits[best], -np.inf))
+    return float((limits[best] + limits[best + 1]) / 2)
 
 
 def _fitting_pairs(

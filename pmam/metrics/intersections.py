@@ -9,6 +9,7 @@ class (CTTC). Here this is counted for all segments of :mod:`pmam.metrics.segmen
 does not depend on rounding errors.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from pmam.events.event import FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.segments import IntArray, Segments, ranges
+from pmam.metrics.segments import Floats, IntArray, Segments, ranges
 
 
 def whole_us(seconds: FloatArray) -> FloatArray:
@@ -45,33 +46,45 @@ class Slots:
         base: ``(clips,)`` each clip's first slot.
         clip: ``(slots,)`` the clip of each slot.
         edges_s: ``(slots,)`` the frame edges.
-        longest: frames of the longest clip.
     """
 
     base: IntArray
     clip: IntArray
     edges_s: FloatArray
-    longest: int
 
     @classmethod
-    def of(cls, clips: EvaluationSet) -> "Slots":
-        """The layout of an evaluation set."""
-        edges_s = [clips.edges_s(clip) for clip in clips.clips]
+    def of(cls, edges_s: Sequence[FloatArray]) -> "Slots":
+        """The layout of clips whose frames have these edges, ``(frames + 1,)`` each."""
         sizes = np.array([len(edges) for edges in edges_s])
         return cls(
             base=np.cumsum(sizes) - sizes,
             clip=np.repeat(np.arange(len(sizes)), sizes),
             edges_s=np.concatenate(edges_s),
-            longest=int(sizes.max()) - 1,
         )
 
-    def scores(self, clips: EvaluationSet, label: int) -> FloatArray:
-        """One class's scores ``(slots,)``, -inf in the slot behind each clip."""
-        scores = np.full(len(self.edges_s), -np.inf)
-        for base, clip in zip(self.base, clips.clips, strict=True):
-            column = clips.scores[clip][:, label]
-            scores[base : base + len(column)] = column
-        return scores
+    @property
+    def shortest_frame_s(self) -> float:
+        """The length of the shortest frame."""
+        within = np.diff(self.clip) == 0
+        return float(np.diff(self.edges_s)[within].min())
+
+
+def score_rows(
+    clips: EvaluationSet, slots: Slots, most_bytes: int = 2**28
+) -> Iterator[tuple[int, Floats]]:
+    """Each class, by number, with its scores ``(slots,)``, -inf in the slot behind each clip.
+
+    Classes are gathered in groups of at most `most_bytes`, each by one pass over all clips.
+    """
+    classes = len(clips.classes)
+    width = max(1, most_bytes // (len(slots.edges_s) * clips.dtype.itemsize))
+    for begin in range(0, classes, width):
+        end = min(begin + width, classes)
+        rows = np.full((end - begin, len(slots.edges_s)), -np.inf, clips.dtype)
+        for base, clip in zip(slots.base, clips.clips, strict=True):
+            scores = clips.scores[clip]
+            rows[:, base : base + len(scores)] = scores[:, begin:end].T
+        yield from enumerate(rows, start=begin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,24 +112,23 @@ class GroundTruth:
     covered_s: FloatArray
 
     @classmethod
-    def of(cls, clips: EvaluationSet) -> "GroundTruth":
-        """The merged ground truth of an evaluation set."""
+    def of(cls, clips: EvaluationSet, edges_s: Sequence[FloatArray]) -> "GroundTruth":
+        """The merged ground truth of an evaluation set, whose clips' frames have these edges."""
         rows, onsets, offsets, covered = [], [], [], []
+        column = {name: label for label, name in enumerate(clips.classes)}
         for index, clip in enumerate(clips.clips):
-            edges_s = clips.edges_s(clip)
-            for label, name in enumerate(clips.classes):
-                events = list(clips.events_of(clip, name))
-                if not events:
-                    continue
-                onset_s, offset_s = merged(
-                    np.array([event.onset_s for event in events], dtype=np.float64),
-                    np.array([event.offset_s for event in events], dtype=np.float64),
-                )
+            times_s: dict[int, list[tuple[float, float]]] = {}
+            for event in clips.ground_truth[clip]:
+                of_label = times_s.setdefault(column[event.label], [])
+                of_label.append((event.onset_s, event.offset_s))
+            for label in sorted(times_s):
+                table_s = np.array(times_s[label], dtype=np.float64)
+                onset_s, offset_s = merged(table_s[:, 0], table_s[:, 1])
                 knots = np.stack([onset_s, offset_s], axis=1).ravel()
                 total = np.cumsum(offset_s - onset_s)
                 before = np.concatenate([[0.0], total[:-1]])
                 so_far = np.stack([before, total], axis=1).ravel()
-                covered.append(np.interp(edges_s, knots, so_far))
+                covered.append(np.interp(edges_s[index], knots, so_far))
                 rows.append((index, label))
                 onsets.append(onset_s)
                 offsets.append(offset_s)

@@ -21,7 +21,8 @@ from pmam.errors import InputError
 from pmam.events.event import FloatArray
 from pmam.metrics.class_counts import ClassCounts, count_class
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import GroundTruth, Slots
+from pmam.metrics.intersections import GroundTruth, Slots, score_rows, whole_us
+from pmam.metrics.segments import detected_segments
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -153,27 +154,72 @@ class PSDSCounts:
         )
 
 
-def psds_counts(clips: EvaluationSet, settings: PSDSSettings) -> PSDSCounts:
-    """Count true positives, false positives and cross triggers of all classes at all thresholds."""
-    slots, truth = Slots.of(clips), GroundTruth.of(clips)
+def psds_counts(
+    clips: EvaluationSet, settings: PSDSSettings, clip_weights: FloatArray | None = None
+) -> PSDSCounts:
+    """Count true positives, false positives and cross triggers of all classes at all thresholds.
+
+    Args:
+        clips: scores and truth.
+        settings: the criteria.
+        clip_weights: ``(draws, clips)`` all those that :meth:`PSDSCounts.result` will be asked
+            for. Thresholds at which all of them have more false positives than ``e_max`` allows
+            are then left out, which are most (:func:`out_of_reach`). None: all are counted.
+    """
+    edges_s = [clips.edges_s(clip) for clip in clips.clips]
+    slots, truth = Slots.of(edges_s), GroundTruth.of(clips, edges_s)
+    durations_s = np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64)
+    # Detections below half a microsecond count as valid wherever they are.
+    may_leave_out = whole_us(settings.dtc * slots.shortest_frame_s) >= 1
+    per_class = []
+    for label, scores in score_rows(clips, slots):
+        if clip_weights is not None and may_leave_out:
+            silent = np.ones(len(durations_s), dtype=bool)
+            silent[truth.row_clip[truth.row_label == label]] = False
+            highest = np.maximum.reduceat(scores, slots.base)[silent].astype(np.float64)
+            most = clip_weights @ durations_s * (settings.e_max / SECONDS_PER_HOUR)
+            floor = out_of_reach(highest, clip_weights[:, silent], most)
+            scores = np.where(scores > floor, scores, scores.dtype.type(-np.inf))
+        counts = count_class(
+            detected_segments(scores.astype(np.result_type(scores, np.float32), copy=False)),
+            label,
+            slots,
+            truth,
+            dtc=settings.dtc,
+            gtc=settings.gtc,
+            cttc=settings.cttc if settings.alpha_ct > 0 else None,
+        )
+        per_class.append(counts)
     return PSDSCounts(
         settings=settings,
         classes=clips.classes,
         truth=truth,
-        durations_s=np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64),
-        per_class=[
-            count_class(
-                slots.scores(clips, label),
-                label,
-                slots,
-                truth,
-                dtc=settings.dtc,
-                gtc=settings.gtc,
-                cttc=settings.cttc if settings.alpha_ct > 0 else None,
-            )
-            for label in range(len(clips.classes))
-        ],
+        durations_s=durations_s,
+        per_class=per_class,
     )
+
+
+def out_of_reach(highest: FloatArray, clip_weights: FloatArray, most: FloatArray) -> float:
+    """A score at and below which every resample has too many false positives to be counted.
+
+    A clip without events of the class has a false positive at any threshold up to its highest
+    score. So no threshold counts at which more such clips detect something than false positives
+    are allowed.
+
+    Args:
+        highest: ``(clips,)`` the highest score of each clip without events of the class.
+        clip_weights: ``(draws, clips)`` how often each counts.
+        most: ``(draws,)`` the number of false positives that is allowed.
+
+    Returns:
+        -inf where every threshold may count.
+    """
+    order = np.argsort(-highest, kind="stable")
+    false = np.cumsum(clip_weights[:, order], axis=1)
+    too_many = false > most[:, None] * (1 + 1e-9)
+    if not len(order) or not too_many[:, -1].all():
+        return -np.inf
+    return float(highest[order[too_many.argmax(axis=1).max()]])
 
 
 def psds(clips: EvaluationSet, settings: PSDSSettings) -> PSDSResult:
@@ -183,7 +229,7 @@ def psds(clips: EvaluationSet, settings: PSDSSettings) -> PSDSResult:
         InputError: when the clips hold no event of any class (bad clips are refused earlier, by
             :class:`~pmam.metrics.evaluation_set.EvaluationSet`).
     """
-    return psds_counts(clips, settings).result()
+    return psds_counts(clips, settings, np.ones((1, len(clips.clips)))).result()
 
 
 def staircase(tpr: FloatArray, rate: FloatArray, e_max: float) -> tuple[FloatArray, FloatArray]:

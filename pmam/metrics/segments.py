@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pmam.events.event import FloatArray
 
 IntArray = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,8 @@ class Segments:
 
     first: IntArray
     end: IntArray
-    appears: FloatArray
-    disappears: FloatArray
+    appears: Floats
+    disappears: Floats
 
     def take(self, which: npt.NDArray[np.bool_]) -> "Segments":
         """The segments where ``which`` is true, in the same order."""
@@ -46,7 +47,7 @@ class Segments:
         )
 
 
-def nearest_earlier(values: FloatArray, at: IntArray, reach: int, *, equal: bool) -> IntArray:
+def nearest_earlier(values: Floats, at: IntArray, reach: int, *, equal: bool) -> IntArray:
     """For each index in ``at``: the nearest earlier one with a lower (or equal) value, else -1.
 
     Args:
@@ -57,7 +58,7 @@ def nearest_earlier(values: FloatArray, at: IntArray, reach: int, *, equal: bool
     """
     # lowest[k][i] is the minimum of the 2^k values that end at i. A -inf before the start ends
     # every walk, so all places move by one.
-    lowest = [np.concatenate([[-np.inf], values])]
+    lowest = [np.concatenate([np.full(1, -np.inf, values.dtype), values])]
     while 2 ** len(lowest) <= reach:
         block, width = lowest[-1], 2 ** (len(lowest) - 1)
         wider = block.copy()
@@ -72,26 +73,30 @@ def nearest_earlier(values: FloatArray, at: IntArray, reach: int, *, equal: bool
     return place - 1
 
 
-def detected_segments(slots: FloatArray, longest: int) -> Segments:
+def detected_segments(slots: Floats) -> Segments:
     """All segments of one class.
 
     Args:
         slots: ``(slots,)`` scores of all clips, each clip followed by one -inf.
-        longest: frames of the longest clip.
     """
-    frames = np.flatnonzero(slots > -np.inf)
-    before = nearest_earlier(slots, frames, longest, equal=True)
-    # Frames of equal score in one run stand for the same segment: keep the first of them.
-    # slots[-1] is -inf, so -1 (nothing before) reads as lower, as it should.
-    first_of_ties = slots[before] < slots[frames]
-    frames, before = frames[first_of_ties], before[first_of_ties]
-    last = len(slots) - 1
-    end = last - nearest_earlier(slots[::-1], last - frames, longest, equal=False)
+    # Neighbours of equal score are in the same segments: they are walked over as one.
+    begins = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
+    values = slots[begins]
+    silent = np.flatnonzero(values == -np.inf)
+    reach = int(np.diff(silent, prepend=-1).max())
+    places = np.flatnonzero(values > -np.inf)
+    before = nearest_earlier(values, places, reach, equal=True)
+    # Places of equal score in one segment stand for the same segment: keep the first of them.
+    # values[-1] is -inf, so -1 (nothing before) reads as lower, as it should.
+    first_of_ties = values[before] < values[places]
+    places, before = places[first_of_ties], before[first_of_ties]
+    last = len(values) - 1
+    end = last - nearest_earlier(values[::-1], last - places, reach, equal=False)
     return Segments(
-        first=before + 1,
-        end=end,
-        appears=slots[frames],
-        disappears=np.maximum(slots[before], slots[end]),
+        first=begins[before + 1],
+        end=begins[end],
+        appears=values[places],
+        disappears=np.maximum(values[before], values[end]),
     )
 
 

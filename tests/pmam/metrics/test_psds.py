@@ -4,19 +4,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from psds_cases import CLASSES, all_settings, evaluation_sets
 
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import PSDS1, PSDS2, PSDSSettings, psds, psds_counts
+from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds, psds_counts
 from pmam.metrics.segments import detected_segments
 
 
 @given(st.lists(st.sampled_from([-math.inf, 0.0, 0.2, 0.5, 1.0]), min_size=1, max_size=30))
 def test_segments_are_the_runs_at_every_threshold(scores: list[float]) -> None:
-    segments = detected_segments(np.array([*scores, -math.inf]), len(scores))
+    segments = detected_segments(np.array([*scores, -math.inf]))
     for threshold in (0.0, 0.1, 0.2, 0.5, 0.7, 1.0):
         alive = (segments.disappears < threshold) & (threshold <= segments.appears)
         ours = sorted(zip(segments.first[alive], segments.end[alive], strict=True))
@@ -71,6 +71,63 @@ def test_weights_are_a_resample_of_the_clips(
     if not math.isnan(expected.value):
         assert result.value == pytest.approx(expected.value, abs=1e-9)
     assert result.per_class == pytest.approx(expected.per_class, abs=1e-9, nan_ok=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    clips=evaluation_sets(),
+    parameters=all_settings,
+    e_max=st.sampled_from([50.0, 300.0, 1000.0]),
+    dtype=st.sampled_from([np.float16, np.float32, np.float64]),
+    seed=st.integers(0, 99),
+)
+def test_thresholds_out_of_reach_change_nothing(
+    clips: EvaluationSet, parameters: PSDSSettings, e_max: float, dtype: type, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    quiet = {f"quiet{n}": rng.random((9, 3)) for n in range(12)}
+    scores = {k: v.astype(dtype) for k, v in {**clips.scores, **quiet}.items()}
+    clips = EvaluationSet(
+        scores=scores,
+        hop_s=clips.hop_s,
+        ground_truth={**clips.ground_truth, **{name: [] for name in quiet}},
+        durations_s={name: 60.0 for name in scores},
+        classes=CLASSES,
+    )
+    parameters = replace(parameters, e_max=e_max)
+    draws = rng.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), size=3) + 0.0
+    draws[:, clips.clips.index("clip0")] = 1  # it has an event of each class
+    whole, short = psds_counts(clips, parameters), psds_counts(clips, parameters, draws)
+    for weights in draws:
+        assert_equal_results(short.result(weights), whole.result(weights))
+    thresholds = [len(counts.thresholds) for counts in short.per_class]
+    event(f"fewer thresholds: {sum(thresholds) < sum(len(c.thresholds) for c in whole.per_class)}")
+
+
+def test_most_thresholds_are_out_of_reach() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"{n:03d}" for n in range(200)]
+    clips = EvaluationSet(
+        scores={name: rng.random((50, 1)) for name in names},
+        hop_s=0.2,
+        ground_truth={
+            name: [Event(onset_s=1.0, offset_s=3.0, label="cat")] if n < 20 else []
+            for n, name in enumerate(names)
+        },
+        durations_s=dict.fromkeys(names, 10.0),
+        classes=["cat"],
+    )
+    each_once = np.ones((1, len(names)))
+    whole, short = psds_counts(clips, PSDS2), psds_counts(clips, PSDS2, each_once)
+    assert len(short.per_class[0].thresholds) < len(whole.per_class[0].thresholds) / 10
+    assert_equal_results(short.result(), whole.result())
+
+
+def assert_equal_results(one: PSDSResult, other: PSDSResult) -> None:
+    assert one.value == other.value
+    assert one.per_class == pytest.approx(other.per_class, abs=0, nan_ok=True)
+    np.testing.assert_array_equal(one.effective_fpr_per_hour, other.effective_fpr_per_hour)
+    np.testing.assert_array_equal(one.tpr, other.tpr)
 
 
 def one_clip(
