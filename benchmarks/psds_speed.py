@@ -1,7 +1,7 @@
 """PSDS1 and PSDS2 against sed_scores_eval, on one core, one run each, equal values.
 
     OMP_NUM_THREADS=1 python benchmarks/psds_speed.py            # needs the group `peers`
-    OMP_NUM_THREADS=1 python benchmarks/psds_speed.py --large    # AudioSet-Strong's size, ours alone
+    OMP_NUM_THREADS=1 python benchmarks/psds_speed.py --large    # of AudioSet-Strong, ours alone
 
 1168 clips of 10 s, 10 classes, 1000 frames: random walks that rise inside events, in float32; the
 same after a running median of 0.51 s; and the same with only 100 different scores. Processor time
@@ -12,6 +12,7 @@ RESULTS
 """
 
 import argparse
+import importlib
 import resource
 import tempfile
 import time
@@ -65,11 +66,9 @@ def evaluation_set(
 def theirs(clips: EvaluationSet) -> tuple[list[float], float]:
     """Values and seconds of sed_scores_eval."""
     warnings.simplefilter("ignore")
-    from sed_scores_eval.base_modules.scores import create_score_dataframe
-    from sed_scores_eval.intersection_based import psds as their_psds
-
+    peer = importlib.import_module("sed_scores_eval")
     frames = {
-        clip: create_score_dataframe(
+        clip: peer.base_modules.scores.create_score_dataframe(
             clips.scores[clip].astype(np.float64), clips.edges_s(clip), list(clips.classes)
         )
         for clip in clips.clips
@@ -81,7 +80,7 @@ def theirs(clips: EvaluationSet) -> tuple[list[float], float]:
     values = []
     start = time.process_time()
     for one in (PSDS1, PSDS2):
-        found: Any = their_psds(
+        found: Any = peer.intersection_based.psds(
             frames,
             truth,
             dict(clips.durations_s),

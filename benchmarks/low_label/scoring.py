@@ -12,8 +12,9 @@ from pmam.events.decoding import decode_at
 from pmam.events.median_filter import median_filter
 from pmam.metrics.average_precision import frame_table
 from pmam.metrics.bootstrap import Interval, Statistic, paired_bootstrap
+from pmam.metrics.count_table import CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import EventCounts, event_counts
+from pmam.metrics.event_f1 import event_counts
 from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
 from pmam.metrics.registry import METRICS
 from pmam.models.detector import Detector
@@ -106,7 +107,7 @@ def statistic(run: Run, number: str) -> Statistic:
     return lambda weights: result(weights).value
 
 
-def counts_at(clips: EvaluationSet, threshold: float = 0.5) -> EventCounts:
+def counts_at(clips: EvaluationSet, threshold: float = 0.5) -> CountTable:
     """Matches of the events that scores decode to."""
     detections = {
         clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), threshold)

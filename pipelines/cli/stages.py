@@ -19,7 +19,7 @@ from pipelines.runtime.inputs import (
     checked,
 )
 from pipelines.runtime.reach import joined
-from pipelines.runtime.tables import print_dataset, print_numbers, print_result
+from pipelines.runtime.tables import print_dataset, print_result
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     SOUNDSCAPE_PRESETS,
@@ -228,27 +228,42 @@ def score(
 
 
 def evaluate(
-    dataset: Dataset,
-    scores: Positional[Annotated[str, tyro.conf.arg(metavar="SCORES")]],
-    out: Out,
+    truth: Positional[Annotated[str, tyro.conf.arg(metavar="TRUTH")]],
+    scores: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="SCORES...")]],
+    out: str | None = None,
+    durations: str | None = None,
+    audio: str | None = None,
     settings: Annotated[EvaluateSettings, Flat] = EvaluateSettings(),
     fresh: Flag = False,
 ) -> None:
-    """Compare scores with strong labels: PSDS1, PSDS2, event-based F1, average precision.
+    """Compare any system's scores or events with strong labels: PSDS, F1, error rates, AP, AUC.
+
+    SCORES are what `pmam score` wrote; a folder with a score table of each clip, as
+    sed_scores_eval and the baselines of DCASE write them (TSV or CSV: onset, offset, a column for
+    each class), or with .npz files; or detected events: a table, or a folder of tables, one for
+    each operating point. Of several systems, the first is compared with each other one over the
+    same resamples. Scores of others are taken as they are, at the threshold 0.5, unless options say
+    otherwise.
+
+    OUT gets every number with its interval in metrics.csv and metrics.json, a row for each metric,
+    class and subset; differences of systems in differences.csv; the curves of PSDS in psd_roc.csv.
 
     Args:
-        dataset: Folder of the dataset.
-        scores: Folder of the scores, as `pmam score` wrote it.
-        out: Folder of results.json and pictures.
-        settings: Subsets, and post-processing other than the detector's.
+        truth: A packed dataset; or a table of events, in any format that `pmam detect` writes.
+        scores: Scores or events of one or several systems.
+        out: Folder of the results.
+        durations: Table with the columns filename and duration, for a truth that is a table.
+        audio: Folder of the recordings instead, whose lengths are measured.
+        settings: Subsets, metrics, intervals, and post-processing other than the detector's.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
-    check_job_outputs((out,))
-    checked((DATASET, dataset), (STAGE, scores))
-    from pipelines.stages.evaluate.stage import evaluate as stage
-    from pipelines.stages.evaluate.stage import results_of
+    from pipelines.stages.evaluate.places import check_places
 
-    url = stage(dataset, scores, out, settings, fresh=fresh)
-    for subset, metrics in results_of(url).items():
-        print_numbers(subset, {"": metrics})
+    out = check_places(truth, scores, durations, audio, out)
+    check_job_outputs((out,))
+    from pipelines.stages.evaluate.show import print_evaluation
+    from pipelines.stages.evaluate.stage import evaluate as stage
+
+    url = stage(truth, scores, out, settings, durations=durations, audio=audio, fresh=fresh)
+    print_evaluation(url)
     print_result(out)

@@ -166,6 +166,16 @@ class RankingTable:
         """One ranking per class, made once: a bootstrap asks for many results."""
         return [Ranking.of(column) for column in self.scores.T]
 
+    @cached_property
+    def pooled(self) -> Ranking:
+        """The ranking of all scores of all classes in one list."""
+        return Ranking.of(self.scores.ravel())
+
+    @cached_property
+    def clips(self) -> int:
+        """How many clips the examples are of."""
+        return int(self.clip.max()) + 1
+
 
 def frame_table(clips: EvaluationSet) -> RankingTable:
     """All frames of all clips; a frame is positive as :func:`pmam.events.decoding.encode` says."""

@@ -1,7 +1,7 @@
 """How much a number owes to the choice of test clips: bootstrap over clips.
 
 Statistics take ``clip_weights (clips,)``, how often each clip was drawn, as the ``result`` methods
-of :class:`~pmam.metrics.psds.PSDSCounts`, :class:`~pmam.metrics.event_f1.EventCounts` and
+of :class:`~pmam.metrics.psds.PSDSCounts`, :class:`~pmam.metrics.count_table.CountTable` and
 :class:`~pmam.metrics.average_precision.RankingTable` do: the counting is done once, not at each
 draw.
 """

@@ -17,9 +17,9 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from pmam.errors import InputError
 from pmam.events.decoding import decode_at
 from pmam.events.event import Event, FloatArray
+from pmam.metrics.count_table import CountResult, CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import whole_us
-from pmam.metrics.results import ClassMean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,70 +61,11 @@ def matched(fits: npt.NDArray[np.bool_]) -> int:
     return int((maximum_bipartite_matching(csr_matrix(fits)) >= 0).sum())
 
 
-def f1_score(tp: FloatArray | float, fp: FloatArray | float, fn: FloatArray | float) -> FloatArray:
-    """F1 from counts; 0 where there is neither a detection nor an event."""
-    return np.asarray(2 * tp / np.maximum(2 * tp + fp + fn, 1))
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventF1Result:
-    """Event-based F1.
-
-    A class without events has NaN for F1 and recall and is left out of the macro mean; its false
-    positives still count in ``micro_f1``.
-
-    Args:
-        value: macro F1, the mean over classes.
-        per_class, precision, recall: per class; the precision is 1 where nothing was detected.
-        micro_f1: F1 of the counts summed over classes.
-        tp, fp, fn: counts per class.
-    """
-
-    value: float
-    per_class: dict[str, float]
-    precision: dict[str, float]
-    recall: dict[str, float]
-    micro_f1: float
-    tp: dict[str, float]
-    fp: dict[str, float]
-    fn: dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventCounts:
-    """Counts ``(clips, classes)`` of true positives, false positives and misses."""
-
-    classes: Sequence[str]
-    tp: FloatArray
-    fp: FloatArray
-    fn: FloatArray
-
-    def result(self, clip_weights: FloatArray | None = None) -> EventF1Result:
-        """The F1 of the clips, each counted ``clip_weights`` times (once by default).
-
-        Raises:
-            InputError: when the clips hold no event of any class.
-        """
-        weights = np.ones(len(self.tp)) if clip_weights is None else clip_weights
-        tp, fp, fn = weights @ self.tp, weights @ self.fp, weights @ self.fn
-        has_events = tp + fn > 0
-        f1 = np.where(has_events, f1_score(tp, fp, fn), np.nan)
-        precision = np.where(tp + fp > 0, tp / np.maximum(tp + fp, 1), 1.0)
-        recall = np.where(has_events, tp / np.maximum(tp + fn, 1), np.nan)
-        macro = ClassMean.of(self._named(f1))
-        return EventF1Result(
-            value=macro.value,
-            per_class=macro.per_class,
-            precision=self._named(precision),
-            recall=self._named(recall),
-            micro_f1=float(f1_score(tp.sum(), fp.sum(), fn.sum())),
-            tp=self._named(tp),
-            fp=self._named(fp),
-            fn=self._named(fn),
-        )
-
-    def _named(self, values: FloatArray) -> dict[str, float]:
-        return dict(zip(self.classes, values.tolist(), strict=True))
+def matched_pairs(fits: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Each detection's event in a largest matching of ``fits (detections, events)``, or -1."""
+    if 0 in fits.shape:
+        return np.full(len(fits), -1)
+    return np.asarray(maximum_bipartite_matching(csr_matrix(fits), perm_type="column"), np.int64)
 
 
 def event_counts(
@@ -132,7 +73,7 @@ def event_counts(
     ground_truth: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
     collars: Collars | None = None,
-) -> EventCounts:
+) -> CountTable:
     """Match detections to events in each clip, in the order of ``ground_truth``.
 
     Raises:
@@ -146,17 +87,31 @@ def event_counts(
             f"give every clip a list in both, an empty one where nothing is"
         )
     tp, fp, fn = (np.zeros((len(ground_truth), len(classes))) for _ in range(3))
+    substitutions = np.zeros(len(ground_truth))
     for row, (clip, events) in enumerate(ground_truth.items()):
         found, wanted = by_label(clip, detections[clip], classes), by_label(clip, events, classes)
+        false, missed = [], []
         for column, label in enumerate(classes):
             detection_s, event_s = found.get(label, _NONE), wanted.get(label, _NONE)
-            fits = within_collars(
-                (detection_s[0][:, None], detection_s[1][:, None]), event_s, collars
-            )
-            tp[row, column] = matched(fits)
-            fp[row, column] = len(detection_s[0]) - tp[row, column]
-            fn[row, column] = len(event_s[0]) - tp[row, column]
-    return EventCounts(classes=classes, tp=tp, fp=fp, fn=fn)
+            partner = matched_pairs(fitting(detection_s, event_s, collars))
+            is_found = np.isin(np.arange(len(event_s[0])), partner)
+            tp[row, column] = is_found.sum()
+            fp[row, column] = (partner < 0).sum()
+            fn[row, column] = (~is_found).sum()
+            false.append(np.stack(detection_s)[:, partner < 0])
+            missed.append(np.stack(event_s)[:, ~is_found])
+        left, gone = np.concatenate(false, axis=1), np.concatenate(missed, axis=1)
+        substitutions[row] = matched(fitting((left[0], left[1]), (gone[0], gone[1]), collars))
+    return CountTable(classes=classes, tp=tp, fp=fp, fn=fn, substitutions=substitutions)
+
+
+def fitting(
+    detection_s: tuple[FloatArray, FloatArray],
+    event_s: tuple[FloatArray, FloatArray],
+    collars: Collars,
+) -> npt.NDArray[np.bool_]:
+    """:func:`within_collars` of each pair, ``(detections, events)``."""
+    return within_collars((detection_s[0][:, None], detection_s[1][:, None]), event_s, collars)
 
 
 _NONE = (np.zeros(0), np.zeros(0))
@@ -181,7 +136,7 @@ def event_f1(
     clips: EvaluationSet,
     threshold: float | npt.ArrayLike | None = None,
     collars: Collars | None = None,
-) -> EventF1Result:
+) -> CountResult:
     """Event-based F1 of the events that frame scores decode to at a threshold (or one per class).
 
     The threshold is that of the set, unless another is given.

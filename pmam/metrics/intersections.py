@@ -9,13 +9,14 @@ class (CTTC). Here this is counted for all segments of :mod:`pmam.metrics.segmen
 does not depend on rounding errors.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pmam.events.event import FloatArray
+from pmam.events.event import Event, FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.segments import Floats, IntArray, Segments, ranges
 
@@ -87,6 +88,22 @@ def score_rows(
         yield from enumerate(rows, start=begin)
 
 
+class Labelled(Protocol):
+    """Clips with events: an `EvaluationSet` or a `DetectionSet`."""
+
+    @property
+    def clips(self) -> list[str]:
+        """The clips' names."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The classes' names."""
+
+    @property
+    def ground_truth(self) -> Mapping[str, Sequence[Event]]:
+        """The events of each clip."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GroundTruth:
     """Merged events ``(events,)`` in order of clip and class, and rows of covered time.
@@ -112,7 +129,7 @@ class GroundTruth:
     covered_s: FloatArray
 
     @classmethod
-    def of(cls, clips: EvaluationSet, edges_s: Sequence[FloatArray]) -> "GroundTruth":
+    def of(cls, clips: Labelled, edges_s: Sequence[FloatArray]) -> "GroundTruth":
         """The merged ground truth of an evaluation set, whose clips' frames have these edges."""
         rows, onsets, offsets, covered = [], [], [], []
         column = {name: label for label, name in enumerate(clips.classes)}

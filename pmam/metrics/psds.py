@@ -12,7 +12,7 @@ al., arXiv 2201.13148. Conventions where the definition leaves room:
   is per ``durations_s``, summed over all clips, with or without events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,9 @@ import numpy as np
 from pmam.errors import InputError
 from pmam.events.event import FloatArray
 from pmam.metrics.class_counts import ClassCounts, count_class
+from pmam.metrics.detection_set import DetectionSet, EventSegments
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import GroundTruth, Slots, score_rows, whole_us
+from pmam.metrics.intersections import GroundTruth, Slots, score_rows
 from pmam.metrics.segments import detected_segments
 
 SECONDS_PER_HOUR = 3600.0
@@ -111,6 +112,14 @@ class PSDSCounts:
         Raises:
             InputError: when the clips hold no event of any class.
         """
+        return result_of([self], clip_weights)
+
+    def curves(self, clip_weights: FloatArray | None) -> dict[int, tuple[FloatArray, FloatArray]]:
+        """True-positive ratio and effective rate of each class that has events, at each threshold.
+
+        Raises:
+            InputError: when the clips hold no event of any class.
+        """
         weights = np.ones(len(self.durations_s)) if clip_weights is None else clip_weights
         hours = float(self.durations_s @ weights) / SECONDS_PER_HOUR
         truth, classes = self.truth, len(self.classes)
@@ -133,25 +142,47 @@ class PSDSCounts:
                 cross_rate = counts.cross_trigger_rate(weights, event_hours) / (len(present) - 1)
                 rate = rate + self.settings.alpha_ct * cross_rate
             tpr = counts.true_positives(weights) / events[label]
-            curves[int(label)] = staircase(tpr, rate, self.settings.e_max)
-        return self._from_curves(curves)
+            curves[int(label)] = tpr, rate
+        return curves
 
-    def _from_curves(self, curves: Mapping[int, tuple[FloatArray, FloatArray]]) -> PSDSResult:
-        e_max = self.settings.e_max
-        grid = np.unique(np.concatenate([rate for _, rate in curves.values()]))
-        tpr = np.full((len(self.classes), len(grid)), np.nan)
-        per_class = dict.fromkeys(self.classes, float("nan"))
-        for label, (ratio, rate) in curves.items():
-            tpr[label] = ratio[np.searchsorted(rate, grid, side="right") - 1]
-            per_class[self.classes[label]] = normalised_area(ratio, rate, e_max)
-        effective_tpr = effective_tp_ratio(tpr[list(curves)], self.settings.alpha_st)
-        return PSDSResult(
-            value=normalised_area(effective_tpr, grid, e_max),
-            per_class=per_class,
-            effective_fpr_per_hour=grid,
-            tpr=tpr,
-            effective_tpr=effective_tpr,
+
+def result_of(counts: Sequence[PSDSCounts], clip_weights: FloatArray | None = None) -> PSDSResult:
+    """The PSDS of all operating points of several counts of the same clips.
+
+    Of several post-processings of the same scores it is the post-processing-independent PSDS: each
+    class takes, at each rate, the best of them (arXiv 2306.15440).
+
+    Args:
+        counts: of the same clips, classes and settings.
+        clip_weights: as of :meth:`PSDSCounts.result`.
+
+    Raises:
+        InputError: when the clips hold no event of any class.
+    """
+    classes, e_max = counts[0].classes, counts[0].settings.e_max
+    points = [each.curves(clip_weights) for each in counts]
+    curves = {
+        label: staircase(
+            np.concatenate([each[label][0] for each in points]),
+            np.concatenate([each[label][1] for each in points]),
+            e_max,
         )
+        for label in points[0]
+    }
+    grid = np.unique(np.concatenate([rate for _, rate in curves.values()]))
+    tpr = np.full((len(classes), len(grid)), np.nan)
+    per_class = dict.fromkeys(classes, float("nan"))
+    for label, (ratio, rate) in curves.items():
+        tpr[label] = ratio[np.searchsorted(rate, grid, side="right") - 1]
+        per_class[classes[label]] = normalised_area(ratio, rate, e_max)
+    effective_tpr = effective_tp_ratio(tpr[list(curves)], counts[0].settings.alpha_st)
+    return PSDSResult(
+        value=normalised_area(effective_tpr, grid, e_max),
+        per_class=per_class,
+        effective_fpr_per_hour=grid,
+        tpr=tpr,
+        effective_tpr=effective_tpr,
+    )
 
 
 def psds_counts(
@@ -170,7 +201,7 @@ def psds_counts(
     slots, truth = Slots.of(edges_s), GroundTruth.of(clips, edges_s)
     durations_s = np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64)
     # Detections below half a microsecond count as valid wherever they are.
-    may_leave_out = whole_us(settings.dtc * slots.shortest_frame_s) >= 1
+    may_leave_out = settings.dtc * slots.shortest_frame_s > 1e-6
     per_class = []
     for label, scores in score_rows(clips, slots):
         if clip_weights is not None and may_leave_out:
@@ -196,6 +227,29 @@ def psds_counts(
         truth=truth,
         durations_s=durations_s,
         per_class=per_class,
+    )
+
+
+def event_psds_counts(clips: DetectionSet, settings: PSDSSettings) -> PSDSCounts:
+    """:func:`psds_counts` of detected events: each operating point is one of the curve."""
+    found = EventSegments.of(clips)
+    return PSDSCounts(
+        settings=settings,
+        classes=clips.classes,
+        truth=found.truth,
+        durations_s=np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64),
+        per_class=[
+            count_class(
+                segments,
+                label,
+                found.slots,
+                found.truth,
+                dtc=settings.dtc,
+                gtc=settings.gtc,
+                cttc=settings.cttc if settings.alpha_ct > 0 else None,
+            )
+            for label, segments in enumerate(found.segments)
+        ],
     )
 
 

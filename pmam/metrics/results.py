@@ -1,12 +1,13 @@
 """What metrics return: one number, and the same number for each class."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from pmam.errors import InputError
+from pmam.events.event import FloatArray
 
 
 class MetricResult(Protocol):
@@ -39,3 +40,9 @@ class ClassMean:
         if not defined:
             raise InputError(f"no positive example of any of the classes {list(per_class)}")
         return cls(value=float(np.mean(defined)), per_class=per_class)
+
+
+# By metric: its value for each class, by name, and `macro` and `micro` over all of them.
+Numbers = dict[str, dict[str, float]]
+# Numbers of the clips, each counted as often as `(clips,)` weights say; None: once.
+Counted = Callable[[FloatArray | None], Numbers]

@@ -42,6 +42,7 @@ def tiny_settings(workers: int = 0, steps: int = 6) -> RunSettings:
         fit=FitSettings(k=4, pca=8, iterations=8),
         pretrain=replace(base.pretrain, training=short(base.pretrain.training)),
         finetune=replace(base.finetune, training=short(base.finetune.training)),
+        evaluate=replace(base.evaluate, resamples=10),
         baseline=False,
     )
 

@@ -14,14 +14,14 @@ from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.write import write_detections
+from pipelines.stages.evaluate import sets
 from pipelines.stages.evaluate.stage import evaluate
 from pipelines.stages.score import score
 from pipelines.stages.settings import EvaluateSettings, ScoreSettings
 from pmam.events.decoding import decode_at
 from pmam.events.settings import BoxOverrides, PostprocessSettings
+from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_f1
-from pmam.metrics.registry import METRICS
 from pmam.models.checkpoint import pack_detector, unpack
 from pmam.models.detector import Detector
 from pmam.settings import from_json
@@ -83,10 +83,10 @@ def test_detect_writes_what_evaluate_counts(
 
     def kept(clips: EvaluationSet) -> Any:
         counted.append(clips)
-        return event_f1(clips)
+        return detected(clips)
 
-    monkeypatch.setitem(METRICS, "event_f1", kept)
-    settings = EvaluateSettings(pictures=False, **CASES[case])
+    monkeypatch.setattr(sets, "detected", kept)
+    settings = EvaluateSettings(pictures=False, resamples=0, **CASES[case])
     evaluate(str(scored / "dataset"), str(scored / "score"), str(tmp_path / "out"), settings)
     (clips,) = counted
     # The thresholds are not those of the set but what stands in the case, or in the detector.

@@ -130,7 +130,7 @@ def test_boxes_and_detection(
 ) -> None:
     dataset, scores = str(out / "dataset"), str(out / "score")
     smoothing = ["--subsets", "validation", "--method", "boxes"]
-    main(["evaluate", dataset, scores, str(tmp_path / "boxes"), *smoothing])
+    main(["evaluate", dataset, scores, "--out", str(tmp_path / "boxes"), *smoothing])
     numbers = json.loads((tmp_path / "boxes" / "results.json").read_text())["validation"]
     assert 0 <= numbers["psds1"]["value"] <= 1
     noise = np.random.default_rng(0).normal(0, 0.1, 3 * 44100)

@@ -1,29 +1,46 @@
-"""evaluate: scores and ground truth to numbers, a table per class and pictures."""
+"""evaluate: what systems say of clips against the truth, as numbers, a table and pictures."""
 
 import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pipelines.inference.events import events_of
-from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
+import numpy as np
+
+from cluster.storage.filesystems import absolute
+from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.stage import Stage, record_of
+from pipelines.runtime.progress import bar
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import TITLES
+from pipelines.stages.evaluate.fingerprints import fingerprints
+from pipelines.stages.evaluate.outputs import Output, read_output
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
+from pipelines.stages.evaluate.results import (
+    CURVE_HEAD,
+    DIFFERENCE_HEAD,
+    HEAD,
+    Difference,
+    as_csv,
+    as_json,
+    curve_rows,
+    difference_rows,
+    main_numbers,
+    number_rows,
+)
+from pipelines.stages.evaluate.sets import Compared, compared
+from pipelines.stages.evaluate.truth import read_truths
 from pipelines.stages.settings import EvaluateSettings
-from pmam.events.settings import PostprocessSettings
-from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.postprocess_choice import postprocessed
-from pmam.metrics.registry import METRICS
-from pmam.settings import from_json
-from shards.index import IndexRow
+from pmam.metrics.families import FAMILIES, Evaluated, all_psds
+from pmam.metrics.intervals import Resampled, Row, cluster_draws
+from pmam.metrics.psds import event_psds_counts, psds
+from pmam.metrics.results import ClassMean
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 
 RESULTS = "results.json"
 log = logging.getLogger("pmam")
@@ -31,56 +48,104 @@ log = logging.getLogger("pmam")
 
 @stage_function(ALGORITHM_VERSION)
 def evaluate(
-    dataset: DatasetUrl,
-    scores: StageUrl,
+    truth: str,
+    scores: str | Sequence[str],
     out: str,
     settings: EvaluateSettings,
     *,
+    durations: str | None = None,
+    audio: str | None = None,
     name: str = "evaluate",
     fresh: bool = False,
 ) -> Work:
-    """Evaluate scores; returns the URL of the results, which `results_of` reads.
+    """Evaluate one or several systems; returns the URL of the results, which `results_of` reads.
 
     Args:
-        dataset: the dataset, whose strong labels are the truth.
-        scores: URL of the scores.
+        truth: a packed dataset, whose strong labels are the truth, or a table of events.
+        scores: URLs of what systems say, ours or others'.
         out: the folder of the results.
-        settings: subsets, and post-processing other than the detector's.
+        settings: subsets, metrics, and post-processing other than the detectors'.
+        durations, audio: lengths of the clips of a table, as of `read_truths`.
         name: of the stage.
         fresh: start over.
     """
+    urls = [absolute(url) for url in ([scores] if isinstance(scores, str) else scores)]
+    truth = absolute(truth)
+    durations = None if durations is None else absolute(durations)
+    audio = None if audio is None else absolute(audio)
 
     def work(stage: Stage) -> dict[str, Any]:
-        scored = record_of(scores)["result"]
-        classes = scored["classes"]
-        postprocess = settings.applied(_stored(scored, scores))
-        log.info("%-14s %s", stage.name, postprocess.in_words)
-        opened = open_dataset(dataset)
-        numbers: dict[str, Any] = {}
-        for subset in settings.subsets:
-            rows = [row for row in opened.select([subset]) if row.events is not None]
-            if not rows:
-                raise PipelineError(f"{dataset}: no strongly labelled clips in subset {subset!r}")
-            clips = evaluation_set(rows, scores, classes, postprocess)
-            results = {metric: function(clips) for metric, function in METRICS.items()}
-            numbers[subset] = {
-                metric: {"value": float(result.value), "per_class": _floats(result.per_class)}
-                for metric, result in results.items()
+        truths = read_truths(truth, settings, durations, audio)
+        outputs = named([read_output(url) for url in urls], urls)
+        rows: dict[tuple[str, str], list[Row]] = {}
+        differences: list[Difference] = []
+        curves: list[dict[str, Any]] = []
+        lacking: dict[str, Any] = {}
+        for of_subset in truths:
+            subset = of_subset.subset
+            together = compared(of_subset, outputs, settings)
+            lacking[subset] = {
+                system: {"counts": together.counts[system], "lines": together.told[system]}
+                for system in together.systems
             }
+            found = _resampled(together, settings)
+            for system, resampled in found.items():
+                rows[subset, system] = resampled.rows(settings.level)
+                curves += _curves(subset, system, together.systems[system], settings)
+            first = outputs[0].name
+            differences += [
+                Difference(subset=subset, system=first, minus=other, row=row)
+                for other in found
+                if other != first
+                for row in found[first].minus(found[other], settings.level)
+            ]
             if settings.pictures:
-                _save(stage, f"{subset}-classes.png", class_bars(results))
-                _save(stage, f"{subset}-examples.png", example_timelines(clips))
-        stage.store.write(RESULTS, json.dumps(numbers, indent=1).encode())
-        first = numbers[settings.subsets[0]]
-        return {metric: entry["value"] for metric, entry in first.items()}
+                _draw(stage, subset, rows[subset, first], together.systems[first])
+        numbers = {
+            subset: {
+                system: main_numbers(of_system)
+                for (other, system), of_system in rows.items()
+                if other == subset
+            }
+            for subset in lacking
+        }
+        records = number_rows(rows)
+        stage.store.write("metrics.csv", as_csv(records, HEAD))
+        stage.store.write("metrics.json", as_json(records))
+        stage.store.write("psd_roc.csv", as_csv(curves, CURVE_HEAD))
+        if len(outputs) > 1:
+            records = difference_rows(differences)
+            head = (*DIFFERENCE_HEAD, "share_below_zero")
+            stage.store.write("differences.csv", as_csv(records, head))
+            stage.store.write("differences.json", as_json(records))
+        stage.store.write("lacking.json", json.dumps(lacking, indent=1).encode())
+        first = outputs[0].name
+        of_first = {subset: of_systems[first] for subset, of_systems in numbers.items()}
+        stage.store.write(RESULTS, json.dumps(of_first, indent=1).encode())
+        stage.store.write("systems.json", json.dumps(numbers, indent=1).encode())
+        main = of_first[truths[0].subset]
+        return {metric: entry["value"] for metric, entry in main.items()}
 
-    return Work(do=work, settings=settings, summary=_summary)
+    inputs = fingerprints(truth, urls, durations, audio)
+    return Work(do=work, settings=settings, inputs=inputs, summary=_summary)
 
 
 def results_of(url: str) -> dict[str, Any]:
-    """What `evaluate` found: per subset, each metric's value and its value per class."""
+    """What `evaluate` found of the first system: per subset, each main metric's values."""
     results: dict[str, Any] = json.loads(store(url).read(RESULTS))
     return results
+
+
+def systems_of(url: str) -> dict[str, Any]:
+    """What `evaluate` found of all systems: as `results_of`, by system below the subset."""
+    results: dict[str, Any] = json.loads(store(url).read("systems.json"))
+    return results
+
+
+def lacking_of(url: str) -> dict[str, Any]:
+    """What systems and truth lacked, by subset and system: `counts`, and `lines` for people."""
+    found: dict[str, Any] = json.loads(store(url).read("lacking.json"))
+    return found
 
 
 def has_truth(dataset_url: str, settings: EvaluateSettings) -> bool:
@@ -93,34 +158,71 @@ def has_truth(dataset_url: str, settings: EvaluateSettings) -> bool:
     return True
 
 
-def evaluation_set(
-    rows: Sequence[IndexRow], scores: str, classes: Sequence[str], settings: PostprocessSettings
-) -> EvaluationSet:
-    """Post-processed scores beside the truth of strongly labelled clips, by the clips' own ids."""
-    frames = open_frames(scores)
-    return postprocessed(
-        ((row.source_id, frames.read(row.key)) for row in rows),
-        frames.spec.hop_s,
-        {row.source_id: events_of(row.events) for row in rows},
-        {row.source_id: row.duration_s for row in rows},
-        classes,
-        settings,
-    )
+def named(outputs: Sequence[Output], urls: Sequence[str]) -> list[Output]:
+    """Outputs under names that differ: the last parts of their paths that tell them apart.
+
+    Raises:
+        PipelineError: one is given twice.
+    """
+    if len(set(urls)) < len(urls):
+        raise PipelineError("scores: got one of them twice; give each system once")
+    parts = [url.rstrip("/").split("/") for url in urls]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-count:]) for each in parts]
+        if len(set(names)) == len(names):
+            break
+    return [replace(output, name=name) for output, name in zip(outputs, names, strict=True)]
 
 
-def _stored(scored: Mapping[str, Any], scores: str) -> PostprocessSettings:
-    """What the detector stores, as `score` recorded it."""
-    if "postprocess" not in scored:
-        log.warning(
-            "%s: scores of an older version, which do not tell the detector's post-processing; "
-            "evaluated with the defaults: score the clips again, or choose by flags",
-            scores,
-        )
-    return from_json(PostprocessSettings, scored.get("postprocess", {}))
+def _resampled(together: Compared, settings: EvaluateSettings) -> dict[str, Resampled]:
+    """All numbers of all systems, over the same resamples of recordings."""
+    truth = together.truth
+    groups = [truth.recordings[clip] for clip in truth.events]
+    draws = cluster_draws(groups, settings.resamples, settings.seed)
+    chosen = settings.metrics or tuple(FAMILIES)
+    found = {}
+    with bar("resamples", len(together.systems) * len(chosen) * len(draws)) as advance:
+
+        def one() -> None:
+            advance(1, "")
+
+        for system, evaluated in together.systems.items():
+            parts = [
+                Resampled.of(FAMILIES[family](evaluated, settings.metric, draws), draws, one)
+                for family in chosen
+            ]
+            found[system] = Resampled(
+                names=[name for part in parts for name in part.names],
+                value=np.concatenate([part.value for part in parts]),
+                resamples=np.concatenate([part.resamples for part in parts], axis=1),
+            )
+    return found
 
 
-def _floats(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+def _curves(
+    subset: str, system: str, evaluated: Evaluated, settings: EvaluateSettings
+) -> list[dict[str, Any]]:
+    if settings.metrics and "psds" not in settings.metrics:
+        return []
+    rows = []
+    for metric, one in all_psds(settings.metric).items():
+        if evaluated.scores is None:
+            result = event_psds_counts(evaluated.detections, one).result()
+        else:
+            result = psds(evaluated.scores, one)
+        rows += curve_rows(subset, system, metric, result)
+    return rows
+
+
+def _draw(stage: Stage, subset: str, rows: Sequence[Row], evaluated: Evaluated) -> None:
+    main = {
+        metric: ClassMean(value=entry["value"], per_class=entry["per_class"])
+        for metric, entry in main_numbers(rows).items()
+    }
+    if main:
+        _save(stage, f"{subset}-classes.png", class_bars(main))
+    if evaluated.scores is not None:
+        _save(stage, f"{subset}-examples.png", example_timelines(evaluated.scores))
 
 
 def _save(stage: Stage, name: str, figure: Any) -> None:

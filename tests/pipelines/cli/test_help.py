@@ -224,7 +224,7 @@ WRONG = [
     "pretrain nowhere out --posteriors p --prototypes q --start s",
     "finetune nowhere out --start s",
     "score nowhere out --checkpoint c",
-    "evaluate nowhere scores out",
+    "evaluate nowhere scores --out out",
     "detect a.wav --checkpoint nowhere",
     "detect nowhere.wav --checkpoint model",
     "import prototypes nowhere.pt out",

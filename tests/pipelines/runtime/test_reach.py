@@ -123,7 +123,7 @@ def _with_address(module: object) -> set[str]:
     [
         "pack SOURCE out",
         "fit SET EMBEDDED out",
-        "evaluate SET LABELS out",
+        "evaluate SET LABELS --out out",
         "soundscapes SOURCE out",
         "run --data SOURCE",
         "reindex labels SET out",

@@ -91,7 +91,7 @@ def test_thresholds_out_of_reach_change_nothing(
         scores=scores,
         hop_s=clips.hop_s,
         ground_truth={**clips.ground_truth, **{name: [] for name in quiet}},
-        durations_s={name: 60.0 for name in scores},
+        durations_s=dict.fromkeys(scores, 60.0),
         classes=CLASSES,
     )
     parameters = replace(parameters, e_max=e_max)

@@ -1,0 +1,234 @@
+"""Outputs and truth as what metrics take: the same clips and classes of all systems."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.words import counted
+from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
+from pipelines.stages.evaluate.pairing import Pairing, check, pair
+from pipelines.stages.evaluate.truth import Truth
+from pipelines.stages.settings import EvaluateSettings
+from pmam.events.event import FloatArray, edges_within_s
+from pmam.events.postprocessing import smooth
+from pmam.events.settings import PostprocessSettings
+from pmam.metrics.detection_set import DetectionSet, detected
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.families import Evaluated
+
+Scores = npt.NDArray[np.floating]
+HELD_BYTES = 2**30  # of post-processed scores; more are made anew at each pass
+log = logging.getLogger("pmam")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The systems of one subset, over the same clips and classes.
+
+    Args:
+        truth: of the clips that are evaluated.
+        systems: by name.
+        counts: what each of them lacked.
+        told: the same in words.
+    """
+
+    truth: Truth
+    systems: dict[str, Evaluated]
+    counts: dict[str, dict[str, int]]
+    told: dict[str, list[str]]
+
+
+@dataclass
+class _Processed(Mapping[str, Scores]):
+    """A system's scores of the truth's clips and classes, post-processed when they are read."""
+
+    output: FrameOutput
+    pairing: Pairing
+    truth: Truth
+    settings: PostprocessSettings
+    edges_s: dict[str, FloatArray] = field(default_factory=dict)  # of clips that were read
+    held: dict[str, Scores] = field(default_factory=dict)
+    held_bytes: int = 0
+
+    def __getitem__(self, clip: str) -> Scores:
+        if clip in self.held:
+            return self.held[clip]
+        scores = self._made(clip)
+        if self.held_bytes + scores.nbytes <= HELD_BYTES:
+            self.held[clip] = scores
+            self.held_bytes += scores.nbytes
+        return scores
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pairing.clips)
+
+    def __len__(self) -> int:
+        return len(self.pairing.clips)
+
+    def _made(self, clip: str) -> Scores:
+        name, duration_s = self.pairing.clips[clip], self.truth.durations_s[clip]
+        if name is None:
+            self.edges_s[clip] = np.array([0.0, duration_s])
+            return np.full((1, len(self.truth.classes)), -np.inf, np.float32)
+        raw, edges = self.output.read(name)
+        if raw.ndim != 2 or raw.shape[1] != len(self.output.classes) or not len(raw):
+            raise PipelineError(
+                f"{self.output.name}: clip {name!r} has scores {raw.shape}; expected (frames, "
+                f"{len(self.output.classes)}) with at least one frame"
+            )
+        if not np.issubdtype(raw.dtype, np.floating):
+            raw = raw.astype(np.float64)
+        if np.isnan(raw).any():
+            raise PipelineError(f"{self.output.name}: clip {name!r} has scores that are NaN")
+        if isinstance(edges, float):
+            self.edges_s[clip] = edges_within_s(len(raw), edges, duration_s)
+        else:
+            self.edges_s[clip] = edges
+        columns = list(self.pairing.columns.values())
+        scores = raw[:, [0 if column is None else column for column in columns]]
+        if _smooths(self.settings):
+            hop_s = (
+                edges if isinstance(edges, float) else equal_hop_s(edges, self.output.name, name)
+            )
+            scores = smooth(scores, None, self.truth.classes, hop_s, self.settings)
+        scores[:, [column is None for column in columns]] = -np.inf
+        return scores
+
+
+def _smooths(settings: PostprocessSettings) -> bool:
+    widths_s = (settings.median_s, *settings.median_by_class_s.values())
+    return settings.method != "median" or settings.clip_mask or max(widths_s) > 0
+
+
+def equal_hop_s(edges_s: FloatArray, system: str, clip: str) -> float:
+    """The length of frames between edges.
+
+    Raises:
+        PipelineError: they are not equally long, but for the last one.
+    """
+    lengths_s = np.diff(edges_s)
+    hop_s = float(np.median(lengths_s))
+    if (np.abs(lengths_s[:-1] - hop_s) > 2e-3 * hop_s + 2e-6).any():
+        raise PipelineError(
+            f"{system}: the frames of clip {clip!r} are not equally long, so that no filter in "
+            "seconds fits them; leave out --median-s, --method and the like"
+        )
+    return hop_s
+
+
+def compared(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) -> Compared:
+    """All systems beside the truth.
+
+    Raises:
+        PipelineError, InputError: names do not fit, or scores are not as they should be.
+    """
+    pairings = [pair(truth, output, settings.classes) for output in outputs]
+    told = {
+        output.name: check(pairing, truth, output, settings.on_missing)
+        for output, pairing in zip(outputs, pairings, strict=True)
+    }
+    counts = {o.name: p.counts for o, p in zip(outputs, pairings, strict=True)}
+    if settings.on_missing == "drop":
+        truth, pairings = _dropped(truth, outputs, pairings)
+    if not any(truth.events.values()):
+        raise PipelineError(
+            f"truth ({truth.subset}): no event of any class in "
+            f"{counted(len(truth.events), 'clip')}; expected at least one to find"
+        )
+    systems = {
+        output.name: _evaluated(truth, output, pairing, settings)
+        for output, pairing in zip(outputs, pairings, strict=True)
+    }
+    return Compared(truth=truth, systems=systems, counts=counts, told=told)
+
+
+def _dropped(
+    truth: Truth, outputs: Sequence[Output], pairings: Sequence[Pairing]
+) -> tuple[Truth, list[Pairing]]:
+    """Clips and classes that all systems with frame scores have."""
+    of_scores = [p for o, p in zip(outputs, pairings, strict=True) if isinstance(o, FrameOutput)]
+    gone = {clip for pairing in of_scores for clip in pairing.clips_without_output}
+    without = {name for pairing in of_scores for name in pairing.classes_without_output}
+    clips = [clip for clip in truth.events if clip not in gone]
+    classes = tuple(name for name in truth.classes if name not in without)
+    if not clips or not classes:
+        raise PipelineError("nothing is left: no clip, or no class, that all have")
+    kept = replace(
+        truth,
+        events={c: [e for e in truth.events[c] if e.label in classes] for c in clips},
+        durations_s={clip: truth.durations_s[clip] for clip in clips},
+        recordings={clip: truth.recordings[clip] for clip in clips},
+        classes=classes,
+    )
+    return kept, [
+        replace(
+            pairing,
+            clips={clip: pairing.clips[clip] for clip in clips},
+            columns={name: pairing.columns[name] for name in classes},
+        )
+        for pairing in pairings
+    ]
+
+
+def _evaluated(
+    truth: Truth, output: Output, pairing: Pairing, settings: EvaluateSettings
+) -> Evaluated:
+    if isinstance(output, EventOutput):
+        return Evaluated(detections=_detections(truth, output, pairing))
+    stored = _known(output.postprocess, truth.classes)
+    chosen = settings.applied(stored)
+    chosen.check(truth.classes)
+    log.info("%-14s %s: %s", "evaluate", output.name, chosen.in_words)
+    scores = evaluation_set(truth, output, pairing, chosen)
+    filtered = [
+        evaluation_set(
+            truth, output, pairing, replace(chosen, median_s=width_s, median_by_class_s={})
+        )
+        for width_s in settings.metric.filters_s
+    ]
+    return Evaluated(detections=detected(scores), scores=scores, filtered=filtered)
+
+
+def _known(stored: PostprocessSettings, classes: Sequence[str]) -> PostprocessSettings:
+    """What a detector stores, without classes that are not evaluated."""
+    return replace(
+        stored,
+        median_by_class_s={k: v for k, v in stored.median_by_class_s.items() if k in classes},
+        threshold_by_class={k: v for k, v in stored.threshold_by_class.items() if k in classes},
+    )
+
+
+def evaluation_set(
+    truth: Truth, output: FrameOutput, pairing: Pairing, settings: PostprocessSettings
+) -> EvaluationSet:
+    """A system's frame scores after post-processing, beside the truth."""
+    scores = _Processed(output, pairing, truth, settings)
+    for clip in truth.events:
+        scores[clip]
+    return EvaluationSet(
+        scores=scores,
+        hop_s=scores.edges_s,
+        ground_truth=truth.events,
+        durations_s=truth.durations_s,
+        classes=truth.classes,
+        threshold=settings.thresholds(truth.classes),
+    )
+
+
+def _detections(truth: Truth, output: EventOutput, pairing: Pairing) -> DetectionSet:
+    return DetectionSet(
+        points={
+            name: {
+                clip: [e for e in point.get(own or "", []) if e.label in truth.classes]
+                for clip, own in pairing.clips.items()
+            }
+            for name, point in output.points.items()
+        },
+        ground_truth=truth.events,
+        durations_s=truth.durations_s,
+        classes=truth.classes,
+    )
