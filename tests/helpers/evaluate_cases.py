@@ -27,13 +27,13 @@ def drawn(seed: int = 0) -> tuple[dict[str, list[Event]], dict[str, np.ndarray]]
     scores = {}
     middle_s = (np.arange(FRAMES) + 0.5) * HOP_S
     for number, clip in enumerate(CLIPS):
-        values = rng.random((FRAMES, 3)) * 0.7
+        values = np.repeat(rng.random((FRAMES // 4, 3)) * 0.55, 4, axis=0)
         truth[clip] = []
-        for label in range(3) if number < 5 else ():
+        for label in {number % 3, (number * number + 1) % 3} if number < 5 else ():
             onset_s, length_s = rng.uniform(0, 6), rng.uniform(1, 3)
             event = Event(round(onset_s, 3), round(onset_s + length_s, 3), CLASSES[label])
             truth[clip].append(event)
-            values[(middle_s > event.onset_s) & (middle_s < event.offset_s), label] += 0.3
+            values[(middle_s > event.onset_s) & (middle_s < event.offset_s), label] += 0.355
         scores[clip] = np.round(values, 3).astype(np.float32)
     return truth, scores
 

@@ -31,6 +31,7 @@ from shards.annotations.registry import read, recognise
 from shards.clip import nfc
 from shards.errors import told
 from shards.io.store import Store
+from shards.manifest import MANIFEST
 
 AS_THEY_ARE = PostprocessSettings(median_s=0.0)
 Scores = npt.NDArray[np.floating]
@@ -90,6 +91,8 @@ def read_output(url: str) -> Output:
         folder, files = Store(source, parent or "/"), [file]
     else:
         folder = store(url)
+        if folder.size(MANIFEST) is not None:
+            raise PipelineError(f"{url}: a dataset, and no scores; expected {KINDS}: {NEW_FORM}")
         if folder.size(DONE) is not None:
             return _ours(url, name)
         files = [each for each in folder.names() if not PurePosixPath(each).name.startswith(".")]
@@ -202,6 +205,8 @@ def _numbers(content: Content, separator: str) -> tuple[Scores, FloatArray]:
         raise PipelineError(
             f"{content.path}: no readable table ({str(error).splitlines()[0]}): correct it"
         ) from error
+    if table.num_rows == 0:
+        raise PipelineError(f"{content.path}: no frame; expected at least one row")
     for column in table.columns:
         if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
             head = table.column_names[table.columns.index(column)]
@@ -209,8 +214,6 @@ def _numbers(content: Content, separator: str) -> tuple[Scores, FloatArray]:
                 f"{content.path}: the column {head!r} holds other than numbers; expected seconds "
                 "and scores: correct it"
             )
-    if table.num_rows == 0:
-        raise PipelineError(f"{content.path}: no frame; expected at least one row")
     columns = [column.to_numpy().astype(np.float64) for column in table.columns]
     onset_s, offset_s, scores = columns[0], columns[1], np.stack(columns[2:], axis=1)
     return scores, checked_edges(np.append(onset_s, offset_s[-1]), offset_s, content.path)
@@ -227,9 +230,9 @@ def checked_edges(edges_s: FloatArray, offset_s: FloatArray, path: str) -> Float
     back = np.flatnonzero(np.diff(edges_s) <= 0)
     if len(back):
         raise PipelineError(
-            f"{path} row {back[0] + 2}: the time goes from {edges_s[back[0]]:g} s to "
-            f"{edges_s[back[0] + 1]:g} s; expected frames in order, each of some length: "
-            f"sort the rows ({counted_rows(len(back))})"
+            f"{path} row {min(back[0] + 3, len(edges_s))}: the time goes from "
+            f"{edges_s[back[0]]:g} s to {edges_s[back[0] + 1]:g} s; expected frames in order, each "
+            f"of some length: sort the rows ({counted_rows(len(back))})"
         )
     apart = np.flatnonzero(np.abs(offset_s - edges_s[1:]) > 1e-6)
     if len(apart):

@@ -83,8 +83,12 @@ def as_csv(rows: Sequence[Mapping[str, Any]], head: Sequence[str]) -> bytes:
 
 
 def as_json(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as a list of objects, one a line; what is not defined is null."""
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    """Rows as a list of objects, one a line; what is not defined, or not finite, is null."""
+    finite = [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in rows
+    ]
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in finite)
     return f"[\n{lines}\n]\n".encode()
 
 
