@@ -9,6 +9,7 @@ Every arrow is a stage that owns a folder of the run. A stage whose inputs, sett
 version are unchanged is skipped; one that was killed goes on from what is whole.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
-from pipelines.presets.validate import check_classes
+from pipelines.presets.validate import check_classes, long_crops
 from pipelines.runtime.declared import is_told_only, told_only
 from pipelines.runtime.redo import from_stage, redoing
 from pipelines.runtime.run_folder import RunFolder
@@ -32,6 +33,8 @@ from pipelines.stages.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.stages.pretrain import pretrain
 from pipelines.stages.score import score
 from pipelines.stages.settings import EmbedSettings
+
+log = logging.getLogger("pmam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,10 @@ def story(settings: RunSettings, out: str) -> RunResult:
     folder = RunFolder(out)
     dataset = settings.dataset or packed(settings, folder)
     if not is_told_only():
-        check_classes(settings, open_dataset(dataset).manifest.classes or ())
+        packed_set = open_dataset(dataset)
+        check_classes(settings, packed_set.manifest.classes or ())
+        for note in long_crops(settings, packed_set.rows):
+            log.warning("%s", note)
     encoders = pretrained(settings, dataset, folder)
     detector, numbers = tuned(settings, dataset, folder, encoders.pretrained, encoders)
     baseline = None

@@ -9,8 +9,10 @@ from .events.event import Event as Event
 from .events.targets import encode as encode
 from .metrics.evaluation_set import EvaluationSet as EvaluationSet
 from .metrics.event_f1 import event_f1 as event_f1
-from .metrics.psds import psds as psds
+from .metrics.psds import PSDS1 as PSDS1
+from .metrics.psds import PSDS2 as PSDS2
 from .metrics.registry import METRICS as METRICS
+from .metrics.table_scores import psds as psds
 from .mixture.gaussian_mixture import GaussianMixture as GaussianMixture
 from .models.backbone import Backbone as Backbone
 from .models.checkpoint import Checkpoint as Checkpoint
@@ -21,11 +23,14 @@ from .models.checkpoint import pack_masked as pack_masked
 from .models.checkpoint import pack_weak as pack_weak
 from .models.checkpoint import unpack as unpack
 from .models.detector import Detection as Detection
-from .models.detector import Detector as Detector
+from .models.detector import DetectorModel as DetectorModel
+from .models.facade import Detector as Detector
+from .models.facade import FrameScores as FrameScores
 from .models.masked_audio_model import MaskedAudioModel as MaskedAudioModel
 from .models.settings import ContextSettings as ContextSettings
 from .models.settings import DetectorSettings as DetectorSettings
 from .models.settings import ModelSettings as ModelSettings
+from .models.window_scores import ScoredEvent as ScoredEvent
 from .objectives.losses.registry import PRETEXTS as PRETEXTS
 from .objectives.masked_prediction import Pretraining as Pretraining
 from .objectives.mean_teacher import Finetuning as Finetuning

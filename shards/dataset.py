@@ -4,6 +4,7 @@ import contextlib
 import io
 from collections.abc import Collection, Generator, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +51,20 @@ class Dataset:
         self._shards: dict[str, tuple[RangeReader, str]] = {}  # its reader, and its name there
 
     @classmethod
-    def open(cls, store: Store, resolve: Resolver = local_only) -> "Dataset":
-        """Read manifest and index; `DatasetError` where the dataset is not whole.
+    def open(cls, store: Store | Path | str, resolve: Resolver | None = None) -> "Dataset":
+        """Read manifest and index.
 
-        `resolve` opens the folders of shards that lie elsewhere; by default local ones alone.
+        Args:
+            store: where the dataset is; a folder or URL is opened as `Store.at` does.
+            resolve: opens the folders of shards that lie elsewhere; by default as `Store.at` where
+                a folder or URL was given, and else local ones alone.
+
+        Raises:
+            DatasetError: the dataset is not whole.
         """
+        if not isinstance(store, Store):
+            store, resolve = Store.at(store), resolve or Store.at
+        resolve = resolve or local_only
         manifest = read_manifest(store)
         return cls(store, manifest, read_index(store, manifest.index), resolve)
 

@@ -17,7 +17,7 @@ from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import event_counts
 from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
 from pmam.metrics.registry import METRICS
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 
 MEDIAN_WIDTHS_S = (0.08, 0.24, 0.4, 0.72, 1.04, 1.68)
 NUMBERS = ("frame_ap", "psds1", "psds2", "event_f1")
@@ -35,7 +35,7 @@ class Run:
     widths_s: Sequence[float]
 
 
-def evaluate(detector: Detector, data: Data) -> Run:
+def evaluate(detector: DetectorModel, data: Data) -> Run:
     """A detector on the test clips.
 
     Its median widths are chosen on validation clips; the test clips are scored once.
@@ -56,13 +56,13 @@ def evaluate(detector: Detector, data: Data) -> Run:
 
 
 @torch.inference_mode()
-def frame_scores(detector: Detector, inputs: Tensor) -> np.ndarray:
+def frame_scores(detector: DetectorModel, inputs: Tensor) -> np.ndarray:
     """Probabilities `(N, T, classes)`."""
     detector.eval()
     return torch.cat([detector(part).frames for part in inputs.split(64)]).numpy()
 
 
-def evaluation_set(detector: Detector, clips: Clips, data: Data) -> EvaluationSet:
+def evaluation_set(detector: DetectorModel, clips: Clips, data: Data) -> EvaluationSet:
     """Frame scores and truth of clips."""
     return EvaluationSet(
         scores=dict(zip(clips.keys, frame_scores(detector, clips.inputs), strict=True)),

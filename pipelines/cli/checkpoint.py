@@ -155,13 +155,13 @@ def _postprocess(model: "Model", given: PostprocessOverrides, file: str) -> None
 
 def _packed(model: "Model") -> "Checkpoint":
     from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked, pack_weak
-    from pmam.models.detector import Detector
+    from pmam.models.detector import DetectorModel
     from pmam.models.masked_audio_model import MaskedAudioModel
     from pmam.weak_labels.detector import WeakDetector
 
     if isinstance(model, WeakDetector):
         return pack_weak(model)
-    if isinstance(model, Detector):
+    if isinstance(model, DetectorModel):
         return pack_detector(model)
     return pack_masked(model) if isinstance(model, MaskedAudioModel) else pack_encoder(model)
 

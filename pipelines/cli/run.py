@@ -44,8 +44,8 @@ class RunArguments:
     """
 
     # Settings to start from: demo (synthetic sounds), esc10 (soundscapes of ESC-10), own_data (your
-    # recordings), small (your recordings, a pretrained encoder), paper (PMAM on DESED as
-    # published) or paper-0.75 (with the paper's mask rate).
+    # recordings, a pretrained encoder), own_data-scratch (your recordings, without a download),
+    # paper (PMAM on DESED as published) or paper-0.75 (with the paper's mask rate).
     preset: str = "demo"
     # Variant of the preset that differs in one setting: kmeans, infonce, cross-entropy,
     # softmax-cross-entropy, focal, label-smoothing, no-mask, mask-0.5, k-10, iterations-3 ...
@@ -252,6 +252,8 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
     out = absolute(given)
     reads = (settings.data, settings.dataset, settings.prototypes, settings.posteriors)
     weights = settings.encoder.weights
+    if weights is not None:
+        _fetch_weights(weights, preset)
     with joined(arguments.address, reads=(*reads, weights), writes=(given,)):
         check_demand(settings)
         folder = store(out)
@@ -265,6 +267,30 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
             arms = {"supervised only": result.baseline[subset], **arms}
         print_numbers(subset, arms)
     _print_end(result.detector, out)
+
+
+def _fetch_weights(weights: str, preset: str) -> None:
+    """Have the weights that the encoder starts from, before hours are spent on what comes first.
+
+    Raises:
+        SettingsError: they cannot be downloaded; it says what to do.
+    """
+    from cluster.storage.download import FetchError
+    from pipelines.inference.weights import OURS, weights_file
+
+    if weights.endswith(OURS):
+        return
+    try:
+        weights_file(weights)
+    except FetchError as error:
+        if "://" not in weights:
+            raise
+        scratch = f"{preset}-scratch"
+        without = f"; or take --preset {scratch}, which needs none" if scratch in PRESETS else ""
+        raise SettingsError(
+            f"{error}. The encoder starts from these weights: download {weights} where that works, "
+            f"and give the file as --encoder.weights FILE{without}"
+        ) from error
 
 
 def _check_redo(settings: RunSettings, stage: str, *, fresh: bool) -> None:

@@ -207,6 +207,7 @@ def score(
     out: Out,
     checkpoint: str,
     settings: Annotated[ScoreSettings, Flat] = ScoreSettings(),
+    format: Literal["tsv", "npz"] | None = None,
     address: str | None = None,
     fresh: Flag = False,
 ) -> None:
@@ -217,14 +218,20 @@ def score(
         out: Folder of the scores.
         checkpoint: Checkpoint of the detector, as `pmam finetune` wrote it.
         settings: Subsets and windows.
+        format: Format of files that other programs read, one for each clip beside the scores: a
+            table as sed_scores_eval takes it, or NumPy's; by default none.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     reads = checked((DATASET, dataset), (CHECKPOINT, checkpoint))
     with joined(address, reads=reads, writes=(out,)):
+        from pipelines.stages.score import export_scores
         from pipelines.stages.score import score as stage
 
-        print_result(stage(dataset, out, settings, checkpoint=checkpoint, fresh=fresh))
+        url = stage(dataset, out, settings, checkpoint=checkpoint, fresh=fresh)
+        if format is not None:
+            export_scores(dataset, url, format)
+        print_result(url)
 
 
 def evaluate(

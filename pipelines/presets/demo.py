@@ -70,8 +70,8 @@ def demo() -> RunSettings:
     )
 
 
-def own_data() -> RunSettings:
-    """Your own recordings and labels, in the layout of the source `folder`."""
+def own_data_scratch() -> RunSettings:
+    """Your own recordings and labels, and an encoder that starts from nothing: no download."""
     small = demo()
 
     def longer(training: TrainSettings, steps: int) -> TrainSettings:

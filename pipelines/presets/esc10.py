@@ -59,7 +59,7 @@ def esc10() -> RunSettings:
     )
 
 
-def small() -> RunSettings:
+def own_data() -> RunSettings:
     """Your own recordings, or DESED (`--pack.source desed`), on a CPU.
 
     As `esc10`, with more steps; nobody has tuned them on your recordings.

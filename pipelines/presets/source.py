@@ -1,16 +1,20 @@
 """The dataset of a run: packed from recordings that are given, synthesised, or mixed."""
 
+import logging
 from functools import partial
 
 from cluster.storage.filesystems import absolute
 from pipelines.presets.recordings import DemoSettings, demo_recordings
 from pipelines.presets.settings import RunSettings
+from pipelines.runtime.declared import is_told_only
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.run_folder import RunFolder
-from pipelines.runtime.stage import fingerprint_of, listing_fingerprint
+from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
 from pipelines.runtime.urls import join
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.soundscapes import soundscapes
+
+log = logging.getLogger("pmam")
 
 
 def packed(settings: RunSettings, folder: RunFolder) -> str:
@@ -26,7 +30,11 @@ def packed(settings: RunSettings, folder: RunFolder) -> str:
         mixed, inputs = settings.data, None
     else:
         raise PipelineError("no recordings: give --data, a folder of audio and labels")
-    return pack(mixed, settings=settings.pack, inputs=inputs, **folder.at("pack", "dataset"))
+    url = pack(mixed, settings=settings.pack, inputs=inputs, **folder.at("pack", "dataset"))
+    if settings.soundscapes is None and not is_told_only():
+        for note in record_of(url)["result"]["notes"]:
+            log.info("%s", note)
+    return url
 
 
 def _mixed(settings: RunSettings, folder: RunFolder) -> str:

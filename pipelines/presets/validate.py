@@ -1,16 +1,22 @@
 """Settings of a run that cannot work, found before hours are spent on the stages in between."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import median
 
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.errors import PipelineError
 from pipelines.stages.settings import FinetuneSettings
+from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.encoders.base import FrameEncoder
 from pmam.models.backbone import Backbone
 from pmam.models.settings import ModelSettings
 from pmam.training.parameter_groups import ParameterGroup, groups_of
 from pmam.training.settings import OptimizerSettings
+from shards.clip import TRAINING_SUBSETS
+from shards.index import IndexRow
+
+SHORTER_S = 0.1  # clips of 9.95 s are cut from ten seconds, too
 
 
 def check_run(settings: RunSettings) -> None:
@@ -65,6 +71,27 @@ def check_classes(settings: RunSettings, classes: Sequence[str]) -> None:
                     postprocess.check(classes)
                 except ValueError as error:
                     raise PipelineError(f"{place}: {error}") from error
+
+
+def long_crops(settings: RunSettings, rows: Iterable[IndexRow]) -> list[str]:
+    """What is told of trainings most of whose clips are shorter than their crops."""
+    lengths = [row.duration_s for row in rows if row.subset in TRAINING_SUBSETS]
+    trainings: dict[str, TrainSettings] = {}
+    if settings.iterations > 0:
+        trainings["pretrain"] = settings.pretrain.training
+    if settings.finetune_first is not None:
+        trainings["finetune_first"] = settings.finetune_first.training
+    trainings["finetune"] = settings.finetune.training
+    notes = []
+    for name, training in trainings.items():
+        short = sum(length < training.crop_s - SHORTER_S for length in lengths)
+        if 2 * short > len(lengths):
+            notes.append(
+                f"{short} of {len(lengths)} training clips are shorter than the crops of "
+                f"{training.crop_s:g} s and get silence behind them; the median is "
+                f"{median(lengths):.1f} s: --{name}.training.crop_s may be that, to save time"
+            )
+    return notes
 
 
 def _check_layers(settings: RunSettings, backbone: Backbone) -> None:

@@ -4,7 +4,10 @@ Models and prototypes load torch, when they are read and not before.
 """
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.errors import MissingFileError
@@ -32,6 +35,16 @@ def open_dataset(url: str) -> Dataset:
 def join(url: str, name: str) -> str:
     """A name below a URL."""
     return f"{url.rstrip('/')}/{name}"
+
+
+def is_folder(file: str) -> bool | None:
+    """Whether it is a folder; None where there is neither a file nor a folder."""
+    place = store(file)
+    if place.is_local:  # not through pyarrow, which cannot name what is not UTF-8
+        path = Path(place.root)
+        return path.is_dir() if path.exists() else None
+    kind = place.filesystem.get_file_info(place.root).type
+    return None if kind == FileType.NotFound else bool(kind == FileType.Directory)
 
 
 def write_checkpoint(target: Store, name: str, checkpoint: "Checkpoint") -> None:

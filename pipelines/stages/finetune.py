@@ -33,7 +33,7 @@ from pipelines.training.validation import ValidationScores, validation_scores
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.postprocess_choice import chosen_postprocess
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.mean_teacher import (
     Finetuning,
@@ -203,7 +203,7 @@ class FinetuneTask:
         return found
 
     @property
-    def _models(self) -> dict[str, Detector]:
+    def _models(self) -> dict[str, DetectorModel]:
         return {"student": self.module.student, "teacher": self.module.teacher}
 
     def _scores(self) -> dict[str, ValidationScores]:

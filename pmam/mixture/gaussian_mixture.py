@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
+import numpy.typing as npt
 import torch
 
 from pmam.errors import InputError
@@ -16,17 +18,24 @@ from pmam.mixture.parameters import MixtureParameters
 from pmam.mixture.process_group import ProcessGroup, alone
 from pmam.mixture.settings import CovarianceType
 
+A = TypeVar("A", torch.Tensor, npt.NDArray[Any])  # what is asked with one comes as such
+
+
+def _as_kind(found: torch.Tensor, asked: A) -> A:
+    return found if isinstance(asked, torch.Tensor) else found.cpu().numpy()
+
 
 class GaussianMixture:
     """A mixture of `n_components` Gaussians, with the names and the numbers of scikit-learn.
 
     `covariance_type` is full, tied, diag or spherical. EM stops when the log-likelihood per frame
     changes by less than `tol`, or after `max_iter` iterations. It begins with the clusters of
-    k-means (`seed`), or those around `means_init (K, D)`; `weights_init (K,)` and `precisions_init`
-    (shaped as the covariances) replace the clusters' own. Of `n_init` runs, with seeds `seed`,
-    `seed + 1` and so on, the one of highest likelihood stays; with `warm_start`, a second `fit`
-    begins where the first ended. `device` None computes where the frames are. Frames in float32 are
-    multiplied in float32 and summed in float64.
+    k-means (`random_state`), or those around `means_init (K, D)`; `weights_init (K,)` and
+    `precisions_init` (shaped as the covariances) replace the clusters' own. Of `n_init` runs, with
+    seeds `random_state`, `random_state + 1` and so on, the one of highest likelihood stays; with
+    `warm_start`, a second `fit` begins where the first ended. `device` None computes where the
+    frames are. Frames in float32 are multiplied in float32 and summed in float64. Asked with NumPy
+    arrays, it answers with such.
 
     Workers that each hold a part of the frames give `fit` their group, which adds statistics up.
     """
@@ -40,7 +49,7 @@ class GaussianMixture:
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
-        seed: int = 0,
+        random_state: int = 0,
         weights_init: Array | None = None,
         means_init: Array | None = None,
         precisions_init: Array | None = None,
@@ -59,7 +68,7 @@ class GaussianMixture:
         self.reg_covar = reg_covar
         self.max_iter = max_iter
         self.n_init = n_init
-        self.seed = seed
+        self.random_state = random_state
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
@@ -116,21 +125,21 @@ class GaussianMixture:
         self._state = best
         return self
 
-    def fit_predict(self, x: Array) -> torch.Tensor:
+    def fit_predict(self, x: A) -> A:
         """`fit` to frames `(N, D)`, and the most probable component of each `(N,)`."""
         return self.fit(x).predict(x)
 
-    def predict(self, x: Array) -> torch.Tensor:
+    def predict(self, x: A) -> A:
         """The most probable component `(N,)` of frames `(N, D)`."""
-        return self.predict_proba(x).argmax(dim=1)
+        return _as_kind(evaluate(x, self.parameters_)[0].argmax(dim=1), x)
 
-    def predict_proba(self, x: Array) -> torch.Tensor:
+    def predict_proba(self, x: A) -> A:
         """Posteriors `(N, K)` in float64 of frames `(N, D)`; rows sum to 1."""
-        return evaluate(x, self.parameters_)[0]
+        return _as_kind(evaluate(x, self.parameters_)[0], x)
 
-    def score_samples(self, x: Array) -> torch.Tensor:
+    def score_samples(self, x: A) -> A:
         """Log-likelihoods `(N,)` in float64, in nats, of frames `(N, D)`."""
-        return evaluate(x, self.parameters_)[1]
+        return _as_kind(evaluate(x, self.parameters_)[1], x)
 
     def score(self, frames: Frames) -> float:
         """The mean log-likelihood per frame, in nats."""
@@ -228,7 +237,7 @@ class GaussianMixture:
             self.n_components,
             self.covariance_type,
             reg_covar=self.reg_covar,
-            seed=self.seed + run,
+            seed=self.random_state + run,
             weights=self.weights_init,
             means=self.means_init,
             precisions=self.precisions_init,

@@ -7,7 +7,9 @@ from .checkpoint import pack_masked as pack_masked
 from .checkpoint import pack_weak as pack_weak
 from .checkpoint import unpack as unpack
 from .detector import Detection as Detection
-from .detector import Detector as Detector
+from .detector import DetectorModel as DetectorModel
+from .facade import Detector as Detector
+from .facade import FrameScores as FrameScores
 from .masked_audio_model import MaskedAudioModel as MaskedAudioModel
 from .settings import ContextSettings as ContextSettings
 from .settings import DetectorSettings as DetectorSettings

@@ -21,7 +21,7 @@ from pmam.errors import InputError
 from pmam.events.settings import PostprocessSettings
 from pmam.models.backbone import Backbone
 from pmam.models.checkpoint_file import description_in, tensors_alone, with_description
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 from pmam.models.state_dict import StateDictError, load_fitting
@@ -30,7 +30,7 @@ from pmam.weak_labels.detector import WeakDetector
 from pmam.weak_labels.settings import WeakNetworkSettings
 
 FORMAT_VERSION = 1
-Model = FrameEncoder | MaskedAudioModel | Detector | WeakDetector
+Model = FrameEncoder | MaskedAudioModel | DetectorModel | WeakDetector
 
 
 class CheckpointError(InputError):
@@ -144,7 +144,7 @@ def pack_masked(model: MaskedAudioModel) -> Checkpoint:
     return _pack("masked", model, settings)
 
 
-def pack_detector(model: Detector) -> Checkpoint:
+def pack_detector(model: DetectorModel) -> Checkpoint:
     """A fine-tuned detector with its classes."""
     settings = {
         "model": to_json(model.backbone.settings),
@@ -211,12 +211,12 @@ def _build_masked(settings: Any) -> MaskedAudioModel:
     return MaskedAudioModel(Backbone(shape), width, prototypes)
 
 
-def _build_detector(settings: Any) -> Detector:
+def _build_detector(settings: Any) -> DetectorModel:
     shape = from_json(ModelSettings, settings["model"])
     reading = from_json(DetectorSettings, settings.get("detector", {}))
     # Detectors of before events were part of them have the defaults.
     postprocess = from_json(PostprocessSettings, settings.get("postprocess", {}))
-    return Detector(Backbone(shape), tuple(settings["classes"]), reading, postprocess)
+    return DetectorModel(Backbone(shape), tuple(settings["classes"]), reading, postprocess)
 
 
 def _build_weak(settings: Any) -> WeakDetector:
@@ -277,12 +277,12 @@ def start_detector(
     classes: tuple[str, ...],
     reading: DetectorSettings,
     name: str,
-) -> Detector:
+) -> DetectorModel:
     """The detector to train on: as `start_backbone`, with the heads of a detector that goes on.
 
     A detector of other classes, or of the same in another order, gets new heads.
     """
-    detector = Detector(start_backbone(model, context, name), classes, reading)
-    if isinstance(model, Detector) and model.classes == classes:
+    detector = DetectorModel(start_backbone(model, context, name), classes, reading)
+    if isinstance(model, DetectorModel) and model.classes == classes:
         detector.load_state_dict(model.state_dict())
     return detector

@@ -50,7 +50,7 @@ class FrameDetector(nn.Module):
         raise NotImplementedError
 
 
-class Detector(FrameDetector):
+class DetectorModel(FrameDetector):
     """The sound-event detector: probabilities of each class in each frame and in the clip.
 
     Args:

@@ -1,16 +1,77 @@
-"""Frame probabilities of a stream of windows of any length."""
+"""Frame probabilities and events of streams of samples of any length."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from pmam.events.overlap_add import overlap_added
+from pmam.events.event import frame_end_s
+from pmam.events.overlap_add import Windows, overlap_added, split
+from pmam.events.settings import PostprocessSettings
+from pmam.events.streaming import detected
 from pmam.models.detector import FrameDetector
 
 Floats = npt.NDArray[np.float32]
+
+
+class ScoredEvent(NamedTuple):
+    """A detected event; its score is the highest smoothed frame probability inside it."""
+
+    onset_s: float
+    offset_s: float
+    label: str
+    score: float
+
+
+def stream_scores(
+    detector: FrameDetector,
+    blocks: Iterable[Floats],
+    *,
+    window_s: float,
+    overlap_s: float,
+    batch: int,
+) -> Iterator[Floats]:
+    """Frame probabilities `(frames, classes)` of a stream of samples, in blocks.
+
+    Args:
+        detector: in evaluation mode.
+        blocks: of samples, of any lengths, at the rate of the encoder.
+        window_s: what the detector is given at once.
+        overlap_s: of neighbouring windows, where they fade into each other.
+        batch: windows that go in together at most.
+    """
+    encoder = detector.encoder
+    windows = Windows.of(window_s, overlap_s, encoder.hop_s)
+    per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
+    return window_scores(detector, split(blocks, windows, per_frame), windows.overlap, batch)
+
+
+def stream_events(
+    detector: FrameDetector,
+    scores: Iterable[Floats],
+    end_s: Callable[[], float],
+    postprocess: PostprocessSettings,
+) -> Iterator[ScoredEvent]:
+    """The events of a stream of scores, each as soon as it is over.
+
+    Args:
+        detector: whose scores they are.
+        scores: blocks `(frames, classes)`.
+        end_s: how long the sound is, as far as that is known.
+        postprocess: from scores to events.
+    """
+    hop_s = detector.encoder.hop_s
+    for run in detected(scores, detector.classes, hop_s, postprocess):
+        yield ScoredEvent(
+            onset_s=run.first * hop_s,
+            # The last frame may be longer than what is left of the sound.
+            offset_s=frame_end_s(run.end - 1, hop_s, end_s()),
+            label=detector.classes[run.column],
+            score=run.peak,
+        )
 
 
 def window_scores(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pmam.augment.chain import InputBatch, InputScale, augment
 from pmam.augment.settings import AugmentSettings
-from pmam.models.detector import Detection, Detector
+from pmam.models.detector import Detection, DetectorModel
 from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.losses.binary_cross_entropy import binary_cross_entropy
 from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch
@@ -162,7 +162,7 @@ class Finetuning(nn.Module):
 
     def __init__(
         self,
-        student: Detector,
+        student: DetectorModel,
         settings: FinetuneLossSettings,
         augmentation: AugmentSettings = NO_AUGMENTATION,
         auxiliary: AuxiliaryTask | None = None,

@@ -5,8 +5,9 @@ range reads from an object store. `float16` and `float32` are stored as they are
 of values in [0, 1], those that round to at least 1/255, in 8 bits: each value is within 1/510.
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -37,7 +38,8 @@ class FrameSpec:
     """What every row of a file shares: its kind, width, storage type and time grid.
 
     Frame i of the grid is at `first_frame_s + i * hop_s`; the grid index of a row's frames is
-    their place, or their `positions` where only some frames are kept.
+    their place, or their `positions` where only some frames are kept. `columns` names the values of
+    a frame, such as classes; files of before have none, and go with those that do.
     """
 
     kind: Kind
@@ -45,6 +47,7 @@ class FrameSpec:
     dtype: DType
     hop_s: float
     first_frame_s: float = 0.0
+    columns: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind) or self.dtype not in get_args(DType):
@@ -58,11 +61,18 @@ class FrameSpec:
                 f"frame spec: got width {self.width}, hop_s {self.hop_s}; "
                 f"expected a width of 1..{limit} and a positive hop"
             )
+        if self.columns and len(self.columns) != self.width:
+            raise FrameError(
+                f"frame spec: got {len(self.columns)} names of columns; expected {self.width}"
+            )
 
     def metadata(self) -> dict[str, str]:
         """The spec as schema metadata."""
-        values = {name: str(value) for name, value in asdict(self).items()}
-        return {"format_version": str(FORMAT_VERSION), **values}
+        values = asdict(self)
+        columns = values.pop("columns")
+        named = {"columns": json.dumps(columns, ensure_ascii=False)} if columns else {}
+        texts = {name: str(value) for name, value in values.items()}
+        return {"format_version": str(FORMAT_VERSION), **texts, **named}
 
     @classmethod
     def from_metadata(cls, metadata: dict[bytes, bytes] | None) -> "FrameSpec":
@@ -71,12 +81,14 @@ class FrameSpec:
         version = found.pop("format_version", None)
         if version != str(FORMAT_VERSION):
             raise FrameError(f"got format version {version}; expected {FORMAT_VERSION}")
-        if found.keys() != {field.name for field in fields(cls)}:
+        columns = tuple(json.loads(found.pop("columns", "[]")))
+        if found.keys() != {each.name for each in fields(cls)} - {"columns"}:
             raise FrameError(f"got metadata {sorted(found)}; expected a frame spec's")
         typed: dict[str, Any] = found | {
             "width": int(found["width"]),
             "hop_s": float(found["hop_s"]),
             "first_frame_s": float(found["first_frame_s"]),
+            "columns": columns,
         }
         return cls(**typed)
 

@@ -50,6 +50,25 @@ class Store:
         """A store on the local disk."""
         return cls(pafs.LocalFileSystem(), str(Path(folder).absolute()))
 
+    @classmethod
+    def at(cls, place: Path | str) -> "Store":
+        """A store at a local folder, or at a URL that pyarrow knows, such as `s3://bucket/folder`.
+
+        Credentials, region and endpoint come from the environment (`AWS_ACCESS_KEY_ID`,
+        `AWS_ENDPOINT_URL` and so on).
+
+        Raises:
+            StoreError: no URL that can be opened.
+        """
+        if "://" not in str(place):
+            return cls.local(Path(place).expanduser())
+        try:
+            return cls(*pafs.FileSystem.from_uri(str(place)))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            shown = str(place).split("?", maxsplit=1)[0].rpartition("@")[2]
+            reason = " ".join(str(error).split())
+            raise StoreError(f"{shown}: no folder that can be opened ({reason})") from error
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"the store of {self.root} cannot be pickled: it may hold credentials; "

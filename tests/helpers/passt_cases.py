@@ -8,7 +8,7 @@ from torch import nn
 
 from pmam.encoders.settings import LoraSettings
 from pmam.models.backbone import Backbone
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.importers.transformer4sed import our_name, settings_of, translated
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.masked_prediction import Pretraining
@@ -36,11 +36,11 @@ def pretraining_of(
     return pretraining.eval()
 
 
-def detector_of(meta: dict[str, Any]) -> Detector:
+def detector_of(meta: dict[str, Any]) -> DetectorModel:
     """The detector of a fixture."""
     weights = translated(tensors(meta))
     classes = tuple(f"class {n}" for n in range(len(weights["classifier.bias"])))
-    detector = Detector(Backbone(settings_of(weights)), classes)
+    detector = DetectorModel(Backbone(settings_of(weights)), classes)
     filled(detector, weights)
     return detector.eval()
 

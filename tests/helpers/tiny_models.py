@@ -5,7 +5,7 @@ import torch
 from pmam.clustering.pca import moments
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.backbone import Backbone
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
 
@@ -22,9 +22,9 @@ def backbone(context: ContextSettings = CONTEXT, seed: int = 0) -> Backbone:
     return model.eval()
 
 
-def detector(classes: tuple[str, ...] = ("cat", "dog"), seed: int = 0) -> Detector:
+def detector(classes: tuple[str, ...] = ("cat", "dog"), seed: int = 0) -> DetectorModel:
     """A detector that was never trained."""
-    return Detector(backbone(seed=seed), classes).eval()
+    return DetectorModel(backbone(seed=seed), classes).eval()
 
 
 def masked(prototype_width: int = 5, seed: int = 0) -> MaskedAudioModel:

@@ -18,18 +18,18 @@ from pmam.encoders.settings import EncoderSettings
 from pmam.events.settings import PostprocessSettings
 from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import pack_detector, pack_encoder
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.settings import ContextSettings, ModelSettings
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
+def detector() -> DetectorModel:
     """Random weights; each class is above 0.5 about half of the time."""
     torch.manual_seed(1)
     context = ContextSettings(width=16, layers=1, heads=2, hidden=16)
     settings = ModelSettings(encoder=EncoderSettings(name="small_cnn"), context=context)
     postprocess = PostprocessSettings(median_s=0.3)  # not the default
-    detector = Detector(Backbone(settings), CLASSES, postprocess=postprocess).eval()
+    detector = DetectorModel(Backbone(settings), CLASSES, postprocess=postprocess).eval()
     encoder = detector.backbone.encoder
     clip = torch.from_numpy(noise(10, seed=99)[None]).float()
     encoder.calibration.fit(moments(lambda: iter([encoder.raw(clip)[0]])))
@@ -42,7 +42,7 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> str:
+def checkpoint(detector: DetectorModel, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("detector")
     write_checkpoint(store(str(folder)), "detector", pack_detector(detector))
     return str(folder / "detector")

@@ -23,7 +23,7 @@ from pmam.events.settings import BoxOverrides, PostprocessSettings
 from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.models.checkpoint import pack_detector, unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.settings import from_json
 from shards.clip import Clip, Event
 
@@ -43,7 +43,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def scored(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scored(detector: DetectorModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with clips, their dataset, a detector, and what it gives for them."""
     folder = tmp_path_factory.mktemp("agree")
     clips = []
@@ -55,7 +55,7 @@ def scored(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path
     packing.pack(folder, clips, folder / "dataset")
     checkpoint = pack_detector(detector)
     own = unpack(checkpoint, "detector")
-    assert isinstance(own, Detector)
+    assert isinstance(own, DetectorModel)
     own.postprocess = STORED
     write_checkpoint(store(str(folder)), "detector", pack_detector(own))
 

@@ -17,7 +17,7 @@ from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import open_dataset, read_checkpoint, read_prototypes
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.importers.detect_format import DESED_CLASSES
 from pmam.models.masked_audio_model import MaskedAudioModel
 
@@ -43,7 +43,7 @@ def out(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
     return folder / "out"
 
 
-def model(out: Path, name: str) -> FrameEncoder | MaskedAudioModel | Detector:
+def model(out: Path, name: str) -> FrameEncoder | MaskedAudioModel | DetectorModel:
     return unpack(read_checkpoint(str(out / name)), name)
 
 
@@ -98,8 +98,8 @@ def test_the_first_stage_of_tuning_trains_the_heads(out: Path) -> None:
 
 def test_the_second_stage_goes_on_with_its_detector(out: Path) -> None:
     first, second = (model(out, f"{stage}/detector") for stage in ("finetune-first", "finetune"))
-    assert isinstance(first, Detector)
-    assert isinstance(second, Detector)
+    assert isinstance(first, DetectorModel)
+    assert isinstance(second, DetectorModel)
     recorded = json.loads((out / "finetune" / "stage.json").read_text())["inputs"]["start"]
     assert recorded == read_checkpoint(str(out / "finetune-first" / "detector")).fingerprint
     moved = (second.classifier.weight - first.classifier.weight).abs().max()
@@ -112,7 +112,7 @@ def test_the_second_stage_goes_on_with_its_detector(out: Path) -> None:
 
 def test_scores_are_those_of_sliding_windows(out: Path) -> None:
     detector = model(out, "finetune/detector")
-    assert isinstance(detector, Detector)
+    assert isinstance(detector, DetectorModel)
     dataset = open_dataset(str(out / "dataset"))
     row = dataset.select(["validation"])[0]
     inputs = detector.backbone.encoder.inputs(torch.from_numpy(dataset.audio(row, RATE)[None]))

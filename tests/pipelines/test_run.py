@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,9 @@ from tiny_run import COUNTS, numbers, start, tiny_settings, write_config
 
 from pipelines.inference.frame_job import open_frames
 from pipelines.run import RunResult, run
+from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import read_prototypes, store
+from pipelines.stages.score import export_scores
 from shards.dataset import Dataset
 from shards.repair.verification import verify
 
@@ -41,6 +44,25 @@ def test_the_dataset_is_what_was_asked_for(finished: tuple[Path, RunResult]) -> 
     assert all(row.events is not None for row in dataset.select(["strong", "test"]))
     assert all(row.events is None for row in dataset.select(["weak", "unlabeled"]))
     assert all(row.weak is not None for row in dataset.select(["weak"]))
+
+
+def test_scores_for_other_programs(finished: tuple[Path, RunResult], tmp_path: Path) -> None:
+    out, _ = finished
+    shutil.copytree(out / "score", tmp_path / "score")
+    scores = str(tmp_path / "score")
+    frames, classes = open_frames(scores), record_of(scores)["result"]["classes"]
+    assert list(frames.spec.columns) == classes
+    counts = [export_scores(str(out / "dataset"), scores, name) for name in ("npz", "tsv")]
+    assert counts == [len(frames)] * 2
+    rows = {row.source_id: row for row in Dataset.open(out / "dataset").rows}
+    for path in (tmp_path / "score" / "npz").rglob("*.npz"):
+        row = rows[str(path.relative_to(tmp_path / "score" / "npz").with_suffix(""))]
+        held = np.load(path)
+        assert held["classes"].tolist() == classes
+        assert np.array_equal(held["scores"], frames.read(row.key))
+        assert held["edges_s"][-1] == pytest.approx(row.duration_s, abs=frames.spec.hop_s)
+    table = next((tmp_path / "score" / "tsv").rglob("*.tsv")).read_text().splitlines()
+    assert table[0].split("\t") == ["onset", "offset", *classes]
 
 
 def test_posteriors_are_those_of_the_prototypes(finished: tuple[Path, RunResult]) -> None:

@@ -12,7 +12,7 @@ from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.registry import ENCODERS, build_encoder
 from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
 from pmam.models.backbone import Backbone
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 from pmam.objectives.losses.registry import PRETEXTS
@@ -100,12 +100,12 @@ def test_changes_of_blocks_that_are_not_there() -> None:
 
 
 def test_windows_that_are_longer_than_the_encoder_takes() -> None:
-    Detector(backbone(), ("a",), DetectorSettings(sliding=SlidingSettings(frames=55)))
+    DetectorModel(backbone(), ("a",), DetectorSettings(sliding=SlidingSettings(frames=55)))
     settings = DetectorSettings(teacher_sliding=SlidingSettings(frames=56))
     with pytest.raises(ValueError, match=r"sliding\.frames 56: encoder passt takes at most 55"):
-        Detector(backbone(), ("a",), settings)
+        DetectorModel(backbone(), ("a",), settings)
     with pytest.raises(ValueError, match="encoder cnn: slides no windows of its own"):
-        Detector(backbone("cnn"), ("a",), settings)
+        DetectorModel(backbone("cnn"), ("a",), settings)
 
 
 def test_a_layer_of_a_transformer_that_is_not_there() -> None:
@@ -119,7 +119,7 @@ def test_nothing_to_train() -> None:
     optimizer = OptimizerSettings(groups=GroupRates(passt_lr=1e-3))
     with pytest.raises(ValueError, match=r"nothing to train: GroupRates\(passt_lr=0\.001"):
         Trainer(pretraining("cnn"), optimizer, seed=0)
-    student = Detector(backbone(), ("a",))
+    student = DetectorModel(backbone(), ("a",))
     heads = Finetuning(student, FinetuneLossSettings(trained="heads"))
     optimizer = OptimizerSettings(groups=GroupRates(decoder_lr=1e-3))
     with pytest.raises(ValueError, match="nothing to train"):

@@ -62,8 +62,8 @@ def test_rooms_settings_and_tables_load_no_torch() -> None:
 
 
 def test_an_export_is_the_object_itself() -> None:
-    from pmam.metrics import psds as module
-    from pmam.models.detector import Detector
+    from pmam.metrics import table_scores as module
+    from pmam.models.detector import DetectorModel
 
-    assert pmam.Detector is Detector
+    assert pmam.DetectorModel is DetectorModel
     assert pmam.psds is module.psds

@@ -8,6 +8,8 @@ import soundfile as sf
 from packing import noise_clips, pack
 
 from shards.dataset import ATTEMPTS, Dataset, ReadError
+from shards.errors import StoreError
+from shards.manifest import DatasetError
 
 
 @pytest.fixture
@@ -44,6 +46,21 @@ def test_samples_are_those_of_the_source(dataset: Dataset, tmp_path: Path) -> No
         assert np.array_equal(samples, original)
         assert len(dataset.audio(row, sample_rate_hz=4000)) == row.num_samples // 2
         assert row.duration_s == pytest.approx(len(original) / 8000)
+
+
+def test_a_folder_or_a_url_is_enough_to_open_it(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    for place in (out, str(out), "out", f"file://{out}"):
+        opened = Dataset.open(place)
+        assert opened.rows == dataset.rows
+        assert np.array_equal(opened.audio(opened.rows[0]), dataset.audio(dataset.rows[0]))
+    with pytest.raises(DatasetError):
+        Dataset.open(tmp_path / "in")
+    with pytest.raises(StoreError, match=r"ftp://host/out: no folder that can be opened"):
+        Dataset.open("ftp://me:secret@host/out?x=1")
 
 
 def test_select(dataset: Dataset) -> None:

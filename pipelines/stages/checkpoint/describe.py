@@ -10,7 +10,7 @@ from pipelines.runtime.urls import file_fingerprint, read_checkpoint, read_proto
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
 from pmam.models.checkpoint import CheckpointError, Model, pack_encoder, unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.importers.detect_format import family_of, import_published, kind_of
 from pmam.models.importers.prototypes import import_prototypes
 from pmam.models.masked_audio_model import MaskedAudioModel
@@ -71,7 +71,7 @@ def _of_model(model: Model) -> Facts:
     if isinstance(model, MaskedAudioModel):
         facts["predicts"] = f"{model.prototype_width} channels"
         facts["prototypes"] = f"{model.prototypes or 'not told'}"
-    if isinstance(model, Detector):
+    if isinstance(model, DetectorModel):
         facts["classes"] = ", ".join(model.classes)
         facts["temperature"] = f"{model.settings.temperature:g}"
         facts["events"] = model.postprocess.in_words
@@ -103,7 +103,7 @@ def _of_weak(model: WeakDetector) -> Facts:
 
 
 def _kind(model: nn.Module) -> str:
-    if isinstance(model, Detector):
+    if isinstance(model, DetectorModel):
         return "detector"
     return "masked" if isinstance(model, MaskedAudioModel) else "encoder"
 

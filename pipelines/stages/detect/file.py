@@ -15,11 +15,10 @@ from pipelines.runtime.urls import store
 from pipelines.stages.detect.inputs import AudioInput, opened
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectSettings
-from pmam.events.event import frame_end_s
-from pmam.events.overlap_add import Windows, split
-from pmam.events.streaming import Floats, detected
+from pmam.events.streaming import Floats
 from pmam.models.detector import FrameDetector
-from pmam.models.window_scores import window_scores
+from pmam.models.facade import Detector
+from pmam.models.window_scores import stream_events, stream_scores
 from shards.annotations.event import SoundEvent
 from shards.audio.decoding import AudioError, blocks, probe
 
@@ -42,7 +41,7 @@ class ScoreTarget:
 
 
 def detect_file(
-    detector: FrameDetector,
+    detector: FrameDetector | Detector,
     file: str | AudioInput,
     settings: DetectSettings = DEFAULT,
     tell: Callable[[int], None] | None = None,
@@ -51,7 +50,7 @@ def detect_file(
     """The events of one recording, sorted by onset, offset and label.
 
     Args:
-        detector: is put into evaluation mode.
+        detector: as `Detector.load` gives it, or its model, which is put into evaluation mode.
         file: a path or URL, or a recording of a packed dataset.
         settings: windows, and post-processing other than the detector's.
         tell: is called, on the way, with how many more percent of the file are done.
@@ -64,9 +63,8 @@ def detect_file(
     """
     audio_input = AudioInput(name=file, url=file) if isinstance(file, str) else file
     name = audio_input.name
-    encoder = detector.eval().encoder
-    windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
-    per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
+    model = (detector.model if isinstance(detector, Detector) else detector).eval()
+    encoder = model.encoder
     held: list[Floats] = []
     with opened(audio_input) as handle:
         info = probe(handle, name)
@@ -74,25 +72,24 @@ def detect_file(
         audio = blocks(
             handle, name, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
         )
-        pieces = split(audio, windows, per_frame)
-        scores = window_scores(detector, pieces, windows.overlap, settings.batch)
+        scores = stream_scores(
+            model,
+            audio,
+            window_s=settings.window_s,
+            overlap_s=settings.overlap_s,
+            batch=settings.batch,
+        )
         scores = _watched(scores, name, encoder.hop_s, end_s, tell)
         if scores_to is not None:
             scores = _kept(scores, held)
-        postprocess = settings.applied(detector.postprocess)
+        postprocess = settings.applied(model.postprocess)
         events = [
-            SoundEvent(
-                onset_s=run.first * encoder.hop_s,
-                # The last frame may be longer than what is left of the file.
-                offset_s=frame_end_s(run.end - 1, encoder.hop_s, end_s),
-                label=detector.classes[run.column],
-                score=run.peak,
-            )
-            for run in detected(scores, detector.classes, encoder.hop_s, postprocess)
+            SoundEvent(**event._asdict())
+            for event in stream_events(model, scores, lambda: end_s, postprocess)
         ]
     if scores_to is not None:
         rows = np.concatenate(held)
-        data = score_file(rows, detector.classes, encoder.hop_s, end_s, scores_to.score_format)
+        data = score_file(rows, model.classes, encoder.hop_s, end_s, scores_to.score_format)
         store(scores_to.url).write(scores_to.name, data)
     return FileEvents(
         file=name,

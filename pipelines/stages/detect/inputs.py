@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from pyarrow.fs import FileType
-
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import MissingFileError, PipelineError
-from pipelines.runtime.urls import join, open_dataset, store
+from pipelines.runtime.urls import is_folder, join, open_dataset, store
 from shards.dataset import Dataset
 from shards.manifest import MANIFEST
 from shards.sources._tables import audio_names, is_audio, is_hidden
@@ -158,16 +156,6 @@ def _audio_below(folder: str, on_error: OnError | None) -> list[str]:
     if on_error == "skip":
         place, odd = place.without_odd_names()
     return [join(folder, name) for name in [*audio_names(place), *filter(is_audio, odd)]]
-
-
-def is_folder(file: str) -> bool | None:
-    """Whether it is a folder; None where there is neither a file nor a folder."""
-    place = store(file)
-    if place.is_local:  # not through pyarrow, which cannot name what is not UTF-8
-        path = Path(place.root)
-        return path.is_dir() if path.exists() else None
-    kind = place.filesystem.get_file_info(place.root).type
-    return None if kind == FileType.NotFound else bool(kind == FileType.Directory)
 
 
 @functools.lru_cache(maxsize=2)

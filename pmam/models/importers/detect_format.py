@@ -12,7 +12,7 @@ from pmam.encoders.passt.state_dict_names import without_wrapper
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError
-from pmam.models.detector import PLAIN, Detector
+from pmam.models.detector import PLAIN, DetectorModel
 from pmam.models.importers.mtl import import_mtl
 from pmam.models.importers.transformer4sed import import_backbone, import_detector, import_masked
 from pmam.models.masked_audio_model import MaskedAudioModel
@@ -92,7 +92,7 @@ def import_published(
     classes: tuple[str, ...] = (),
     reading: DetectorSettings = PLAIN,
     model: str | None = None,
-) -> FrameEncoder | MaskedAudioModel | Detector | WeakDetector:
+) -> FrameEncoder | MaskedAudioModel | DetectorModel | WeakDetector:
     """A model of ours with the weights of a published file.
 
     Args:

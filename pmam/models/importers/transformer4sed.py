@@ -11,7 +11,7 @@ from pmam.encoders.passt.state_dict_names import LORA, TAGGING_HEADS, passt_name
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import CheckpointError, load_strictly
-from pmam.models.detector import PLAIN, Detector
+from pmam.models.detector import PLAIN, DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 
@@ -164,7 +164,7 @@ def import_detector(
     classes: tuple[str, ...],
     name: str,
     reading: DetectorSettings = PLAIN,
-) -> Detector:
+) -> DetectorModel:
     """A fine-tuned detector; `classes` are in the order of its outputs.
 
     Raises:
@@ -174,7 +174,7 @@ def import_detector(
     tensors = {
         k: v for k, v in _translated(published, name).items() if not k.startswith(masked_only)
     }
-    return _filled(Detector(_backbone(tensors, name), classes, reading), tensors, name)
+    return _filled(DetectorModel(_backbone(tensors, name), classes, reading), tensors, name)
 
 
 def _translated(published: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -97,7 +97,8 @@ def split(
         counts = Counter(label for name in left for label in kinds[name])
         rarest = min(counts, key=lambda label: (counts[label], label))
         for name in [name for name in left if rarest in kinds[name]]:
-            subset = max(subsets, key=lambda each: (lacking[each, rarest], room[each]))
+            open_ones = [each for each in subsets if room[each] > 0] or list(subsets)
+            subset = max(open_ones, key=lambda each: (lacking[each, rarest], room[each]))
             given[name] = subset
             room[subset] -= 1
             for label in kinds[name]:

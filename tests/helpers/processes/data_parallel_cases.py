@@ -13,7 +13,7 @@ from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.registry import ENCODERS
 from pmam.encoders.settings import EncoderSettings, LoraSettings
 from pmam.models.backbone import Backbone
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
 from pmam.objectives.auxiliary import AuxiliaryTask
@@ -106,7 +106,7 @@ class Task:
                 self.clips = theirs(rank, world)
                 found = {n: v[self.clips] for n, v in (plain | {"posteriors": posteriors}).items()}
                 self.unlabelled = PretextBatch(**found)
-            detector = Detector(backbone, ("cat", "dog"))
+            detector = DetectorModel(backbone, ("cat", "dog"))
             self.module = Finetuning(detector, case.settings, auxiliary=auxiliary)
             with torch.no_grad():
                 self.module.teacher.classifier.bias += 1.0

@@ -8,19 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+from index_rows import index_row
 from parity_rule import load
 
 from pipelines.cli.main import main
+from pipelines.inference.weights import with_published_weights
 from pipelines.presets import PRESETS, paper
 from pipelines.presets.ablations import ABLATIONS, ablated
 from pipelines.presets.settings import RunSettings
-from pipelines.presets.validate import check_run
+from pipelines.presets.validate import check_run, long_crops
 from pmam.objectives.losses.registry import PRETEXTS
 from pmam.settings import from_json, to_json
 from pmam.training.schedules import RAMPS
 from pmam.training.trainer import Trainer
 
-BASES = [name for name in PRESETS if "-" not in name]
+BASES = [name for name in PRESETS if name != "paper-0.75"]
 DESED_TABLE = "desed_meta/labeldict_DESED.json"
 
 
@@ -196,7 +198,53 @@ def test_settings_that_do_not_fit_are_refused_at_once(
     assert said in refused("run", *preset, "--dry-run", *options)
 
 
+def test_weights_that_cannot_be_fetched_stop_a_run_at_once(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PMAM_RETRY_S", "0")
+    monkeypatch.setenv("PMAM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.wav").touch()
+    nowhere = "http://127.0.0.1:9/mn04.pt"
+    command = (
+        "run",
+        "--preset",
+        "own_data",
+        "--data",
+        tmp_path / "data",
+        "--out",
+        tmp_path / "run",
+    )
+    line = refused(*command, "--encoder.weights", nowhere)
+    assert (
+        f"download {nowhere} where that works, and give the file as --encoder.weights FILE" in line
+    )
+    assert "or take --preset own_data-scratch, which needs none" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_preset_for_own_data_needs_no_download_from_scratch() -> None:
+    assert PRESETS["small"]() == PRESETS["own_data"]()
+    scratch = PRESETS["own_data-scratch"]()
+    assert with_published_weights(PRESETS["own_data"]().encoder).weights is not None
+    assert with_published_weights(scratch.encoder).weights is None
+    assert scratch.soundscapes is None
+
+
+def test_crops_longer_than_most_clips_are_told() -> None:
+    settings = PRESETS["own_data"]()
+    rows = [index_row(f"c{n}", num_samples=8000 * 5) for n in range(3)]
+    long = index_row("long", num_samples=8000 * 60)
+    other = index_row("test", num_samples=8000, subset="test")
+    assert long_crops(settings, [*rows, long, other]) == [
+        "3 of 4 training clips are shorter than the crops of 10 s and get silence behind them; "
+        f"the median is 5.0 s: --{name}.training.crop_s may be that, to save time"
+        for name in ("pretrain", "finetune")
+    ]
+    assert long_crops(settings, [rows[0], long, other]) == []
+
+
 def test_augmentations_that_need_log_mel(refused: Callable[..., str]) -> None:
-    command = ("run", "--preset", "small", "--dry-run")
+    command = ("run", "--preset", "own_data", "--dry-run")
     line = refused(*command, "--finetune.augment.distortion", "0.03")
     assert "finetune.augment: filter_db, distortion and frequency_mask_mels need" in line

@@ -8,8 +8,8 @@ import soundfile
 from annotation_examples import EXAMPLES
 
 from pipelines.cli.main import main
+from pipelines.inference.annotation_files import FormatError
 from pipelines.stages.convert import ConvertError, convert
-from pipelines.stages.detect.outputs import FormatError
 from shards.annotations.event import AnnotationError
 from shards.annotations.format import Content
 from shards.annotations.registry import FORMATS, read

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pipelines.training.examples import TrainingClips, tag_targets
 from pipelines.training.loop import draws_of
 from pmam.augment.settings import AugmentSettings
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
@@ -78,7 +78,7 @@ class Task:
         else:
             losses = FinetuneLossSettings(consistency_ramp_steps=0)
             augment = AugmentSettings(**{**vars(AUGMENT), "time_mask_s": 0.1})
-            self.module = Finetuning(Detector(backbone, CLASSES), losses, augment)
+            self.module = Finetuning(DetectorModel(backbone, CLASSES), losses, augment)
         self.module.train()
         for part in self.module.modules():
             if isinstance(part, nn.BatchNorm2d | nn.Dropout):

@@ -86,7 +86,7 @@ def test_float32_frames_agree_with_scikit_learn_in_float64():
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_from_kmeans_it_finds_what_scikit_learn_finds(covariance_type):
     x, _ = clusters(count=2000, width=4, components=4, seed=3, spread=6.0)
-    found = GaussianMixture(4, covariance_type=covariance_type, tol=1e-9, seed=1).fit(x)
+    found = GaussianMixture(4, covariance_type=covariance_type, tol=1e-9, random_state=1).fit(x)
     expected = Reference(
         4, covariance_type=covariance_type, tol=1e-9, n_init=5, random_state=0
     ).fit(x)
@@ -123,7 +123,7 @@ def test_blocks_give_what_the_array_gives():
 
 def test_same_seed_same_bits():
     x, _ = clusters(count=1000)
-    first, second = (GaussianMixture(4, seed=5).fit(x) for _ in range(2))
+    first, second = (GaussianMixture(4, random_state=5).fit(x) for _ in range(2))
     assert torch.equal(first.parameters_.covariances, second.parameters_.covariances)
     assert first.log_likelihoods_ == second.log_likelihoods_
 

@@ -52,7 +52,7 @@ def test_every_number_of_a_fit(covariance_type):
 def test_workers_fit_what_one_process_fits(covariance_type, world):
     """Without a start of their own: the sample, k-means and EM are those of all frames."""
     x, _ = clusters(count=900, spread=1.0)
-    options = {"covariance_type": covariance_type, "tol": 1e-4, "seed": 4}
+    options = {"covariance_type": covariance_type, "tol": 1e-4, "random_state": 4}
     whole = GaussianMixture(3, **options).fit(x)
     parts = np.array_split(x, [250, 251][: world - 1])
     with groups(world) as each:
@@ -104,10 +104,10 @@ def test_samples_have_the_moments_of_the_mixture(covariance_type):
 def test_of_several_runs_the_likeliest_stays():
     x, _ = clusters(count=400, width=2, components=9, seed=11, spread=3.0)
     options = {"tol": 1e-5, "max_iter": 200}
-    runs = [GaussianMixture(9, seed=seed, **options).fit(x) for seed in range(3, 7)]
+    runs = [GaussianMixture(9, random_state=seed, **options).fit(x) for seed in range(3, 7)]
     bounds = [run.lower_bound_ for run in runs]
     assert max(bounds) > bounds[0] + 1e-3  # or the test would show nothing
-    best = GaussianMixture(9, seed=3, n_init=4, **options).fit(x)
+    best = GaussianMixture(9, random_state=3, n_init=4, **options).fit(x)
     assert best.lower_bound_ == max(bounds)
     assert best.n_iter_ == runs[int(np.argmax(bounds))].n_iter_
     torch.testing.assert_close(best.means_, runs[int(np.argmax(bounds))].means_, rtol=0, atol=0)
@@ -141,10 +141,21 @@ def test_given_parameters_begin_a_fit():
 def test_labels_of_the_frames_it_was_fitted_to():
     x, _ = clusters(count=600, spread=8.0)
     mixture = GaussianMixture(3)
-    assert torch.equal(mixture.fit_predict(x), mixture.predict(x))
-    assert mixture.predict(x).bincount().tolist() == [
+    labels = mixture.fit_predict(x)
+    assert np.array_equal(labels, mixture.predict(x))
+    assert np.bincount(labels).tolist() == [
         round(600 * float(weight)) for weight in mixture.weights_
     ]
+
+
+def test_arrays_come_back_as_the_kind_that_was_given():
+    x, _ = clusters(count=90)
+    mixture = GaussianMixture(3, random_state=1).fit(x)
+    for method in ("predict", "predict_proba", "score_samples"):
+        given, tensor = getattr(mixture, method)(x), getattr(mixture, method)(torch.from_numpy(x))
+        assert type(given) is np.ndarray
+        assert type(tensor) is torch.Tensor
+        assert np.array_equal(given, tensor.numpy())
 
 
 def test_scores_stream():

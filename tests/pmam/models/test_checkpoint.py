@@ -27,7 +27,7 @@ from pmam.models.checkpoint import (
     start_detector,
     unpack,
 )
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.settings import to_json
@@ -105,7 +105,7 @@ def test_a_detector_comes_back() -> None:
     model = tiny_models.detector(("rain", "cat", "dog"))
     checkpoint = pack_detector(model)
     again = unpack(checkpoint, NAME)
-    assert isinstance(again, Detector)
+    assert isinstance(again, DetectorModel)
     assert again.classes == ("rain", "cat", "dog")
     inputs = model.backbone.encoder.inputs(WAVE)
     assert torch.equal(again(inputs).frames, model(inputs).frames)
@@ -259,12 +259,12 @@ def test_post_processing_comes_back_and_older_detectors_have_the_defaults() -> N
     model.postprocess = PostprocessSettings(median_s=0.7, threshold_by_class={"cat": 0.25})
     checkpoint = pack_detector(model)
     again = unpack(checkpoint, NAME)
-    assert isinstance(again, Detector)
+    assert isinstance(again, DetectorModel)
     assert again.postprocess == model.postprocess
     settings = settings_of(checkpoint)
     del settings["postprocess"]
     older = unpack(redescribed(checkpoint, settings=settings), NAME)
-    assert isinstance(older, Detector)
+    assert isinstance(older, DetectorModel)
     assert older.postprocess == PostprocessSettings()
     unknown = to_json(PostprocessSettings(threshold_by_class={"horse": 0.25}))
     with pytest.raises(CheckpointError, match=r"settings of no detector .*'horse'.* rain, cat"):

@@ -13,7 +13,7 @@ from torch import Tensor
 from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.settings import SlidingSettings
 from pmam.encoders.sliding_windows import slide, window_spans
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.settings import DetectorSettings
 from pmam.training.settings import FINETUNE_ALL, FINETUNE_HEADS, GroupRates, OptimizerSettings
 from pmam.training.trainer import optimizer_groups
@@ -28,7 +28,7 @@ class Run:
 
     meta: dict[str, Any]
     expected: dict[str, Array]
-    detector: Detector
+    detector: DetectorModel
     inputs: Tensor
     f_pool: Tensor
     frames: Tensor
@@ -61,13 +61,13 @@ def run(parity_dir: Path) -> Run:
     )
 
 
-def encoder_of(detector: Detector) -> PaSSTCNNEncoder:
+def encoder_of(detector: DetectorModel) -> PaSSTCNNEncoder:
     encoder = detector.backbone.encoder
     assert isinstance(encoder, PaSSTCNNEncoder)
     return encoder
 
 
-def tempered(detector: Detector, temperature: float) -> Detector:
+def tempered(detector: DetectorModel, temperature: float) -> DetectorModel:
     detector.settings = replace(detector.settings, temperature=temperature)
     return detector
 
@@ -127,7 +127,7 @@ def test_windows_cover_what_the_reference_covers(parity_dir: Path) -> None:
         assert torch.equal(count, torch.from_numpy(expected[f"win_coverage_{step}"]))
 
 
-def trained(detector: Detector, rates: GroupRates) -> dict[tuple[float, float], set[str]]:
+def trained(detector: DetectorModel, rates: GroupRates) -> dict[tuple[float, float], set[str]]:
     """Names of trained parameters by learning rate and weight decay."""
     names = {id(p): name for name, p in detector.named_parameters()}
     detector.requires_grad_(True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pmam.models.checkpoint import pack_detector
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.masked_prediction import PretextBatch
 from pmam.objectives.masking import apply_mask, block_mask
@@ -50,7 +50,7 @@ def labelled() -> LabelledBatch:
 
 def finetuning(settings: AuxiliarySettings = SETTINGS, losses: Any = ALONE) -> Finetuning:
     torch.manual_seed(3)
-    student = Detector(tiny_models.backbone(), ("a", "b"))
+    student = DetectorModel(tiny_models.backbone(), ("a", "b"))
     means = torch.randn(K, WIDTH)
     task = AuxiliaryTask(tiny_models.CONTEXT.width, means, settings)
     return Finetuning(student, losses, auxiliary=task).eval()

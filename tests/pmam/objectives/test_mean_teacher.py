@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.augment.settings import AugmentSettings
-from pmam.models.detector import Detection, Detector
+from pmam.models.detector import Detection, DetectorModel
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, consistency
 from pmam.objectives.settings import FinetuneLossSettings
 from pmam.training.schedules import RAMPS
@@ -32,7 +32,7 @@ def batch(seed: int = 0) -> LabelledBatch:
     )
 
 
-class Branched(Detector):
+class Branched(DetectorModel):
     """A detector whose clip branch says what its clip output says, sharper."""
 
     def forward(self, inputs: Tensor, padding: Tensor | None = None) -> Detection:
@@ -40,7 +40,9 @@ class Branched(Detector):
         return replace(said, branch=said.clips**2)
 
 
-def run(settings: FinetuneLossSettings, kind: type[Detector] = Detector, **more: Any) -> Finetuning:
+def run(
+    settings: FinetuneLossSettings, kind: type[DetectorModel] = DetectorModel, **more: Any
+) -> Finetuning:
     module = Finetuning(kind(tiny_models.backbone(), ("a", "b")), settings, **more).eval()
     with torch.no_grad():
         module.teacher.classifier.bias += 1.0
@@ -52,8 +54,8 @@ def nats(p: Tensor, y: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("ramp", RAMPS)
-@pytest.mark.parametrize("kind", [Detector, Branched])
-def test_the_loss_is_the_sum_of_its_terms(kind: type[Detector], ramp: Any) -> None:
+@pytest.mark.parametrize("kind", [DetectorModel, Branched])
+def test_the_loss_is_the_sum_of_its_terms(kind: type[DetectorModel], ramp: Any) -> None:
     settings = FinetuneLossSettings(consistency_weight=40.0, consistency_ramp=ramp)
     module, examples = run(settings, kind), batch()
     loss, logs = module(examples, 30, torch.Generator())

@@ -5,7 +5,7 @@ import pytest
 import tiny_models
 import torch
 
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
 from pmam.objectives.reconstruction import reconstruction_loss
 from pmam.objectives.settings import FinetuneLossSettings
@@ -33,7 +33,7 @@ def batch() -> LabelledBatch:
 def module(weight: float) -> Finetuning:
     torch.manual_seed(0)
     settings = FinetuneLossSettings(consistency_weight=0.0, reconstruction_weight=weight)
-    return Finetuning(Detector(tiny_models.backbone(), ("a", "b")), settings).eval()
+    return Finetuning(DetectorModel(tiny_models.backbone(), ("a", "b")), settings).eval()
 
 
 def test_the_loss_is_the_mean_square_over_frames_that_hold_audio() -> None:

@@ -17,7 +17,7 @@ from pmam.encoders.registry import ENCODERS
 from pmam.encoders.settings import EncoderSettings, LoraSettings
 from pmam.models.backbone import Backbone
 from pmam.models.context.transformer_xl import relative_shift
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
@@ -71,7 +71,7 @@ def pretraining(encoder: str = "passt", lora: int = 0) -> tuple[Pretraining, Pre
 
 
 def finetuning(encoder: str = "passt") -> tuple[Finetuning, LabelledBatch]:
-    student = Detector(backbone(encoder), ("cat", "dog"))
+    student = DetectorModel(backbone(encoder), ("cat", "dog"))
     module = Finetuning(student, FinetuneLossSettings(consistency_ramp_steps=0), AUGMENT).train()
     with torch.no_grad():
         module.teacher.classifier.bias += 1.0

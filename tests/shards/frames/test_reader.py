@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,20 @@ def test_what_is_written_is_read(tmp_path, dtype, bound):
         assert found.shape == rows[key].shape
         assert np.abs(found - rows[key]).max() <= bound
         assert file.positions(key) is None
+
+
+def test_names_of_columns_are_kept_and_files_without_go_with_those(tmp_path):
+    rows = clips()
+    plain = spec(dtype="float32", kind="scores")
+    names = tuple(f'class {n}, "x"' for n in range(plain.width))
+    named = replace(plain, columns=names)
+    keys = list(rows)
+    write(tmp_path / "a.arrow", {keys[0]: rows[keys[0]]}, named)
+    write(tmp_path / "b.arrow", {keys[1]: rows[keys[1]]}, plain)
+    files = FrameSet(Store.local(tmp_path), ["a.arrow", "b.arrow"])
+    assert [file.spec.columns for file in files.files] == [names, ()]
+    with pytest.raises(ValueError, match="got 1 names of columns"):
+        replace(plain, columns=("one",))
 
 
 @given(

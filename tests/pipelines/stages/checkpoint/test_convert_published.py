@@ -11,7 +11,7 @@ from pipelines.cli.main import main
 from pipelines.runtime.urls import read_checkpoint
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.importers.detect_format import DESED_CLASSES
 from pmam.models.masked_audio_model import MaskedAudioModel
 
@@ -34,7 +34,9 @@ def finetuned(parity_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return file
 
 
-def converted(file: Path, out: Path, *options: str) -> FrameEncoder | MaskedAudioModel | Detector:
+def converted(
+    file: Path, out: Path, *options: str
+) -> FrameEncoder | MaskedAudioModel | DetectorModel:
     main(["checkpoint", "convert", str(file), str(out), *options])
     return unpack(read_checkpoint(str(out)), str(out))
 
@@ -69,7 +71,7 @@ def test_a_detector_comes_over_with_its_classes(finetuned: Path, tmp_path: Path)
     named = [f"class {n}" for n in range(10)]
     options = ["--detector.temperature", "0.5", "--detector.sliding.frames", "512"]
     model = converted(finetuned, tmp_path / "named", "--classes", *named, *options)
-    assert isinstance(model, Detector)
+    assert isinstance(model, DetectorModel)
     assert model.classes == tuple(named)
     assert (model.settings.temperature, model.settings.sliding.frames) == (0.5, 512)
     theirs = torch.load(finetuned, weights_only=True, mmap=True)

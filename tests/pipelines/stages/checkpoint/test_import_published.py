@@ -141,7 +141,15 @@ def test_a_run_starts_from_a_dataset_and_from_published_labels(
         short += [f"--{stage}.training.optimizer.steps", "1", f"--{stage}.training.crop-s", "0.5"]
     main(
         [
-            *("run", "--preset", "own_data", "--dataset", str(dataset), "--iterations", "1"),
+            *(
+                "run",
+                "--preset",
+                "own_data-scratch",
+                "--dataset",
+                str(dataset),
+                "--iterations",
+                "1",
+            ),
             *("--prototypes", str(tmp_path / "means"), "--posteriors", str(tmp_path / "labels")),
             *("--out", str(tmp_path / "run"), "--no-baseline", *short),
         ]

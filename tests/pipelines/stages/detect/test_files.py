@@ -19,7 +19,7 @@ from pipelines.stages.detect.settings import DetectError, DetectSettings
 from pipelines.stages.detect.stage import IN_PROCESS_FILES
 from pipelines.stages.detect.write import write_detections
 from pmam.models.checkpoint import CheckpointError, pack_encoder
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from shards.audio.decoding import AudioError
 
 
@@ -47,7 +47,7 @@ def unreadable(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_bad_files_are_named_in_one_line(
-    detector: Detector, checkpoint: str, tmp_path: Path
+    detector: DetectorModel, checkpoint: str, tmp_path: Path
 ) -> None:
     good = str(tmp_path / "good.wav")
     sf.write(good, noise(3), RATE)
@@ -79,7 +79,7 @@ def test_bad_files_can_be_skipped(
 
 
 def test_what_can_be_checked_first_is_checked_before_anything_is_written(
-    checkpoint: str, detector: Detector, tmp_path: Path
+    checkpoint: str, detector: DetectorModel, tmp_path: Path
 ) -> None:
     good = str(tmp_path / "a.wav")
     sf.write(good, noise(1), RATE)

@@ -18,7 +18,7 @@ from pmam.events.decoding import decode
 from pmam.events.median_filter import max_filter_frames
 from pmam.events.overlap_add import Windows, split
 from pmam.events.settings import BoxOverrides, BoxSettings
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.window_scores import window_scores
 from shards.audio.decoding import decode as decode_audio
 
@@ -33,21 +33,21 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def scores_of(detector: Detector, path: Path) -> np.ndarray:
+def scores_of(detector: DetectorModel, path: Path) -> np.ndarray:
     """`(frames, classes)` of the whole, before anything is done to them."""
     samples = decode_audio(path.read_bytes(), str(path), sample_rate_hz=RATE)
     windows = Windows(frames=250, overlap=50)
     return np.concatenate(list(window_scores(detector, split([samples], windows, 640), 50, 8)))
 
 
-def told(detector: Detector, path: Path, settings: DetectSettings) -> list[tuple[object, ...]]:
+def told(detector: DetectorModel, path: Path, settings: DetectSettings) -> list[tuple[object, ...]]:
     found = detect_file(detector, str(path), settings).events
     return [(e.onset_s, e.offset_s, e.label, e.score) for e in found]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 0.7])
 def test_boxes_are_those_of_the_whole_file(
-    detector: Detector, recording: Path, threshold: float
+    detector: DetectorModel, recording: Path, threshold: float
 ) -> None:
     scores, boxes = scores_of(detector, recording), BoxSettings(step_s=0.4, merge_drop=0.2)
     given = BoxOverrides(step_s=0.4, merge_drop=0.2)
@@ -68,7 +68,7 @@ def test_boxes_are_those_of_the_whole_file(
     )
 
 
-def test_the_maximum_is_that_of_the_whole_file(detector: Detector, recording: Path) -> None:
+def test_the_maximum_is_that_of_the_whole_file(detector: DetectorModel, recording: Path) -> None:
     settings = DetectSettings(method="max", median_s=0.2, median_by_class_s={"car": 0.6})
     scores = max_filter_frames(scores_of(detector, recording), [5, 15, 5])
     expected = decode(scores, CLASSES, HOP_S)
@@ -81,7 +81,7 @@ def test_the_maximum_is_that_of_the_whole_file(detector: Detector, recording: Pa
 
 
 def test_on_the_command_line(
-    checkpoint: str, detector: Detector, recording: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: str, detector: DetectorModel, recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--method", "boxes", "--boxes.step-s", "0.4", "--threshold", "0.3"]
     main(["detect", str(recording), "--checkpoint", checkpoint, *options])
@@ -98,7 +98,7 @@ def test_on_the_command_line(
 
 
 def test_silence_and_short_files_hold_no_box_that_is_empty(
-    detector: Detector, tmp_path: Path
+    detector: DetectorModel, tmp_path: Path
 ) -> None:
     settings = DetectSettings(method="boxes", threshold=0.0)
     for samples in (2, 700, RATE):
@@ -110,7 +110,7 @@ def test_silence_and_short_files_hold_no_box_that_is_empty(
 
 @pytest.mark.parametrize(("rate", "warnings"), [(8000, 2), (44100, 0)])
 def test_recordings_of_a_low_rate_are_named(
-    detector: Detector,
+    detector: DetectorModel,
     checkpoint: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.stages.detect.counts import Counts, poisson_interval
-from pipelines.stages.detect.outputs import (
+from pipelines.inference.annotation_files import (
     FormatError,
     below_common,
     chosen_formats,
     output_names,
-    write_together,
 )
+from pipelines.stages.detect.counts import Counts, poisson_interval
+from pipelines.stages.detect.outputs import write_together
 from pipelines.stages.detect.results import FileEvents
 from shards.annotations.event import AnnotationError, SoundEvent
 from shards.annotations.registry import FORMATS

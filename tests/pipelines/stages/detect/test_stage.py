@@ -16,7 +16,7 @@ from pipelines.stages.detect.file import detect_file
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.write import write_detections
 from pmam.events.median_filter import median_filter
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from shards.annotations.event import SoundEvent
 from shards.audio.decoding import AudioError, decode
 
@@ -24,7 +24,7 @@ HOP_S = 0.04
 
 
 @torch.inference_mode()
-def forward(detector: Detector, samples: np.ndarray) -> np.ndarray:
+def forward(detector: DetectorModel, samples: np.ndarray) -> np.ndarray:
     """`(samples,)` in one go to probabilities `(frames, classes)`."""
     inputs = detector.backbone.encoder.inputs(torch.from_numpy(samples).float()[None])
     return detector(inputs).frames[0].numpy()
@@ -53,7 +53,7 @@ def assert_same(found: Sequence[SoundEvent], expected: list[tuple]) -> None:
         assert event.score == pytest.approx(score, abs=1e-4)
 
 
-def overlap_added(detector: Detector, samples: np.ndarray, starts: list[int]) -> np.ndarray:
+def overlap_added(detector: DetectorModel, samples: np.ndarray, starts: list[int]) -> np.ndarray:
     """Windows of 250 frames that fade into each other over 50: `(frames, classes)`."""
     ramp = (np.arange(250) + 0.5) / 50
     weight = np.minimum(1, np.minimum(ramp, ramp[::-1]))[:, None]
@@ -71,7 +71,7 @@ def as_heard(path: Path) -> np.ndarray:
     return decode(path.read_bytes(), str(path), sample_rate_hz=RATE)
 
 
-def test_a_file_of_one_window_is_one_forward_pass(detector: Detector, tmp_path: Path) -> None:
+def test_a_file_of_one_window_is_one_forward_pass(detector: DetectorModel, tmp_path: Path) -> None:
     path = tmp_path / "ten.wav"
     sf.write(path, noise(10), RATE, subtype="FLOAT")
     found = detect_file(detector, str(path), SETTINGS).events
@@ -81,7 +81,7 @@ def test_a_file_of_one_window_is_one_forward_pass(detector: Detector, tmp_path: 
     assert len(found) > 6
 
 
-def test_a_long_file_is_overlap_add_by_hand(detector: Detector, tmp_path: Path) -> None:
+def test_a_long_file_is_overlap_add_by_hand(detector: DetectorModel, tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     sf.write(path, noise(35.013), RATE, subtype="FLOAT")
     # 200 frames a step; the last window ends with the file: 876 frames
@@ -100,7 +100,7 @@ def test_a_long_file_is_overlap_add_by_hand(detector: Detector, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
-def test_the_batch_changes_nothing(detector: Detector, tmp_path: Path, batch: int) -> None:
+def test_the_batch_changes_nothing(detector: DetectorModel, tmp_path: Path, batch: int) -> None:
     path = str(tmp_path / "long.wav")
     sf.write(path, noise(25), RATE)
     expected = detect_file(detector, path, SETTINGS).events
@@ -123,7 +123,7 @@ def test_the_batch_changes_nothing(detector: Detector, tmp_path: Path, batch: in
     ],
 )
 def test_any_rate_channels_and_codec(
-    detector: Detector, tmp_path: Path, suffix: str, rate: int, channels: int, subtype: str
+    detector: DetectorModel, tmp_path: Path, suffix: str, rate: int, channels: int, subtype: str
 ) -> None:
     path = tmp_path / f"any.{suffix}"
     samples = np.stack([noise(6.03, rate, seed) for seed in range(channels)], axis=1)
@@ -140,7 +140,7 @@ def test_any_rate_channels_and_codec(
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 @pytest.mark.parametrize("samples", [2, 100, 641])
 def test_files_shorter_than_a_frame(
-    detector: Detector, tmp_path: Path, samples: int, rate: int
+    detector: DetectorModel, tmp_path: Path, samples: int, rate: int
 ) -> None:
     path = tmp_path / "short.wav"
     sf.write(path, np.full(samples, 0.1), rate)
@@ -148,7 +148,7 @@ def test_files_shorter_than_a_frame(
         assert 0 <= event.onset_s < event.offset_s <= samples / rate
 
 
-def test_a_single_sample(detector: Detector, tmp_path: Path) -> None:
+def test_a_single_sample(detector: DetectorModel, tmp_path: Path) -> None:
     path = tmp_path / "one.wav"
     sf.write(path, [0.5], RATE)
     found = detect_file(detector, str(path), DetectSettings(threshold=0.0)).events
@@ -160,7 +160,7 @@ def test_a_single_sample(detector: Detector, tmp_path: Path) -> None:
         detect_file(detector, str(path), SETTINGS)
 
 
-def test_silence(detector: Detector, tmp_path: Path) -> None:
+def test_silence(detector: DetectorModel, tmp_path: Path) -> None:
     path = tmp_path / "silence.wav"
     sf.write(path, np.zeros(RATE * 12), RATE)
     raw = overlap_added(detector, np.zeros(RATE * 12, np.float32), [0, 50])
@@ -172,7 +172,7 @@ def test_silence(detector: Detector, tmp_path: Path) -> None:
     assert found
 
 
-def test_memory_does_not_grow_with_the_file(detector: Detector, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(detector: DetectorModel, tmp_path: Path) -> None:
     def peak_bytes(seconds: int) -> int:
         path = tmp_path / f"{seconds}.wav"
         with sf.SoundFile(path, "w", RATE, 1) as file:
@@ -190,7 +190,7 @@ def test_memory_does_not_grow_with_the_file(detector: Detector, tmp_path: Path) 
 
 
 def test_real_mixtures(
-    detector: Detector, checkpoint: str, shared_dir: Path, tmp_path: Path
+    detector: DetectorModel, checkpoint: str, shared_dir: Path, tmp_path: Path
 ) -> None:
     folder = shared_dir / "data" / "tut_rare_sample" / "audio"
     paths = sorted(folder.glob("*.flac"))[:3]

@@ -14,7 +14,7 @@ from pmam.encoders.settings import EncoderSettings, LoraSettings
 from pmam.errors import InputError
 from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import CheckpointError, pack_encoder, unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.importers.detect_format import family_of, import_published
 from pmam.models.published import load_published
 from pmam.models.settings import ContextSettings, ModelSettings
@@ -160,7 +160,7 @@ def test_it_is_pretrained_by_lora_and_detects(small: None) -> None:
     assert {n.split(".")[2] for n in trained if ".blocks." in n} == {"2"}
     assert "transformer.norm.weight" in trained
     with torch.inference_mode():
-        said = Detector(backbone, ("cat", "dog")).eval()(torch.randn(2, 100, 80))
+        said = DetectorModel(backbone, ("cat", "dog")).eval()(torch.randn(2, 100, 80))
     assert said.frames.shape == (2, 7, 2)
     with pytest.raises(InputError, match=r"first_block 3: encoder m2d has the blocks 0 to 2"):
         build_encoder(settings).adapt(LoraSettings(rank=2, first_block=3))

@@ -14,7 +14,7 @@ from pmam.encoders.registry import ENCODERS, build_encoder
 from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
 from pmam.models.backbone import Backbone
 from pmam.models.checkpoint import pack_detector, pack_masked, start_backbone, unpack
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
@@ -168,10 +168,10 @@ def test_pretraining_by_lora_changes_the_upper_blocks_alone(small: None) -> None
 
 
 def test_a_detector_has_a_clip_branch_and_comes_back(small: None) -> None:
-    detector = Detector(backbone(), ("cat", "dog")).eval()
+    detector = DetectorModel(backbone(), ("cat", "dog")).eval()
     inputs = torch.randn(1, 60, 128)
     again = unpack(pack_detector(detector), "detector")
-    assert isinstance(again, Detector)
+    assert isinstance(again, DetectorModel)
     with torch.inference_mode():
         said, repeated = detector(inputs), again(inputs)
     assert said.branch is not None and repeated.branch is not None

@@ -10,7 +10,7 @@ from pmam.encoders.registry import ENCODERS
 from pmam.encoders.settings import EncoderSettings, SlidingSettings
 from pmam.events.overlap_add import Windows, split
 from pmam.models.backbone import Backbone
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.settings import ContextSettings, DetectorSettings, ModelSettings
 from pmam.models.window_scores import window_scores
 from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
@@ -23,14 +23,14 @@ WINDOWS = Windows.of(10.0, 2.0, HOP / RATE_HZ)
 
 
 @pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch) -> Detector:
+def detector(monkeypatch: pytest.MonkeyPatch) -> DetectorModel:
     monkeypatch.setattr("pmam.encoders.passt.encoder.CLIP_HEADS", 2)
     monkeypatch.setitem(ENCODERS, "passt_cnn", lambda s: PaSSTCNNEncoder(s, SMALL))
     torch.manual_seed(0)
     encoder = EncoderSettings(name="passt_cnn", transformer_layer=2)
     context = ContextSettings(width=16, layers=1, heads=2, hidden=16)
     backbone = Backbone(ModelSettings(encoder=encoder, context=context))
-    return Detector(backbone, ("cat", "dog"), SETTINGS).eval()
+    return DetectorModel(backbone, ("cat", "dog"), SETTINGS).eval()
 
 
 def recording(length_s: float) -> np.ndarray:
@@ -38,7 +38,7 @@ def recording(length_s: float) -> np.ndarray:
     return (0.1 * noise).astype(np.float32)
 
 
-def streamed(detector: Detector, samples: np.ndarray) -> np.ndarray:
+def streamed(detector: DetectorModel, samples: np.ndarray) -> np.ndarray:
     """Scores `(frames, classes)` of a recording that comes in blocks of a second."""
     blocks = np.array_split(samples, max(1, len(samples) // RATE_HZ))
     pieces = split(blocks, WINDOWS, HOP)
@@ -46,20 +46,24 @@ def streamed(detector: Detector, samples: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def at_once(detector: Detector, samples: np.ndarray) -> np.ndarray:
+def at_once(detector: DetectorModel, samples: np.ndarray) -> np.ndarray:
     inputs = detector.backbone.encoder.inputs(torch.from_numpy(samples)[None])
     return detector(inputs).frames[0].numpy()
 
 
 @pytest.mark.parametrize("length_s", [0.004, 3.0, 10.0])
-def test_what_fits_one_window_goes_through_at_once(detector: Detector, length_s: float) -> None:
+def test_what_fits_one_window_goes_through_at_once(
+    detector: DetectorModel, length_s: float
+) -> None:
     samples = recording(length_s)
     found = streamed(detector, samples)
     assert len(found) >= -(-len(samples) // HOP)
     np.testing.assert_allclose(found, at_once(detector, samples), atol=1e-5)
 
 
-def test_seventeen_seconds_are_two_windows_that_fade_into_each_other(detector: Detector) -> None:
+def test_seventeen_seconds_are_two_windows_that_fade_into_each_other(
+    detector: DetectorModel,
+) -> None:
     samples = recording(17.0)
     found = streamed(detector, samples)
     assert found.shape == (1700, 2)
@@ -72,7 +76,7 @@ def test_seventeen_seconds_are_two_windows_that_fade_into_each_other(detector: D
 
 
 @pytest.mark.parametrize("length_s", [0.4, 3.0])
-def test_it_trains_on_short_crops(detector: Detector, length_s: float) -> None:
+def test_it_trains_on_short_crops(detector: DetectorModel, length_s: float) -> None:
     frames = round(length_s * RATE_HZ / HOP)
     samples = torch.from_numpy(np.stack([recording(length_s)] * 2))
     module = Finetuning(detector, FinetuneLossSettings()).train()

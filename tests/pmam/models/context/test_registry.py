@@ -9,7 +9,7 @@ from torch import nn
 
 from pmam.models.context.registry import CONTEXTS, build_context
 from pmam.models.context.transformer_xl import ContextNetwork
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from pmam.models.settings import ContextSettings
 from pmam.settings import from_json, to_json
 
@@ -98,7 +98,7 @@ def test_a_detector_has_it_and_its_settings_survive_json(name: str) -> None:
     context = replace(tiny_models.CONTEXT, network=name)
     assert from_json(ContextSettings, to_json(context)) == context
     backbone = tiny_models.backbone(context)
-    said = Detector(backbone, ("a", "b")).eval()(torch.randn(2, 80, 64), ends_at([20, 7], 20))
+    said = DetectorModel(backbone, ("a", "b")).eval()(torch.randn(2, 80, 64), ends_at([20, 7], 20))
     assert said.frames.shape == (2, 20, 2)
     layer = backbone.layer(torch.randn(1, 80, 64), "context")
     assert layer.shape == (1, 20, backbone.layer_width("context"))

@@ -1,4 +1,4 @@
-"""The preset `small` on a folder of recordings: a real pretrained encoder, on a CPU."""
+"""The preset `own_data` on a folder of recordings: a real pretrained encoder, on a CPU."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def write_folder(folder: Path) -> Path:
 @pytest.mark.usefixtures("ray_session")
 def test_it_learns_two_tones(shared_dir: Path, tmp_path: Path) -> None:
     weights = shared_dir / "data" / "efficientat" / "mn04_as_mAP_432.pt"
-    command = ["run", "--preset", "small", "--data", str(write_folder(tmp_path / "data"))]
+    command = ["run", "--preset", "own_data", "--data", str(write_folder(tmp_path / "data"))]
     command += ["--out", str(tmp_path / "run"), "--encoder.weights", str(weights)]
     command += ["--encoder.pca", "16", "--fit.k", "3", "--fit.pca", "4", "--no-baseline"]
     command += ["--pretrain.training.optimizer.steps", "20"]
