@@ -63,7 +63,7 @@ def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
     """An error of a file system as one line that names the file and says what to do."""
     if isinstance(error, StoreError):
         return error
-    path = _shown(str(path))
+    path = shown_path(str(path))
     if isinstance(error, FileNotFoundError):
         return MissingFileError(f"{path}: no such file; check the path")
     reason = " ".join((error.strerror or str(error)).split()).removeprefix(f"{path}: ")
@@ -86,7 +86,7 @@ def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
     return StoreError(f"{path}: {reason}; {advice}")
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path as messages may show it: of a URL without user, password and query."""
     scheme, mark, rest = path.partition("://")
     return f"{scheme}{mark}{rest.split('?')[0].rpartition('@')[2]}" if mark else path

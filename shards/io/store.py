@@ -14,7 +14,15 @@ from typing import NoReturn, TypeVar
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from shards.errors import SettingsError, StoreError, explained, naming, needs_a_person, told
+from shards.errors import (
+    SettingsError,
+    StoreError,
+    explained,
+    naming,
+    needs_a_person,
+    shown_path,
+    told,
+)
 from shards.io import local_names, retry
 from shards.io.atomic import TEMPORARY, write_whole
 from shards.io.range_file import RangeFile
@@ -65,8 +73,8 @@ class Store:
         try:
             return cls(*pafs.FileSystem.from_uri(str(place)))
         except (pa.ArrowException, OSError, ValueError) as error:
-            shown = str(place).split("?", maxsplit=1)[0].rpartition("@")[2]
-            reason = " ".join(str(error).split())
+            shown = shown_path(str(place))
+            reason = " ".join(str(error).split()).replace(str(place), shown)
             raise StoreError(f"{shown}: no folder that can be opened ({reason})") from error
 
     def __reduce__(self) -> NoReturn:
