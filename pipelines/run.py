@@ -74,7 +74,7 @@ def run(
         PipelineError: settings that do not fit, or a stage to redo that the run does not have.
     """
     out = absolute(out)
-    folders = _folders(settings)
+    folders = stage_folders(settings)
     again = [] if redo is None else from_stage(list(folders), redo)
     first, behind = again[0] if again else None, [folders[stage] for stage in again]
     with redoing(out, first, behind), session(address), noting_once():
@@ -83,10 +83,10 @@ def run(
 
 def stages(settings: RunSettings) -> list[str]:
     """The names of the stages of a run, in their order; nothing is done."""
-    return list(_folders(settings))
+    return list(stage_folders(settings))
 
 
-def _folders(settings: RunSettings) -> dict[str, str]:
+def stage_folders(settings: RunSettings) -> dict[str, str]:
     """The folder in the run of each stage, by its name, in the order of the story."""
     with told_only() as told:
         story(settings, "run")

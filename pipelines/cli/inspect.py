@@ -8,6 +8,7 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import DATASET, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
@@ -23,6 +24,8 @@ def inspect(
     dataset: Positional[Annotated[str, tyro.conf.arg(metavar="DATASET")]],
     out: str | None = None,
     encoder: str = "small_cnn",
+    sounds: int = 6,
+    page_mb: float = 20.0,
     strict: FlagCreatePairsOff[bool] = False,
     address: str | None = None,
     fresh: FlagCreatePairsOff[bool] = False,
@@ -35,12 +38,18 @@ def inspect(
         dataset: Folder of the dataset.
         out: Folder of what is written; by default beside the dataset, with -inspect at the end.
         encoder: Encoder whose sample rate and frames the clips are compared with.
+        sounds: Number of clips of each finding that can be heard and seen in the page.
+        page_mb: Largest size of the page; sounds beyond it are left out.
         strict: End with status 1 where a finding is serious.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Measure all clips again.
     """
     out = out or f"{dataset.rstrip('/')}-inspect"
-    found = _inspect(dataset, out, encoder, address, fresh)
+    if sounds < 0 or page_mb <= 0:
+        raise PipelineError(
+            f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0"
+        )
+    found = _inspect(dataset, out, encoder, address, fresh, (sounds, page_mb))
     _print(found)
     print_result(join(absolute(out), PAGE))
     if strict and found.serious:
@@ -48,11 +57,17 @@ def inspect(
 
 
 def _inspect(
-    dataset_url: str, out: str, encoder: str, address: str | None, fresh: bool
+    dataset_url: str,
+    out: str,
+    encoder: str,
+    address: str | None,
+    fresh: bool,
+    bounds: tuple[int, float],
 ) -> Inspection:
     reads = checked((DATASET, dataset_url))
     from pipelines.stages.inspect.measure import levels_of, measure_levels
     from pipelines.stages.inspect.page import page
+    from pipelines.stages.inspect.sounds import heard
     from pmam.encoders.registry import build_encoder
     from pmam.encoders.settings import EncoderSettings
     from shards.quality.finding import Needs
@@ -75,7 +90,9 @@ def _inspect(
     )
     text = json.dumps(found.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     store(out).write(JSON, text.encode())
-    store(out).write(PAGE, page(found).encode())
+    sounds, page_mb = bounds
+    clips = heard(dataset, found.findings, sounds, int(page_mb * 1e6))
+    store(out).write(PAGE, page(found, clips).encode())
     return found
 
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train-weak": ("weak:train_weak", "Train on weak labels alone, fold by fold (MTL)."),
     "weak-figures": ("weak:weak_figures", "Draw attention and reconstruction of clips."),
     "score": ("stages:score", "Compute a detector's frame scores of a dataset."),
+    "report": ("report:report", "Show what runs found: a page to look at and hear."),
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("detect:detect", "Find events in any audio file."),
     "convert": ("convert:convert", "Convert annotations from any format to others."),

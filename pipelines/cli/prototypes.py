@@ -171,7 +171,12 @@ def _print_overlap(console: Any, name: str, overlap: dict[str, Any], *, classes:
         return
     table = Table(title=f"classes ({what})", title_justify="left")
     table.add_column("class")
-    for column in ("frames", "prototype", "of the class in it", "of it in the class"):
+    for column in (
+        "frames",
+        "prototype",
+        "share of the class's frames",
+        "share of the prototype's frames",
+    ):
         table.add_column(column, justify="right")
     for of in overlap["classes"]:
         table.add_row(

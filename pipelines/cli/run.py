@@ -31,7 +31,7 @@ from pipelines.stages.pack.streams import shard_streams
 from pmam.settings import SettingsError, from_json, to_json
 from shards.io.store import Store
 
-CONFIG, HELP_ALL = "run.json", "--help-all"
+CONFIG, REPORT, HELP_ALL = "run.json", "report", "--help-all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +266,10 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
         if result.baseline is not None:
             arms = {"supervised only": result.baseline[subset], **arms}
         print_numbers(subset, arms)
-    _print_end(result.detector, out)
+    from pipelines.report.write import write_report
+
+    report = write_report([out], join(out, REPORT))
+    _print_end(report, result.detector, out)
 
 
 def _fetch_weights(weights: str, preset: str) -> None:
@@ -303,13 +306,14 @@ def _check_redo(settings: RunSettings, stage: str, *, fresh: bool) -> None:
         raise SettingsError("--redo and --fresh: expected one of them")
 
 
-def _print_end(detector: str, out: str) -> None:
-    """Where the detector and the pictures are, and what to do next."""
+def _print_end(report: str, detector: str, out: str) -> None:
+    """Where the report, the detector and the pictures are, and what to do next."""
     folder = store(out)
     names = [name for name in folder.names() if ASIDE not in name]
     pictures = [name for name in names if name.endswith(".png")]
     fits = [int(found[1]) for name in names if (found := re.match(r"fit-(\d+)/stage\.json$", name))]
-    lines = [f"detector  {detector}", *(f"picture   {join(out, name)}" for name in pictures)]
+    lines = [f"report    {report}", f"detector  {detector}"]
+    lines += [f"picture   {join(out, name)}" for name in pictures]
     lines += [f"run       {out}", "next"]
     lines += [f"  pmam detect FILE --checkpoint {shlex.quote(detector)}"]
     dataset = join(out, "dataset")

@@ -1,5 +1,7 @@
 """From a template of this folder to a page; every text that is put in is escaped."""
 
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +9,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipelines.runtime.words import counted
 
+_FOLDER = Path(__file__).parent
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
+    loader=FileSystemLoader(_FOLDER),
     autoescape=True,
     undefined=StrictUndefined,  # a name that is missing is an error, not an empty text
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+_SCRIPT = (_FOLDER / "listen.js").read_text(encoding="utf-8")
 _TEMPLATES.globals["counted"] = counted
+_TEMPLATES.globals["script"] = _SCRIPT  # our own file, no text of a dataset
+# The one script that a page may run: whatever a label says, nothing else does.
+_TEMPLATES.globals["script_hash"] = base64.b64encode(
+    hashlib.sha256(_SCRIPT.encode()).digest()
+).decode()
 
 
 def rendered(template: str, **values: Any) -> str:

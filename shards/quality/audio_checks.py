@@ -155,9 +155,10 @@ def _rates(rows: Sequence[IndexRow], needs: Needs) -> Iterator[Finding]:
             )
         elif rate_hz > needs.sample_rate_hz:
             yield from finding_of(
-                "warning",
+                "note",
                 "rate_high",
-                f"{what}: they are resampled at each reading",
-                f"Pack with --sample-rate-hz {needs.sample_rate_hz} --codec flac to do it once.",
+                f"{what}: they are resampled at each reading, which loses nothing it could use",
+                f"Nothing; pack with --sample-rate-hz {needs.sample_rate_hz} --codec flac if "
+                "reading is what training waits for.",
                 clips,
             )

@@ -25,6 +25,7 @@ from shards.quality.leakage import SimilarClips, duplicates, shared_recordings
 
 FORMAT_VERSION = 1
 BINS = 40
+EQUAL = 1e-3  # values whose span is a smaller part of them are drawn as equal
 QUANTILES = {"min": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
 
 
@@ -144,7 +145,7 @@ def inspect(
 def distribution(values: Sequence[float] | npt.NDArray[np.float64]) -> Distribution:
     """Quantiles and histogram of finite values `(n,)`, one or more."""
     array = np.asarray(values, np.float64)
-    counts, edges = np.histogram(array, bins=BINS)
+    counts, edges = np.histogram(array, bins=BINS, range=_span(array))
     found = np.quantile(array, list(QUANTILES.values())).tolist()
     return Distribution(
         count=len(array),
@@ -152,6 +153,15 @@ def distribution(values: Sequence[float] | npt.NDArray[np.float64]) -> Distribut
         edges=tuple(edges.tolist()),
         counts=tuple(counts.tolist()),
     )
+
+
+def _span(array: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """From the least to the greatest value; of values that are all but equal, a bit more."""
+    low, high = float(array.min()), float(array.max())
+    if high - low > EQUAL * max(abs(low), abs(high)):
+        return low, high
+    middle = (low + high) / 2
+    return (max(0.0, middle - 0.5) if low >= 0 else middle - 0.5), middle + 0.5
 
 
 def _in_order(rows: Sequence[IndexRow], levels: pa.Table) -> dict[str, npt.NDArray[Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pipelines.pages.render import rendered
 from pipelines.runtime.words import counted, hours
 from pipelines.stages.inspect.plots import DRAWN, histogram
+from pipelines.stages.inspect.sounds import Heard
 from shards.quality.label_statistics import LabelCount
 from shards.quality.report import Inspection
 
@@ -14,8 +15,13 @@ SHOWN_LABELS = 40  # before the list folds
 Row = Sequence[str]
 
 
-def page(found: Inspection) -> str:
-    """The whole page."""
+def page(found: Inspection, heard: Sequence[Sequence[Heard]] | None = None) -> str:
+    """The whole page.
+
+    Args:
+        found: what is told.
+        heard: clips to see and hear of each finding; None: of none.
+    """
     by_label: dict[str, list[LabelCount]] = defaultdict(list)
     for count in found.labels:
         by_label[count.label].append(count)
@@ -27,12 +33,13 @@ def page(found: Inspection) -> str:
         classes=counted(len(found.classes), "class", "classes"),
         licence=found.licence,
         findings=found.findings,
+        heard=heard or [[] for _ in found.findings],
         shown_examples=SHOWN_EXAMPLES,
         subsets=_subsets(found),
         formats=_formats(found),
-        pictures=[
-            {"source": histogram(found.distributions[name], name), "title": title, "unit": unit}
-            for name, (title, unit) in DRAWN.items()
+        charts=[
+            histogram(found.distributions[name], name)
+            for name in DRAWN
             if name in found.distributions
         ],
         labels=_labels(by_label),

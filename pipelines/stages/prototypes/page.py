@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.pages.render import rendered
-from pipelines.stages.prototypes.excerpts import CONTEXT_S, MAX_GAIN, Excerpt, Excerpts
+from pipelines.pages.sound import MAX_GAIN, Excerpt
+from pipelines.stages.prototypes.excerpts import CONTEXT_S, Excerpts
 from pipelines.stages.prototypes.report import level_of, share_text
 
 SHOWN_CLASSES = 40  # before the list folds
@@ -33,7 +34,7 @@ def page(found: dict[str, Any], name: str, cut: Excerpts) -> str:
         max_gain=MAX_GAIN,
         left_out=cut.left_out,
         prototypes=[
-            _prototype(of, level_of(found), place, cut)
+            shown_prototype(of, level_of(found), place, cut)
             for place, of in enumerate(found["of_prototypes"])
         ],
     )
@@ -100,7 +101,10 @@ def _overview(found: dict[str, Any]) -> list[Row]:
     ]
 
 
-def _prototype(of: dict[str, Any], level: str | None, place: int, cut: Excerpts) -> dict[str, Any]:
+def shown_prototype(
+    of: dict[str, Any], level: str | None, place: int, cut: Excerpts
+) -> dict[str, Any]:
+    """What a page shows of one prototype; its place in the list finds its sounds."""
     figures: list[dict[str, Any]] = []
     for rank, segment in enumerate(of["segments"]):
         if (place, rank) in cut.made:
@@ -118,11 +122,10 @@ def _prototype(of: dict[str, Any], level: str | None, place: int, cut: Excerpts)
 
 
 def _figure(segment: dict[str, Any], excerpt: Excerpt) -> dict[str, Any]:
-    length_s = excerpt.stop_s - excerpt.start_s
     return {
         "excerpt": excerpt,
-        "left": (segment["start_s"] - excerpt.start_s) / length_s,
-        "right": max(0.0, (excerpt.stop_s - segment["stop_s"]) / length_s),
+        "left": excerpt.place(segment["start_s"]),
+        "right": excerpt.place(segment["stop_s"]),
         "caption": f"{segment['source_id']} {segment['start_s']:.2f}–{segment['stop_s']:.2f} s, "
         f"posterior {segment['mean_posterior']:.3f}{_labels(segment, ': ')}",
     }

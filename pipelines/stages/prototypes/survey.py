@@ -1,7 +1,7 @@
 """prototypes: what each prototype is used for, from the posteriors of a dataset's frames."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from pipelines.stages.settings import SegmentSettings
 from pmam.events.event import uniform_edges_s
 from pmam.events.targets import encode_at
 from pmam.metrics.clustering import LabelOverlap, Labels
+from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.dataset import Dataset
 from shards.frames.reader import FrameFile, FrameSpec
@@ -97,39 +98,79 @@ class _Surveyor:
     def __call__(self, task: ShardTask) -> ShardResult:
         file = FrameFile.open(self.frames, task["frames"])
         found = Survey(len(self.prototypes.weights), self.settings)
-        found.clips, found.hop_s = len(file.keys), file.spec.hop_s
-        for row in rows_of(self.dataset, file.keys):
-            found.top.add_clip(
-                row.key,
-                self._blocks(file, row, found),
-                width=max(1, round(self.settings.segment_s / file.spec.hop_s)),
-                hop_s=file.spec.hop_s,
-                first_frame_s=file.spec.first_frame_s,
-            )
+        _add(found, file, rows_of(self.dataset, file.keys), self.prototypes)
         self.out.write(task["output"], json.dumps(found.to_json()).encode())
         return {"outputs": [task["output"]], "clips": found.clips, "frames": found.usage.frames}
 
-    def _blocks(
-        self, file: FrameFile, row: IndexRow, found: Survey
-    ) -> Iterator[tuple[npt.NDArray[np.float32], Ints]]:
-        """A clip's posteriors and their grid positions; all sums are added to on the way."""
-        kept = file.positions(row.key)
-        positions = np.arange(file.count(row.key)) if kept is None else kept.astype(np.int64)
-        if not len(positions):
-            return
-        level = "weak" if row.events is None else "strong"
-        kinds, of_grid = label_sets(row, file.spec, int(positions[-1]) + 1)
-        size = max(1, BLOCK_VALUES // len(self.prototypes.weights))
-        for first in range(0, len(positions), size):
-            values = file.read(row.key, first, first + size)
-            if file.spec.kind == "features":
-                values = self.prototypes.posteriors(torch.from_numpy(values.copy())).numpy()
-            here = positions[first : first + size]
-            likeliest = found.usage.add(values)
-            used = likeliest >= 0
-            if kinds:
-                found.overlaps[level].add(kinds, of_grid[here][used], likeliest[used])
-            yield values, here
+
+def survey_clips(
+    posteriors: str,
+    dataset: Dataset,
+    prototypes: Prototypes,
+    settings: SegmentSettings,
+    *,
+    order: Sequence[str],
+    most: int,
+) -> tuple[Survey, int]:
+    """A survey of some clips, in this process.
+
+    Args:
+        posteriors: URL of what `label` wrote with these prototypes.
+        dataset: whose labels are compared.
+        prototypes: those of the posteriors.
+        settings: which segments stand for a prototype.
+        order: keys of clips, those that are wanted most first.
+        most: how many clips are looked through.
+
+    Returns:
+        The survey, and how many clips have posteriors.
+    """
+    names = record_of(posteriors)["result"]["outputs"]
+    files = [FrameFile.open(store(posteriors), name) for name in names]
+    held = {key for file in files for key in file.keys}
+    chosen = set([key for key in order if key in held][:most])
+    found = Survey(len(prototypes.weights), settings)
+    for file in files:
+        if here := [key for key in file.keys if key in chosen]:
+            _add(found, file, rows_of(dataset, here), prototypes)
+        file.release()
+    return found, len(held)
+
+
+def _add(found: Survey, file: FrameFile, rows: Sequence[IndexRow], prototypes: Prototypes) -> None:
+    """Add some clips of a file to a survey."""
+    found.clips, found.hop_s = found.clips + len(rows), file.spec.hop_s
+    for row in rows:
+        found.top.add_clip(
+            row.key,
+            _blocks(file, row, found, prototypes),
+            width=max(1, round(found.settings.segment_s / file.spec.hop_s)),
+            hop_s=file.spec.hop_s,
+            first_frame_s=file.spec.first_frame_s,
+        )
+
+
+def _blocks(
+    file: FrameFile, row: IndexRow, found: Survey, prototypes: Prototypes
+) -> Iterator[tuple[npt.NDArray[np.float32], Ints]]:
+    """A clip's posteriors and their grid positions; all sums are added to on the way."""
+    kept = file.positions(row.key)
+    positions = np.arange(file.count(row.key)) if kept is None else kept.astype(np.int64)
+    if not len(positions):
+        return
+    level = "weak" if row.events is None else "strong"
+    kinds, of_grid = label_sets(row, file.spec, int(positions[-1]) + 1)
+    size = max(1, BLOCK_VALUES // len(prototypes.weights))
+    for first in range(0, len(positions), size):
+        values = file.read(row.key, first, first + size)
+        if file.spec.kind == "features":
+            values = prototypes.posteriors(torch.from_numpy(values.copy())).numpy()
+        here = positions[first : first + size]
+        likeliest = found.usage.add(values)
+        used = likeliest >= 0
+        if kinds:
+            found.overlaps[level].add(kinds, of_grid[here][used], likeliest[used])
+        yield values, here
 
 
 def label_sets(row: IndexRow, spec: FrameSpec, frames: int) -> tuple[list[Labels], Ints]:

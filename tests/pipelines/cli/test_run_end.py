@@ -22,9 +22,10 @@ def test_the_end_names_detector_pictures_and_the_next_commands(
     for name in names:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text("{}")
-    _print_end(f"{out}/finetune/detector.safetensors", str(out))
+    _print_end(f"{out}/report/report.html", f"{out}/finetune/detector.safetensors", str(out))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split(maxsplit=1) == ["detector", f"{out}/finetune/detector.safetensors"]
+    assert lines[0].split(maxsplit=1) == ["report", f"{out}/report/report.html"]
+    assert lines[1].split(maxsplit=1) == ["detector", f"{out}/finetune/detector.safetensors"]
     assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("picture")] == [
         f"{out}/evaluate/psds.png"
     ]

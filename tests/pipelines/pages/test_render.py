@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from pipelines.pages.render import rendered
+from pipelines.pages.sound import Excerpt
 from pipelines.stages.inspect.page import page as inspection_page
-from pipelines.stages.prototypes.excerpts import Excerpt, Excerpts
+from pipelines.stages.prototypes.excerpts import Excerpts
 from pipelines.stages.prototypes.page import page as prototypes_page
 from shards.audio.levels import SCHEMA
 from shards.clip import Event

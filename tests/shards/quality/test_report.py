@@ -14,7 +14,7 @@ from shards.clip import Event
 from shards.index import IndexRow
 from shards.quality.finding import Finding, Needs
 from shards.quality.label_statistics import concurrent_s, count_labels, polyphony
-from shards.quality.report import Inspection, inspect
+from shards.quality.report import Inspection, distribution, inspect
 
 NEEDS = Needs(encoder="small", sample_rate_hz=16000, hop_s=0.04)
 CLASSES = ("cat", "dog")
@@ -100,7 +100,7 @@ def test_sound_data_has_no_findings() -> None:
         ("label_differs", "warning", {"weak": ("dog",)}),
         ("subset_unlabelled", "warning", {"events": None}),
         ("rate_low", "warning", {"sample_rate_hz": 8000, "num_samples": 80000}),
-        ("rate_high", "warning", {"sample_rate_hz": 44100, "num_samples": 441000}),
+        ("rate_high", "note", {"sample_rate_hz": 44100, "num_samples": 441000}),
         ("recording_leak", "serious", {"recording": "recording-t"}),
     ],
 )
@@ -193,3 +193,12 @@ def test_polyphony_adds_up_to_the_clip(times: list[tuple[float, float]]) -> None
     found = concurrent_s(events, 5.0)
     assert sum(found) == pytest.approx(5.0)
     assert min(found) >= 0
+
+
+def test_values_that_are_all_but_equal_have_a_readable_axis() -> None:
+    for value in (0.0, 10.0):
+        spread = distribution([value, value, value + 1e-6 * value])
+        assert spread.edges[0] == pytest.approx(max(0.0, value - 0.5), abs=1e-4)
+        assert spread.edges[-1] == pytest.approx(value + 0.5, abs=1e-4)
+        assert sum(spread.counts) == 3
+    assert distribution([1.0, 2.0]).edges[0] == 1.0

@@ -12,7 +12,8 @@ import pytest
 from bad_input_cases import flip
 from html_cases import Page
 
-from pipelines.stages.prototypes.excerpts import Excerpts, excerpts, spectrogram
+from pipelines.pages.sound import spectrogram
+from pipelines.stages.prototypes.excerpts import Excerpts, excerpts
 from pipelines.stages.prototypes.page import page
 from pmam.prototypes.usage import Segment
 from shards.audio.decoding import decode
@@ -22,7 +23,7 @@ HOSTILE = '<script>alert("$x_$")</script>'
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "br", "b", "span"),
     *("div", "details", "summary", "table", "tr", "th", "td", "img", "figure", "figcaption"),
-    *("audio", "caption"),
+    *("audio", "caption", "header", "main", "section", "button", "script", "thead", "tbody", "kbd"),
 }
 EVERYTHING = 10**9
 
@@ -56,10 +57,11 @@ def test_excerpts_are_the_sound_of_their_segments(dataset: Dataset) -> None:
     assert (first.start_s, first.stop_s) == (0.25, 1.75)
     assert (second.start_s, second.stop_s) == (1.75, 3.0)
     samples = heard(first.sound)
-    assert len(samples) == 1.5 * 16000
+    assert len(samples) == pytest.approx(1.5 * 16000, abs=20)
+    samples = np.pad(samples, (0, 30))[:24000]
     rms = [float(np.sqrt(np.mean(part**2))) for part in np.split(samples, 30)]  # 50 ms each
     assert min(rms[6:24]) > 5 * max(rms[:5] + rms[25:])
-    assert np.abs(samples).max() == pytest.approx(0.7, abs=1e-3)
+    assert np.abs(samples).max() == pytest.approx(0.7, abs=0.05)  # Opus loses a little
     assert np.abs(heard(second.sound)).max() < 0.7  # noise at -40 dB, 20 dB louder
     shade = matplotlib.image.imread(io.BytesIO(data_of(first.picture))).sum(axis=2)
     assert shade.shape == (64, 151)
@@ -138,7 +140,7 @@ def test_the_page_escapes_and_loads_nothing(dataset: Dataset, labels: tuple[str,
     shown = Page(text)
     assert shown.tags <= TAGS
     assert "audio" in shown.tags
-    kinds = ("image/png", "audio/flac")
+    kinds = ("image/png", "audio/ogg")
     assert all(
         source.startswith(tuple(f"data:{k};base64," for k in kinds)) for source in shown.sources
     )

@@ -194,7 +194,7 @@ def test_on_s3_as_on_a_disk(dataset: Dataset, tmp_path: Path) -> None:
     for name, data in local.items():
         there = remote[name].decode().replace("s3://bucket/run", str(tmp_path / "run"))
         assert there.replace("s3://bucket/dataset", dataset.store.root) == data.decode()
-    assert b"data:audio/flac;base64," in remote["prototypes.html"]
+    assert b"data:audio/ogg;base64," in remote["prototypes.html"]
 
 
 @pytest.mark.usefixtures("without_ray")

@@ -1,0 +1,36 @@
+"""A headless Chromium for pages, and what they must not do in it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@contextlib.contextmanager
+def opened(page: Path) -> Iterator[Any]:
+    """A page from disk; at the end it must have asked for nothing and complained of nothing."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium: install the Debian package chromium")
+    arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=arguments)
+        try:
+            tab = browser.new_page(viewport={"width": 390, "height": 800})
+            asked: list[str] = []
+            said: list[str] = []
+            tab.on("request", lambda request: asked.append(request.url))
+            tab.on("console", lambda message: said.append(message.text))
+            tab.on("pageerror", lambda error: said.append(str(error)))
+            tab.goto(page.as_uri())
+            yield tab
+            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+            assert said == []
+        finally:
+            browser.close()
