@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("detect:detect", "Find events in any audio file."),
     "convert": ("convert:convert", "Convert annotations from any format to others."),
+    "video": ("video:video", "Show a recording and what is detected in it, as a film."),
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("imports:import_", "Take over what others published: prototypes, log-mel."),
     "submit": ("submit:submit", "Run a command on a cluster, and follow its log."),

@@ -268,7 +268,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
         print_numbers(subset, arms)
     from pipelines.report.write import write_report
 
-    report = write_report([out], join(out, REPORT))
+    report = write_report([out], join(out, REPORT), cards_too=True)
     _print_end(report, result.detector, out)
 
 

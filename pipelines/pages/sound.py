@@ -92,6 +92,11 @@ def opus(samples: Samples) -> bytes:
 
 def spectrogram(samples: Samples) -> bytes:
     """The log-mel spectrogram of `(samples,)` at 16 kHz as PNG, low frequencies at the bottom."""
+    return _png((shades(mel_power(samples))[::-1] * (COLOURS - 1)).round().astype(np.uint8))
+
+
+def mel_power(samples: Samples) -> npt.NDArray[np.float32]:
+    """Powers `(mels, columns)` of `(samples,)` at 16 kHz, in at most `WIDEST` columns."""
     padded = np.pad(samples, (0, max(0, MEL.fft_size - len(samples))))
     spectrum = torch.stft(
         torch.from_numpy(padded),
@@ -103,8 +108,8 @@ def spectrogram(samples: Samples) -> bytes:
     )  # (bins, frames)
     power = (mel_basis(MEL) @ spectrum.abs().square()).numpy()  # (mels, frames)
     joined = -(-power.shape[1] // WIDEST)  # frames in a column
-    power = np.maximum.reduceat(power, np.arange(0, power.shape[1], joined), axis=1)
-    return _png((shades(power)[::-1] * (COLOURS - 1)).round().astype(np.uint8))
+    loudest = np.maximum.reduceat(power, np.arange(0, power.shape[1], joined), axis=1)
+    return np.asarray(loudest, np.float32)
 
 
 def shades(power: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

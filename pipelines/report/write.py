@@ -9,6 +9,7 @@ from pipelines.report.comparison import Output, metrics_csv, pairs
 from pipelines.report.contents import ALONE, RunContents, contents
 from pipelines.report.data_card import data_card
 from pipelines.report.mistakes import mistakes, worst
+from pipelines.report.model_card import write_cards
 from pipelines.report.numbers import measured, scored
 from pipelines.report.page import OfRun, page
 from pipelines.report.prototype_cards import prototype_cards
@@ -21,15 +22,23 @@ PROTOTYPE_SHARE = 0.2  # of the page's size, for the sounds of prototypes
 log = logging.getLogger("pmam")
 
 
-def write_report(runs: Sequence[str], out: str, settings: ReportSettings | None = None) -> str:
+def write_report(
+    runs: Sequence[str],
+    out: str,
+    settings: ReportSettings | None = None,
+    *,
+    cards_too: bool = False,
+) -> str:
     """Write the page and `metrics.csv`; returns the URL of the page.
 
-    Runs that are not finished are shown as far as they got. Nothing of them is changed.
+    Runs that are not finished are shown as far as they got. Nothing of them is changed, but that
+    with `cards_too` each of their detectors gets a card.
 
     Args:
         runs: folders of runs, one or more; later ones are compared with the first.
         out: the folder of the page.
         settings: how much is shown.
+        cards_too: write `README.md` beside each detector of the runs.
 
     Raises:
         PipelineError: no run, the same run twice, or a folder that is none of a run.
@@ -49,6 +58,9 @@ def write_report(runs: Sequence[str], out: str, settings: ReportSettings | None 
     folder = store(absolute(out))
     folder.write(METRICS, metrics_csv(outputs).encode())
     folder.write(PAGE, html)
+    for of in shown if cards_too else ():
+        for url in write_cards(of.run, of.data, outputs):
+            log.info("model card     %s", url)
     log.info("report         %.1f MB, %s", len(html) / 1e6, folder.path(PAGE))
     return join(absolute(out), PAGE)
 

@@ -4,10 +4,12 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from browser import opened
 from html_cases import Page
 from report_cases import output, run_of
@@ -17,11 +19,14 @@ from pipelines.cli.main import main
 from pipelines.pages.sound import excerpt
 from pipelines.report.cards import Cards, card_of
 from pipelines.report.comparison import Output, pairs
+from pipelines.report.contents import contents
 from pipelines.report.data_card import DataCard
 from pipelines.report.mistakes import mistakes
+from pipelines.report.model_card import plain
 from pipelines.report.numbers import measured
 from pipelines.report.page import OfRun, page
 from pipelines.report.settings import ReportSettings
+from pipelines.report.training_curves import training_charts
 from pipelines.report.write import write_report
 from pipelines.run import RunResult
 
@@ -33,8 +38,10 @@ QUOTE = "\"'><img src=x onerror=alert(1)>"
 def written(finished: tuple[Path, RunResult], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a whole run, in a folder with a space in its name."""
     out = tmp_path_factory.mktemp("report") / "a folder"
+    shutil.copytree(finished[0], out / "run")  # as it is for others; here it gets cards
+    write_config(out / "run" / "run.json", tiny_settings())
     settings = ReportSettings(events=3, draws=20)
-    return Path(write_report([str(finished[0])], str(out), settings))
+    return Path(write_report([str(out / "run")], str(out), settings, cards_too=True))
 
 
 def test_the_report_says_what_came_out(written: Path, finished: tuple[Path, RunResult]) -> None:
@@ -47,7 +54,6 @@ def test_the_report_says_what_came_out(written: Path, finished: tuple[Path, RunR
         assert f'data-value="{found["value"]}"' in text, name
     assert "there is nothing to compare it with" in text
     assert "no detector of labels alone" in text  # the run has no baseline
-    assert "pretrain-2: losses" in text and "finetune: losses" in text
     assert all(part in text for part in ("finetune/detector.safetensors", "algorithm version"))
     titles = re.findall(r"<h2>([^<]*)", text)
     assert [t.split(":")[0] for t in titles] == [
@@ -55,6 +61,25 @@ def test_the_report_says_what_came_out(written: Path, finished: tuple[Path, RunR
         *("Settings and time", "Versions"),
     ]
     assert (written.parent / "metrics.csv").read_text().startswith("run,detector,subset,metric")
+
+
+def test_the_card_tells_what_the_detector_is_worth(
+    written: Path, finished: tuple[Path, RunResult]
+) -> None:
+    text = (written.parent / "run" / "finetune" / "README.md").read_text()
+    _, meta, body = text.split("---\n", 2)
+    told = yaml.safe_load(meta)
+    (results,) = told["model-index"][0]["results"]
+    found = {metric["type"]: metric["value"] for metric in results["metrics"]}
+    expected = finished[1].numbers["test"]
+    assert found == {name: round(entry["value"], 4) for name, entry in expected.items()}
+    titles = re.findall("^## (.*)", body, re.MULTILINE)
+    assert titles == ["Use", "Data", "Numbers", "Limits", "Licences"]
+    assert all(name.replace("_", r"\_") in body for name in expected["psds1"]["per_class"])
+
+
+def test_names_in_a_card_are_no_markup() -> None:
+    assert plain("a|b <c>\n# d_e") == r"a\|b \<c\> \# d\_e"
 
 
 def test_a_browser_plays_sorts_and_filters(written: Path) -> None:
@@ -155,6 +180,25 @@ def test_a_run_that_has_hardly_begun_is_shown_as_far_as_it_got(tmp_path: Path) -
     assert "soundscapes (begun)" in text
     assert "No dataset is packed yet" in text
     assert sorted(out.rglob("*")) == before
+
+
+def test_curves_are_of_what_a_training_logged(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (out / "finetune" / "metrics").mkdir(parents=True)
+    rows = [
+        {"step": step, "loss": 1 / step, "lr/body": 0.1, "validation/student_psds1": 0.5}
+        for step in (10, 20)
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (out / "finetune" / "metrics" / "00000020.jsonl").write_text(lines)
+    write_config(out / "run.json", tiny_settings())
+    charts = training_charts(contents(str(out)))
+    assert [chart.title for chart in charts] == [
+        "finetune: losses",
+        "finetune: on validation clips",
+    ]
+    assert charts[0].curves[0].points == "0.00,0.00 100.00,50.00"
+    assert [curve.name for curve in charts[1].curves] == ["student psds1"]
 
 
 def test_what_is_no_run_is_one_line(tmp_path: Path, refused) -> None:  # type: ignore[no-untyped-def]
