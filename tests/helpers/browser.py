@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,14 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def until(tab: Any, expression: str, within_s: float = 20.0) -> None:
+    """Wait until something holds in a page, whose policy forbids the driver's own waiting."""
+    end = time.monotonic() + within_s
+    while not tab.evaluate(expression):
+        assert time.monotonic() < end, f"{expression}: not within {within_s} s"
+        tab.wait_for_timeout(50)
 
 
 @contextlib.contextmanager

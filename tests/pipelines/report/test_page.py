@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from browser import opened
+from browser import opened, until
 from html_cases import Page
 from report_cases import output, run_of
 from tiny_run import tiny_settings, write_config
@@ -96,9 +96,9 @@ def test_a_browser_plays_sorts_and_filters(written: Path) -> None:
         )
         tab.keyboard.press("k")
         tab.keyboard.press(" ")
-        tab.wait_for_function("document.querySelector('.card audio').currentTime > 0.1")
+        until(tab, "document.querySelector('.card audio').currentTime > 0.1")
         left = "parseFloat(document.querySelector('.card .cursor').style.left) > 0"
-        tab.wait_for_function(left)
+        until(tab, left)
         tab.keyboard.press(" ")
         assert tab.evaluate("document.querySelector('.card audio').paused")
 
