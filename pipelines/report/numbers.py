@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.inference.events import events_of
+from pipelines.inference.frame_job import open_frames
 from pipelines.report.contents import Arm, RunContents
 from pipelines.runtime.urls import open_dataset
-from pipelines.stages.evaluate.stage import evaluation_set
 from pmam.events.decoding import decode_at
 from pmam.events.event import Event, FloatArray
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.average_precision import clip_table, frame_table
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import event_counts
+from pmam.metrics.postprocess_choice import postprocessed
 from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, psds_counts
 from pmam.metrics.results import MetricResult
 from pmam.settings import from_json
@@ -99,7 +101,15 @@ def scored(run: RunContents, arm: Arm, subset: str) -> Scored | None:
     told = run.done[arm.score]["result"]
     stored = from_json(PostprocessSettings, told.get("postprocess", {}))
     postprocess = run.settings.evaluate.applied(stored)
-    clips = evaluation_set(rows, run.place(arm.score), told["classes"], postprocess)
+    frames = open_frames(run.place(arm.score))
+    clips = postprocessed(
+        ((row.source_id, frames.read(row.key)) for row in rows),
+        frames.spec.hop_s,
+        {row.source_id: events_of(row.events) for row in rows},
+        {row.source_id: row.duration_s for row in rows},
+        told["classes"],
+        postprocess,
+    )
     detections = {
         clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), clips.threshold)
         for clip in clips.clips

@@ -116,8 +116,9 @@ def _still(
     lanes.set_yticks(np.arange(len(classes)) + 0.5, names, color="white", fontsize=10)
     lanes.tick_params(axis="x", colors="white")
     lanes.set_xlabel("time (s)", color="white")
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    pixels = pixels[:, :, :3].copy()
     return pixels, round(left * WIDTH), round(right * WIDTH)
 
 
@@ -138,8 +139,10 @@ def _written(picture: Picture, span: tuple[int, int], sound: Samples, kind: Code
     form = kind.suffix.removeprefix(".")
     with av.open(file, "w", format=form) as out:
         video = out.add_stream(kind.video, rate=FRAMES_PER_S)
+        assert isinstance(video, av.VideoStream)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = out.add_stream(kind.audio, rate=SOUND_RATE_HZ, layout="mono")
+        assert isinstance(audio, av.AudioStream)
         for number, pixels in enumerate(_frames(picture, span, len(sound) / SOUND_RATE_HZ)):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = number, fractions.Fraction(1, FRAMES_PER_S)
