@@ -42,6 +42,11 @@ class Room:
         grown = sum(_of(group.each, each) * group.most for group in self.groups)
         return max(self.fits(each), grown)
 
+    def with_one_less(self) -> "Room":
+        """Without the CPU that a session on this machine has more than the machine."""
+        nodes = ({**node, "CPU": max(1.0, node.get("CPU", 1.0) - 1)} for node in self.nodes)
+        return Room(nodes=tuple(nodes), groups=self.groups)
+
     def shapes(self, name: str) -> list[tuple[Amounts, int]]:
         """Nodes that have some of a resource, alike ones counted: those there, or that may come."""
         there = [node for node in self.nodes if node.get(name, 0.0) > 0]

@@ -54,7 +54,7 @@ def run_workers(
         each: dict[str, float] = {}
         if count:
             there = room(left_out())
-            each = {**crew.each(there, count)}
+            each = {**crew.each(there if is_cluster() else there.with_one_less(), count)}
             check_room(stage.name, there, each, count)
         config = {**config, "expected": expected() if count else None, "in_worker": count != 0}
         scaling = ray.train.ScalingConfig(

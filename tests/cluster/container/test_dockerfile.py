@@ -1,5 +1,6 @@
 """The Dockerfile: what it says, and that its steps make an environment that works."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "cluster" / "container" / "Dockerfile"
@@ -125,15 +128,22 @@ def test_the_install_steps_make_an_environment_that_works(tmp_path: Path) -> Non
         "print(sorted(f.name for r in (k, s) for f in Path(r.__file__).parent.glob('*.jinja')))"
     )
     assert said("python", "-c", code).strip() == "['ray.yaml.jinja', 'run.sbatch.jinja']"
-    found = said("python", "-m", "pip", "freeze").splitlines()
-    pins = {line.split(" ;")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    odd = [line for line in found if "==" in line and line.split("+")[0] not in pins]
+    pins = {
+        canonicalize_name(pin.name): next(iter(pin.specifier)).version
+        for pin in map(Requirement, (ROOT / "constraints.txt").read_text().splitlines()[1:])
+        if pin.marker is None or pin.marker.evaluate()
+    }
+    lines = said("python", "-m", "pip", "freeze").splitlines()
+    found = [line.partition("==")[::2] for line in lines if "==" in line]
+    odd = [
+        f"{name} {version}"
+        for name, version in found
+        if version.partition("+")[0] != pins.get(canonicalize_name(name))
+    ]
     assert odd == [], "not as pinned"
 
 
 def _outside() -> dict[str, str]:
     """The environment of this process, without its own virtual environment."""
-    import os
-
     own = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT")
     return {name: value for name, value in os.environ.items() if name not in own}

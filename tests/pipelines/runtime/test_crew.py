@@ -38,6 +38,14 @@ def test_what_each_worker_takes(
     assert crew.each(room, count) == expected
 
 
+def test_threads_on_this_machine_are_its_cores() -> None:
+    """A session here has one CPU more than the machine, for what feeds pools."""
+    here = Room(nodes=({"CPU": 3.0},)).with_one_less()
+    assert [Crew().each(here, count)["CPU"] for count in (1, 2)] == [2, 1]
+    one = Room(nodes=({"CPU": 1.0, "memory": 1e9},)).with_one_less()
+    assert one.nodes == ({"CPU": 1.0, "memory": 1e9},)
+
+
 def test_no_worker_is_one_on_a_cluster() -> None:
     """A driver would train there on one thread, and on the head."""
     assert [Crew().count(on_cluster=there) for there in (False, True)] == [0, 1]
