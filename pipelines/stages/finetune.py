@@ -37,9 +37,9 @@ from pmam.models.detector import DetectorModel
 from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.mean_teacher import (
     Finetuning,
+    Following,
     LabelledBatch,
     MeanTeacherBatch,
-    follow,
 )
 from pmam.objectives.settings import AuxiliarySettings
 from pmam.settings import to_json
@@ -71,6 +71,7 @@ class FinetuneTask:
         prototypes: str | None = None,
     ) -> None:
         self.settings = settings
+        self.following: Following | None = None  # when both are where they stay
         training = settings.training
         torch.manual_seed(training.seed)
         packed = open_dataset(dataset)
@@ -146,9 +147,11 @@ class FinetuneTask:
 
     def after_step(self, step: int) -> None:
         """The teacher follows the student."""
-        decay = ema_decay(step, self.settings.ema_limit)
-        statistics = self.settings.ema_statistics
-        follow(self.module.teacher, self.module.student, decay, statistics=statistics)
+        if self.following is None:
+            self.following = Following(
+                self.module.teacher, self.module.student, statistics=self.settings.ema_statistics
+            )
+        self.following(ema_decay(step, self.settings.ema_limit))
 
     def watch(self, step: int, values: dict[str, float]) -> dict[str, float]:
         """Nothing follows from the losses."""

@@ -17,8 +17,10 @@ from pipelines.training.examples import TrainingClips, in_background
 from pipelines.training.recorder import Recorder, restore
 from pipelines.training.settings import TrainSettings
 from pmam.training.batch_norm_sync import BatchStatistics
+from pmam.training.beside import Beside, parts_beside
 from pmam.training.clip_draws import ClipDraws
 from pmam.training.errors import TrainingError
+from pmam.training.memory import keep_freed_memory
 from pmam.training.precision import Shares, compile_blocks
 from pmam.training.settings import Plateau
 from pmam.training.trainer import ALONE, Share, Trainer, Workers
@@ -76,6 +78,7 @@ def loop(config: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     check_process(config["expected"])
+    keep_freed_memory()
     stage: Stage = config["stage"]
     settings: TrainSettings = config["settings"]
     context = ray.train.get_context()
@@ -87,21 +90,23 @@ def loop(config: dict[str, Any]) -> None:
     trainer = Trainer(task.module, settings.optimizer, settings.seed, workers, task.plateau)
     restore(folder, trainer)
     statistics = BatchStatistics(task.module)
-    shares = shares_of(task, settings, workers, statistics)
+    clips = len(task.clips.everything.rows(0))
+    shares = shares_of(task, settings, workers, statistics, clips)
     steps, is_first = settings.optimizer.steps, workers.rank == 0
     recorder = Recorder(
         folder,
         stage.name,
         trainer,
-        clips=len(task.clips.everything.rows(0)),
+        clips=clips,
         in_worker=config["in_worker"],
     )
     with recorder if is_first else contextlib.nullcontext():
         if trainer.idle and settings.optimizer.groups.set:
             log.warning("%s: a learning rate, but no parameters", ", ".join(trainer.idle))
         loader = task.clips.loader(workers.rank, workers.world_size)
-        batches = in_background(loader.batches(steps, first=trainer.step))
-        for batch in recorder.timed(batch.examples for batch in batches):
+        batches = (batch.examples for batch in loader.batches(steps, first=trainer.step))
+        made = in_background(prepared(task, batches, trainer.step, settings.seed))
+        for batch in recorder.timed(made):
             try:
                 values = trainer.take_parts(partial(shares, batch))
             except TrainingError as error:
@@ -152,14 +157,29 @@ def _workers(rank: int, count: int) -> Workers:
 
 
 def shares_of(
-    task: Task, settings: TrainSettings, workers: Workers, statistics: BatchStatistics
-) -> Callable[[list[Example], int, torch.Generator], Iterator[Share]]:
-    """The parts of a step's loss, one after the other, as the trainer wants them."""
+    task: Task,
+    settings: TrainSettings,
+    workers: Workers,
+    statistics: BatchStatistics,
+    clips: int = 0,
+) -> Callable[[Prepared, int, torch.Generator], Iterator[Share]]:
+    """The parts of the loss of a prepared batch, one after the other, for the trainer.
+
+    Args:
+        task: what is trained.
+        settings: how.
+        workers: who trains together.
+        statistics: of the task's module.
+        clips: in a batch; where several cores are worth it for so many, they share its parts.
+    """
     from ray.train.torch import prepare_model
 
     if settings.compile:
         compile_blocks(task.module)
     module: nn.Module = Shares(task.module, settings.precision)
+    beside = parts_beside(task.module, clips // settings.accumulate)
+    if workers.world_size == 1 and beside > 1 and not settings.compile:
+        module = Beside(module, beside)
     if workers.world_size > 1:
         wrapping = {
             # Blocks above the layer in use get none where the clip branch pays no loss.
@@ -169,12 +189,11 @@ def shares_of(
         }
         module = prepare_model(module, parallel_strategy_kwargs=wrapping)
 
-    def shares(batch: list[Example], step: int, generator: torch.Generator) -> Iterator[Share]:
-        prepared = task.prepare(batch, step, draws_of(batch, step, settings.seed))
-        counts = task.module.totals(prepared)
+    def shares(batch: Prepared, step: int, generator: torch.Generator) -> Iterator[Share]:
+        counts = task.module.totals(batch)
         added = workers.add_up(torch.stack(list(counts.values())).double())
         totals = dict(zip(counts, added, strict=True))
-        parts = prepared.split(settings.accumulate)
+        parts = batch.split(settings.accumulate)
         for number, part in enumerate(parts):
             statistics.begin(number, len(parts))
             alone = workers.world_size == 1 or number == len(parts) - 1
@@ -183,6 +202,14 @@ def shares_of(
                 yield module(part, totals)
 
     return shares
+
+
+def prepared(
+    task: Task, batches: Iterator[list[Example]], first: int, seed: int
+) -> Iterator[Prepared]:
+    """Each batch with all that is drawn for it; `first` is the step of the first one."""
+    for step, batch in enumerate(batches, first):
+        yield task.prepare(batch, step, draws_of(batch, step, seed))
 
 
 def draws_of(batch: Sequence[Example], step: int, seed: int) -> ClipDraws:

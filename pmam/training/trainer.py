@@ -74,11 +74,8 @@ class Trainer:
                 f"nothing to train: {settings.groups if settings.groups.set else 'all is frozen'}; "
                 "set a learning rate of parameters that the model has, and that are not frozen"
             )
-        # One kernel for all parameters, where launching one for each would take the time.
-        self.fused = any(p.is_cuda for p in self.parameters)
-        self.optimizer = torch.optim.AdamW(
-            groups, weight_decay=settings.weight_decay, fused=self.fused or None
-        )
+        # One kernel for all parameters, where calling some for each would take the time.
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
         self.base_lrs = tuple(float(g["lr"]) for g in groups)
         # What was given a rate in vain.
         self.idle = tuple(g["name"] for g in groups if g["lr"] > 0 and not g["params"])
@@ -178,9 +175,7 @@ class Trainer:
         for index, parameter in enumerate(self.parameters):
             kept = {}
             for key, value in named(tensors, f"optimizer.{index}."):
-                leaf = key.rsplit(".", 1)[-1]
-                stays = leaf == "step" and not self.fused
-                kept[leaf] = value if stays else value.to(parameter.device)
+                kept[key.rsplit(".", 1)[-1]] = value.to(parameter.device)
             if kept:
                 self.optimizer.state[parameter] = kept
 

@@ -186,14 +186,15 @@ class FrameFile:
 
     def _locate(self, key: str) -> tuple[Any, int]:
         batch, row, _ = self._place(key)
-        if self._batch[0] != batch:  # neighbours share a batch: fetch it once
+        kept = self._batch  # looked at once: another thread may read another batch meanwhile
+        if kept[0] != batch:  # neighbours share a batch: fetch it once
             try:
                 with naming(self.path):
-                    self._batch = (batch, self._reader.get_batch(batch))
+                    kept = self._batch = (batch, self._reader.get_batch(batch))
             except pa.ArrowException as error:
                 reason = str(error).splitlines()[0]
                 raise FrameError(f"{self.path}: is damaged ({reason}); write it again") from error
-        return self._batch[1], row
+        return kept[1], row
 
 
 class FrameSet:

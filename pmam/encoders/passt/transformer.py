@@ -92,6 +92,7 @@ class PaSST(nn.Module):
         super().__init__()
         width = settings.width
         self.settings = settings
+        self.draws = True  # where the table of positions begins, in training
         self.rows = patches(settings.mels)
         self.patch_embed = nn.Conv2d(1, width, PATCH, stride=STRIDE)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))

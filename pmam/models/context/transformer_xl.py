@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pmam.errors import InputError
+from pmam.models.context.relative_attention import RelativeAttentionFunction
 from pmam.models.settings import ContextSettings
 
 
@@ -79,12 +80,27 @@ class RelativeAttention(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor, padding: Tensor | None) -> Tensor:
         """`x (B, T, width)`, `positions (2T - 1, width)`, `padding (B, T)` true where void."""
-        batch, frames, width = x.shape
+        projected, distance = self.in_proj(x), self.linear_pos(positions)
+        dropout = self.dropout if self.training else 0.0
+        if _differentiated_here(projected):
+            read = RelativeAttentionFunction.apply(
+                projected, distance, self.pos_bias_u, self.pos_bias_v, padding, dropout
+            )
+        else:
+            read = self._fused(projected, distance, padding, dropout)
+        out: Tensor = self.out_proj(read)
+        return out
+
+    def _fused(
+        self, projected: Tensor, distance: Tensor, padding: Tensor | None, dropout: float
+    ) -> Tensor:
+        """The same by torch's kernels, for accelerators, compilers and scoring."""
+        batch, frames, width = projected.shape[0], projected.shape[1], len(distance[0])
         query, key, value = (
             part.view(batch, frames, self.heads, -1).transpose(1, 2)
-            for part in self.in_proj(x).chunk(3, dim=-1)
+            for part in projected.chunk(3, dim=-1)
         )  # each (B, heads, T, width / heads)
-        distance = self.linear_pos(positions).view(-1, self.heads, width // self.heads)
+        distance = distance.view(-1, self.heads, width // self.heads)
         by_distance = self._by_distance(query + self.pos_bias_v[:, None], distance)
         bias = relative_shift(by_distance) / math.sqrt(width // self.heads)  # (B, heads, T, T)
         if padding is not None:
@@ -97,10 +113,9 @@ class RelativeAttention(nn.Module):
             key,
             value,
             attn_mask=bias,
-            dropout_p=self.dropout if self.training else 0.0,
+            dropout_p=dropout,
         )
-        out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, frames, width))
-        return out
+        return mixed.transpose(1, 2).reshape(batch, frames, width)
 
     @staticmethod
     def _by_distance(query: Tensor, distance: Tensor) -> Tensor:
@@ -112,6 +127,16 @@ class RelativeAttention(nn.Module):
         rows = query.transpose(0, 1).reshape(heads, batch * frames, width)
         scores = rows @ distance.permute(1, 2, 0)  # (heads, B * T, distances)
         return scores.view(heads, batch, frames, -1).transpose(0, 1)
+
+
+def _differentiated_here(projected: Tensor) -> bool:
+    """Whether gradients are taken on a processor, in single precision, by the interpreter."""
+    return (
+        projected.requires_grad
+        and projected.device.type == "cpu"
+        and projected.dtype == torch.float32
+        and not torch.compiler.is_compiling()
+    )
 
 
 class TransformerXLBlock(nn.Module):
@@ -175,6 +200,8 @@ class TransformerXL(ContextNetwork):
     ) -> Tensor:
         """As `ContextNetwork.forward`."""
         positions = self.positions(x.shape[1], x.device)
+        if padding is not None and padding.device.type == "cpu" and not padding.any():
+            padding = None  # a look at it costs nothing here, and masking passes over all pairs
         # The scale has nearly no effect before a normalisation; the reference has it too.
         x = x * math.sqrt(self.width)
         for block in self.blocks[:layers]:

@@ -1,6 +1,7 @@
 """Trainings whose batch several processes share, and the processes."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -145,7 +146,8 @@ def two_steps(case: Case, workers: Workers) -> dict[str, Any]:
     settings = TrainSettings(accumulate=case.accumulate)
     shares = shares_of(task, settings, workers, BatchStatistics(task.module))  # type: ignore[arg-type]
     for _ in range(2):
-        values = trainer.take_parts(lambda step, generator: shares([], step, generator))
+        batch = task.prepare([], trainer.step, torch.Generator())
+        values = trainer.take_parts(partial(shares, batch))
     gradients = {n: p.grad for n, p in task.module.named_parameters() if p.grad is not None}
     return {"values": values, "gradients": gradients}
 
