@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "video": ("video:video", "Show a recording and what is detected in it, as a film."),
     "checkpoint": ("checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("imports:import_", "Take over what others published: prototypes, log-mel."),
+    "clean": ("clean:clean", "Shrink a finished run to its results and records."),
     "submit": ("submit:submit", "Run a command on a cluster, and follow its log."),
     "jobs": ("submit:jobs", "List, follow, stop or resume jobs of a cluster."),
 }

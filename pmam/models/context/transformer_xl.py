@@ -83,7 +83,7 @@ class RelativeAttention(nn.Module):
         projected, distance = self.in_proj(x), self.linear_pos(positions)
         dropout = self.dropout if self.training else 0.0
         if _differentiated_here(projected):
-            read = RelativeAttentionFunction.apply(
+            read = RelativeAttentionFunction.apply(  # type: ignore[no-untyped-call]
                 projected, distance, self.pos_bias_u, self.pos_bias_v, padding, dropout
             )
         else:
