@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from psds_cases import all_settings, evaluation_sets
+from psds_cases import all_settings, evaluation_sets, realistic
 
 from pmam.events.decoding import decode
 from pmam.events.event import Event
@@ -71,31 +71,6 @@ def test_equals_sed_scores_eval(
     sed_scores_eval: ModuleType, clips: EvaluationSet, parameters: PSDSSettings
 ) -> None:
     assert_equal(psds(clips, parameters), theirs(sed_scores_eval, clips, parameters))
-
-
-def realistic(clips: int, seed: int) -> EvaluationSet:
-    """Ten-second clips of 156 frames and 10 classes, with scores that follow the events."""
-    rng = np.random.default_rng(seed)
-    classes = [f"class{index}" for index in range(10)]
-    centre_s = (np.arange(156) + 0.5) * 10 / 156
-    scores, truth = {}, {}
-    for index in range(clips):
-        logits = np.cumsum(rng.standard_normal((156, 10)), axis=0) * 0.4 - 3
-        events = []
-        for column in rng.choice(10, size=rng.integers(0, 5), replace=False):
-            onset_s = round(float(rng.uniform(0, 9)), 3)
-            offset_s = round(onset_s + float(rng.uniform(0.25, 4)), 3)
-            events.append(Event(onset_s=onset_s, offset_s=offset_s, label=classes[column]))
-            logits[(centre_s > onset_s) & (centre_s < offset_s), column] += 8
-        truth[f"clip{index:04d}"] = events
-        scores[f"clip{index:04d}"] = (1 / (1 + np.exp(-logits))).astype(np.float32)
-    return EvaluationSet(
-        scores=scores,
-        hop_s=10 / 156,
-        ground_truth=truth,
-        durations_s=dict.fromkeys(scores, 10.0),
-        classes=classes,
-    )
 
 
 @pytest.mark.parametrize("parameters", [PSDS1, PSDS2, replace(PSDS2, alpha_ct=1.0, alpha_st=0.0)])
