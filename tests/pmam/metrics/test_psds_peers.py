@@ -15,8 +15,16 @@ from psds_cases import all_settings, evaluation_sets, realistic
 
 from pmam.events.decoding import decode
 from pmam.events.event import Event
+from pmam.metrics.detection_set import DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds
+from pmam.metrics.psds import (
+    PSDS1,
+    PSDS2,
+    PSDSResult,
+    PSDSSettings,
+    event_psds_counts,
+    psds,
+)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +200,14 @@ def test_equals_psds_eval_on_its_own_test_case(shared_dir: Path, parameters: PSD
         classes=classes,
     )
     assert psds(clips, parameters).value == pytest.approx(expected, abs=1e-9)
+    events = DetectionSet(
+        points={"0.005": {clip: detections.get(clip, []) for clip in durations_s}},
+        ground_truth=clips.ground_truth,
+        durations_s=durations_s,
+        classes=classes,
+    )
+    found = event_psds_counts(events, parameters).result()
+    assert found.value == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
