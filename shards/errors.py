@@ -19,7 +19,14 @@ _DENIED = (
     *("invalidtoken", "tokenrefreshrequired", "requesttimetooskewed", "unrecognizedclient"),
     *("httpstatus401", "httpstatus403"),
 )
+_CREDENTIALS = (
+    "check the credentials and whether they have expired (for S3: AWS_ACCESS_KEY_ID, "
+    "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN)"
+)
 SHOWN = 20  # of many errors that are told at once
+# A request for what an object is gets an answer without a text: so 400 is all that is told of a
+# session token that has expired.
+_REFUSED_UNTOLD = ("httpstatus400", "noresponsebody")
 _NO_BUCKET = ("nosuchbucket", "invalidbucketname")
 
 
@@ -51,7 +58,11 @@ def needs_a_person(error: OSError) -> bool:
     """Whether trying again cannot help."""
     if isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "final", False):
         return True
-    return _is_of(str(error), (*_DENIED, *_NO_BUCKET))
+    return _is_of(str(error), (*_DENIED, *_NO_BUCKET)) or _is_refused_untold(str(error))
+
+
+def _is_refused_untold(text: str) -> bool:
+    return all(_is_of(text, (part,)) for part in _REFUSED_UNTOLD)
 
 
 def _is_of(text: str, codes: tuple[str, ...]) -> bool:
@@ -66,15 +77,17 @@ def explained(path: object, error: OSError, tries: int = 1) -> StoreError:
     path = shown_path(str(path))
     if isinstance(error, FileNotFoundError):
         return MissingFileError(f"{path}: no such file; check the path")
-    reason = " ".join((error.strerror or str(error)).split()).removeprefix(f"{path}: ")
+    reason = " ".join((error.strerror or str(error)).split()).removeprefix(f"{path}: ").rstrip(".")
     if error.errno in _FULL:
         advice = "free some space there, or choose another folder"
     elif error.errno in _FORBIDDEN:
         advice = "check who may write there, or choose another folder"
     elif _is_of(reason, _DENIED):
+        advice = _CREDENTIALS
+    elif _is_refused_untold(reason):
         advice = (
-            "check the credentials and whether they have expired (for S3: AWS_ACCESS_KEY_ID, "
-            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN)"
+            f"most often a session token that has expired: {_CREDENTIALS}; else check "
+            "AWS_ENDPOINT_URL and AWS_REGION"
         )
     elif _is_of(reason, _NO_BUCKET):
         advice = "create the bucket, or correct its name"
@@ -117,3 +130,28 @@ def several(errors: Sequence[E]) -> E:
     if len(errors) == 1:
         return errors[0]
     return type(errors[0])(f"{len(errors)} faults: {told([str(error) for error in errors])}")
+
+
+class Faults:
+    """Collects errors of single files or rows, so that all of them are told at once.
+
+    Args:
+        kinds: the classes of errors that are collected; others pass.
+    """
+
+    def __init__(self, *kinds: type[Exception]) -> None:
+        self._kinds = kinds
+        self.errors: list[Exception] = []
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """An error in the block is kept."""
+        try:
+            yield
+        except self._kinds as error:
+            self.errors.append(error)
+
+    def check(self) -> None:
+        """Raise what was collected, if anything, as one error; see `several`."""
+        if self.errors:
+            raise several(self.errors)

@@ -12,6 +12,7 @@ import tyro
 from pipelines.cli.types import REGISTRY
 from pipelines.runtime.errors import user_error
 from pipelines.runtime.progress import set_up_logging, show_error
+from pipelines.runtime.room import named_room
 
 # Command: where its function is, and what it does. Modules load when their command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         if os.environ.get("PMAM_TRACEBACK"):
             raise
-        show_error(" ".join(str(cause).split()) or type(cause).__name__)
+        show_error(named_room(cause, rest))
         raise SystemExit(2) from None
 
 

@@ -179,9 +179,13 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
         posteriors=_absolute(settings.posteriors),
         encoder=with_published_weights(settings.encoder),
     )
-    if preset.startswith("esc10") and settings.soundscapes is not None:
+    is_mixed = settings.soundscapes is not None and settings.dataset is None
+    if preset.startswith("esc10") and is_mixed:
         if settings.data is None:
-            raise SettingsError("preset esc10: give --data, a checkout of ESC-50 or ESC-10")
+            raise SettingsError(
+                "preset esc10: give --data, a checkout of ESC-50 or ESC-10, or --dataset, what was "
+                "packed of its soundscapes before"
+            )
         from pipelines.presets.recordings import esc10_settings
 
         scenes = esc10_settings(settings.data, settings.soundscapes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pyarrow.fs import FileType
 
-from cluster.storage.filesystems import absolute, filesystem
+from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import MissingFileError
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
 from pipelines.runtime.urls import (
@@ -100,8 +100,7 @@ def check_prototypes(url: str) -> None:
 
 
 def _type_of(url: str) -> FileType:
-    source, path = filesystem(url)
-    return source.get_file_info(path).type
+    return store(url).kind()
 
 
 DATASET = Kind(lambda url: read_manifest(store(url)), dataset_fingerprint)

@@ -111,10 +111,7 @@ def listing_fingerprint(url: str, *, leave_odd_names: bool = False) -> str:
     """What identifies a folder of raw files: their names, sizes and times of change."""
     source = store(url)
     source.leaves_odd_names = leave_odd_names
-    changed = source.filesystem.get_file_info
-    return digest(
-        [(name, size, changed(source.path(name)).mtime_ns) for name, size in source.listing()]
-    )
+    return digest([(name, size, source.mtime_ns(name)) for name, size in source.listing()])
 
 
 def run_stage(

@@ -43,7 +43,7 @@ def is_folder(file: str) -> bool | None:
     if place.is_local:  # not through pyarrow, which cannot name what is not UTF-8
         path = Path(place.root)
         return path.is_dir() if path.exists() else None
-    kind = place.filesystem.get_file_info(place.root).type
+    kind = place.kind()
     return None if kind == FileType.NotFound else bool(kind == FileType.Directory)
 
 

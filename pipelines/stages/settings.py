@@ -94,6 +94,8 @@ class SoundscapesSettings:
     background_name_rule: str | None = None
     # How each soundscape is drawn.
     scene: SoundscapeSettings = field(default_factory=SoundscapeSettings)
+    # What to do at an unusable recording: fail, or leave it out and list it.
+    on_error: Literal["fail", "skip"] = "fail"
     # Audio format of the soundscapes.
     codec: Literal["flac", "wav"] = "flac"
     # Write a packed dataset instead of audio files and tables.

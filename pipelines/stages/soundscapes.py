@@ -4,7 +4,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
@@ -13,7 +13,9 @@ from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import SoundscapesSettings
+from shards.audio.errors import AudioError
 from shards.clip import Clip, Event
+from shards.errors import told
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.packing.plan import ShardPlan
@@ -32,6 +34,7 @@ from shards.soundscapes.recordings import (
 )
 from shards.soundscapes.render import RecordingReader, render_clip, tables
 from shards.soundscapes.scene import Soundscape, SoundscapeError
+from shards.sources._unread import dangling_links, unread_notes
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -130,8 +133,15 @@ def soundscapes(
         read = RecordingReader(
             {name: store(url) for name, url in folders.items()}, settings.scene.sample_rate_hz
         )
-        foregrounds = _trimmed(events, settings, read, trim_foreground)
-        scenes_of = _trimmed(backgrounds, settings, read, trim_background)
+        unusable = Unusable(settings.on_error)
+        for kind, url in folders.items():
+            folder = store(url)
+            unusable.reasons |= {f"{kind}/{name}": why for name, why in dangling_links(folder)}
+            for note in unread_notes(folder.names()):
+                log.warning("%s: %s", url, note)
+        foregrounds = _trimmed(events, settings, read, trim_foreground, unusable)
+        scenes_of = _trimmed(backgrounds, settings, read, trim_background, unusable)
+        unusable.check(len(events) + len(backgrounds))
         if settings.cross_folds:
             scenes = cross_folds.plan_cross_folds(
                 *(settings.scene, settings.counts["weak"], settings.snrs_db),
@@ -150,7 +160,8 @@ def soundscapes(
         arguments = {"folders": folders, "out": out, "settings": settings}
         weights = {name: len(task["soundscapes"]) for name, task in parts.items()}
         done = run_shards(stage, parts, _Renderer, arguments, weights=weights)
-        classes = sorted({recording.label for recording in events})
+        used = [each.recording for split in foregrounds.values() for each in split]
+        classes = sorted({recording.label for recording in used})
         if settings.shards:
             written = [WrittenShard.from_json(result["written"]) for result in done]
             write_dataset(
@@ -167,7 +178,12 @@ def soundscapes(
             made = tables(scenes, f".{settings.codec}")
         for name, data in made.items():
             stage.store.write(name, data)
-        return {"clips": len(scenes), "classes": classes, "recordings": len(events)}
+        return {
+            "clips": len(scenes),
+            "classes": classes,
+            "recordings": len(events),
+            "skipped": [list(each) for each in unusable.reasons.items()],
+        }
 
     return Work(do=work, settings=settings, inputs=identified, summary=_summary)
 
@@ -219,27 +235,74 @@ def _of_source(
     return found
 
 
+class Unusable:
+    """Recordings that cannot be used, told all at once.
+
+    Args:
+        on_error: `skip` leaves them out.
+    """
+
+    def __init__(self, on_error: Literal["fail", "skip"]) -> None:
+        self._skips = on_error == "skip"
+        self.reasons: dict[str, str] = {}  # by the name of a recording
+
+    def check(self, recordings: int) -> None:
+        """Tell of those that were found; raise where none may be left out.
+
+        Raises:
+            SoundscapeError: there are some.
+        """
+        if not self.reasons:
+            return
+        text = told(list(self.reasons.values()))
+        if self._skips:
+            log.warning("left out %d recordings of %d: %s", len(self.reasons), recordings, text)
+            return
+        raise SoundscapeError(
+            f"{len(self.reasons)} of {recordings} recordings cannot be used: {text}. Mend them, or "
+            "leave them out by --on-error skip"
+        )
+
+
 def _trimmed(
     recordings: Sequence[Recording],
     settings: SoundscapesSettings,
     read: RecordingReader,
     trim: Callable[..., Any],
+    unusable: Unusable,
 ) -> dict[str, list[Any]]:
-    """Recordings of each split, with their active parts."""
-    if settings.split_csv is not None:
-        parent, _, name = absolute(settings.split_csv).rpartition("/")
-        parts = split_by_csv(recordings, store(parent).read(name), settings.split_csv)
-    elif settings.folds:
-        folds = {split: list(values) for split, values in settings.folds.items()}
-        parts = split_by_fold(recordings, folds)
-    else:
-        count = settings.cross_folds
-        shares = cross_folds.fold_shares(count) if count else settings.shares
-        parts = split_by_source(recordings, shares, settings.scene.seed)
+    """Recordings of each split, with their active parts; `unusable` gets those without any.
+
+    Where shares decide, the others are split anew, so that each split has its share of them.
+    """
+    found: dict[str, Any] = {}
+    parts = _split(recordings, settings)
+    for recording in (each for members in parts.values() for each in members):
+        try:
+            found[recording.name] = trim(settings.scene, recording, read)
+        except AudioError as error:
+            unusable.reasons[recording.name] = str(error)
+    by_shares = settings.split_csv is None and not settings.folds
+    if unusable.reasons and settings.on_error == "skip" and by_shares:
+        parts = _split([r for r in recordings if r.name not in unusable.reasons], settings)
     return {
-        split: [trim(settings.scene, recording, read) for recording in members]
+        split: [found[recording.name] for recording in members if recording.name in found]
         for split, members in parts.items()
     }
+
+
+def _split(
+    recordings: Sequence[Recording], settings: SoundscapesSettings
+) -> dict[str, list[Recording]]:
+    if settings.split_csv is not None:
+        parent, _, name = absolute(settings.split_csv).rpartition("/")
+        return split_by_csv(recordings, store(parent).read(name), settings.split_csv)
+    if settings.folds:
+        folds = {split: list(values) for split, values in settings.folds.items()}
+        return split_by_fold(recordings, folds)
+    count = settings.cross_folds
+    shares = cross_folds.fold_shares(count) if count else settings.shares
+    return split_by_source(recordings, shares, settings.scene.seed)
 
 
 def _summary(result: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ def trim_by_energy(
     """
     levels = short_time_power(samples, sample_rate_hz)  # (frames,)
     if np.sqrt(levels.max()) < SILENCE_RMS:
-        raise AudioError(f"{name}: silent (below -80 dBFS throughout); remove the file")
+        raise AudioError(f"{name}: silent (below -80 dBFS throughout); leave it out")
     active = levels >= levels.max() * 10 ** (-below_peak_db / 10)
     changes = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
     hop = round(HOP_S * sample_rate_hz)
@@ -55,7 +55,7 @@ def short_time_power(samples: Samples, sample_rate_hz: int) -> npt.NDArray[np.fl
 
 
 def parts_of_at_least(
-    parts: list[tuple[int, int]], shortest: int, total: int, name: str
+    parts: list[tuple[int, int]], shortest: int, total: int, name: str, sample_rate_hz: int
 ) -> list[tuple[int, int]]:
     """The parts of `shortest` samples or more.
 
@@ -66,8 +66,9 @@ def parts_of_at_least(
         return kept
     if total < shortest:
         raise AudioError(
-            f"{name}: got {total} samples; expected {shortest} or more for an event: lower the "
-            "shortest event, or remove the file"
+            f"{name}: lasts {total / sample_rate_hz:.3f} s; expected "
+            f"{shortest / sample_rate_hz:g} s or more for an event: lower the shortest event "
+            "(--scene.event-min-s), or leave it out"
         )
     start, stop = max(parts, key=lambda part: part[1] - part[0])
     start = min(max(0, (start + stop - shortest) // 2), total - shortest)

@@ -1,4 +1,4 @@
-"""Names on the local disk that are not UTF-8, which pyarrow cannot list."""
+"""Names on the local disk that pyarrow does not list: not UTF-8, or links that lead nowhere."""
 
 import os
 
@@ -23,3 +23,32 @@ def by_encoding(folder: str) -> tuple[list[tuple[str, int]], list[str]]:
             except FileNotFoundError:
                 continue
     return sorted(plain), sorted(odd)
+
+
+def dangling_links(folder: str) -> list[tuple[str, str]]:
+    """Links that lead nowhere, by name relative to the folder, and where each should lead."""
+    found: list[tuple[str, str]] = []
+    seen: set[tuple[int, int]] = set()  # folders, as links may lead back
+    waiting = [os.fsencode(folder)]
+    while waiting:
+        parent = waiting.pop()
+        try:
+            at = os.stat(parent)  # noqa: PTH116  # pathlib has no paths of bytes
+            entries = list(os.scandir(parent))
+        except OSError:
+            continue  # whoever lists the folder says so
+        if (at.st_dev, at.st_ino) in seen:
+            continue
+        seen.add((at.st_dev, at.st_ino))
+        for entry in entries:
+            if entry.is_dir():
+                waiting.append(entry.path)
+            elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
+                name = os.path.relpath(entry.path, os.fsencode(folder))
+                target = os.readlink(entry.path)  # noqa: PTH115
+                found.append((_shown(name), _shown(target)))
+    return sorted(found)
+
+
+def _shown(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")

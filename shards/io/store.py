@@ -102,6 +102,17 @@ class Store:
         info = self.attempt(path, lambda: self.filesystem.get_file_info(path))
         return int(info.size) if info.type == pafs.FileType.File else None
 
+    def kind(self, name: str = "") -> pafs.FileType:
+        """What there is under a name: a file, a folder or nothing; by default of the root."""
+        path = self.path(name)
+        return self.attempt(path, lambda: self.filesystem.get_file_info(path)).type
+
+    def mtime_ns(self, name: str) -> int | None:
+        """When a file was last changed, in nanoseconds; None where there is no such file."""
+        path = self.path(name)
+        mtime_ns = self.attempt(path, lambda: self.filesystem.get_file_info(path)).mtime_ns
+        return None if mtime_ns is None else int(mtime_ns)
+
     def names(self, below: str = "") -> list[str]:
         """All whole files under a sub-folder, sorted, relative to the root."""
         return [name for name, _ in self.listing(below)]
@@ -133,6 +144,10 @@ class Store:
         lenient.leaves_odd_names = True
         odd = local_names.by_encoding(self.root)[1] if self.is_local else []
         return lenient, odd
+
+    def dangling_links(self) -> list[tuple[str, str]]:
+        """Links that lead nowhere, which no list holds: their names, and where each should lead."""
+        return local_names.dangling_links(self.root) if self.is_local else []
 
     def _named(self, infos: list[pafs.FileInfo]) -> list[tuple[str, int]]:
         root = self.root.strip("/")  # some filesystems leave the first slash of paths out

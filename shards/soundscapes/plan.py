@@ -55,7 +55,9 @@ def trim_foreground(
     gap_s = settings.texture_min_s if recording.label in settings.textures else 0.25
     parts = trim_by_energy(samples, settings.sample_rate_hz, recording.name, gap_s=gap_s)
     shortest = settings.samples(settings.event_min_s)
-    parts = parts_of_at_least(parts, shortest, len(samples), recording.name)
+    parts = parts_of_at_least(
+        parts, shortest, len(samples), recording.name, settings.sample_rate_hz
+    )
     return TrimmedRecording(recording=recording, parts=tuple(parts))
 
 

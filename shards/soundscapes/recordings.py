@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shards.audio.decoding import AUDIO_SUFFIXES
-from shards.errors import ShardsError, SourceError, told
+from shards.errors import Faults, ShardsError, SourceError, told
 from shards.io.store import Store
 from shards.tables.rows import Row, separated_rows
 
@@ -46,6 +46,7 @@ def class_folders(
     """
     found = []
     folders = set()
+    faults = Faults(RecordingError)
     for name in store.names():
         path = PurePosixPath(name)
         label = path.parts[0] if len(path.parts) > 1 else flat_label
@@ -53,12 +54,14 @@ def class_folders(
             folders.add(path.parts[0])
         if path.suffix.lower() not in AUDIO_SUFFIXES:
             continue
-        if label is None:
-            raise RecordingError(
-                f"{store.path(name)}: got audio in no class folder; move it to a sub-folder "
-                "that is named as its class"
-            )
-        found.append(_recording(f"{prefix}/{name}", label, name_rule))
+        with faults.noted():
+            if label is None:
+                raise RecordingError(
+                    f"{store.path(name)}: got audio in no class folder; move it to a sub-folder "
+                    "that is named as its class"
+                )
+            found.append(_recording(f"{prefix}/{name}", label, name_rule))
+    faults.check()
     if not found:
         raise RecordingError(
             f"{store.root}: no audio found; expected files with {', '.join(AUDIO_SUFFIXES)} in "
@@ -66,7 +69,8 @@ def class_folders(
         )
     if empty := folders - {recording.label for recording in found}:
         raise RecordingError(
-            f"{store.path(min(empty))}: a class folder without audio; add recordings or remove it"
+            f"{told([store.path(name) for name in sorted(empty)])}: a class folder without audio; "
+            "add recordings to it, or leave it out"
         )
     return sorted(found)
 
@@ -88,15 +92,18 @@ def recordings_from_csv(
     where = store.path(csv_name)
     rows = _rows(store.read(csv_name), where, ("filename", "category"))
     found = []
+    faults = Faults(RecordingError)
     for row in rows:
         if esc10_only and _cell(row, "esc10", where).lower() != "true":
             continue
         name = f"{audio_folder}/{row['filename']}" if audio_folder else row["filename"]
-        if store.size(name) is None:
-            raise RecordingError(f"{where}: {row['filename']!r} is not in {store.path('')}")
-        found.append(
-            _recording(f"{prefix}/{name}", row["category"], name_rule, fold=row.get("fold"))
-        )
+        with faults.noted():
+            if store.size(name) is None:
+                raise RecordingError(f"{where}: {row['filename']!r} is not in {store.path('')}")
+            found.append(
+                _recording(f"{prefix}/{name}", row["category"], name_rule, fold=row.get("fold"))
+            )
+    faults.check()
     if not found:
         raise RecordingError(f"{where}: no recordings in it; expected one row per recording")
     names = [recording.name for recording in found]
@@ -180,13 +187,15 @@ def split_by_csv(
     split_of = {row["filename"]: row["split"] for row in _rows(data, name, ("filename", "split"))}
     if unknown := split_of.keys() - {recording.name for recording in recordings}:
         raise RecordingError(
-            f"{name}: {min(unknown)!r} is no recording; expected names such as "
+            f"{name}: {told(sorted(map(repr, unknown)))}: no recording; expected names such as "
             f"{recordings[0].name!r}"
         )
     parts: dict[str, list[Recording]] = {split: [] for split in split_of.values()}
+    if lacking := [r.name for r in recordings if r.name not in split_of]:
+        raise RecordingError(
+            f"{name}: no split for {told(list(map(repr, lacking)))}; add a row for each"
+        )
     for recording in recordings:
-        if recording.name not in split_of:
-            raise RecordingError(f"{name}: no split for {recording.name!r}; add a row for it")
         parts[split_of[recording.name]].append(recording)
     return _disjoint(parts)
 

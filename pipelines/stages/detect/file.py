@@ -141,6 +141,10 @@ def attempt(
     except (*USER_ERRORS, OSError) as error:
         if is_full(error):
             raise  # no file's fault
-        text = " ".join(str(error).split())
-        told = text if audio.name in text else f"{audio.name}: {text}"
-        return FileEvents(file=audio.name, error=told)
+        return FileEvents(file=audio.name, error=told_of(audio.name, error))
+
+
+def told_of(name: str, error: BaseException) -> str:
+    """An error of a recording in one line that names it."""
+    text = " ".join(str(error).split())
+    return text if name in text else f"{name}: {text}"

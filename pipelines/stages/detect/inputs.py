@@ -4,6 +4,7 @@ import contextlib
 import functools
 import glob
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.urls import is_folder, join, open_dataset, store
 from shards.dataset import Dataset
+from shards.errors import Faults, SourceError
+from shards.io.store import Store
 from shards.manifest import MANIFEST
 from shards.sources._tables import audio_names, is_audio, is_hidden
+from shards.sources._unread import dangling_links, unread_notes
 
 READ_AHEAD_BYTES = 1 << 20  # per request to an object store
 OnError = Literal["fail", "skip"]
@@ -43,10 +47,14 @@ class AudioInput:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Recordings, each once, in the order given; and whether some of them were not named singly."""
+    """Recordings, each once, in the order given; and whether some of them were not named singly.
+
+    The notes tell of files beside them that are of no kind that is read.
+    """
 
     audio: tuple[AudioInput, ...]
     found: bool
+    notes: tuple[str, ...] = ()
 
 
 def audio_inputs(
@@ -70,13 +78,21 @@ def audio_inputs(
     if not named:
         raise InputError("got no files; give audio files, folders or URLs")
     found: dict[str, AudioInput] = {}  # by what it is, so that nothing comes twice
-    single = True
+    single, notes = True, dict[str, None]()
+    faults = Faults(InputError, SourceError)
     for file in named:
-        expanded = _expanded(file, on_error)
+        expanded: list[AudioInput] = []
+        with faults.noted():
+            expanded = _expanded(file, on_error, notes)
         single = single and expanded == [AudioInput(name=file, url=file)]
         for each in expanded:
             found.setdefault(f"{absolute(each.url)}\0{each.key or ''}", each)
-    return Inputs(audio=tuple(found.values()), found=not single or file_list is not None)
+    faults.check()
+    return Inputs(
+        audio=tuple(found.values()),
+        found=not single or file_list is not None,
+        notes=tuple(notes),
+    )
 
 
 def _lines(file_list: str) -> list[str]:
@@ -91,7 +107,7 @@ def _lines(file_list: str) -> list[str]:
     return [line for line in map(str.strip, text.splitlines()) if line and line[0] != "#"]
 
 
-def _expanded(file: str, on_error: OnError | None) -> list[AudioInput]:
+def _expanded(file: str, on_error: OnError | None, notes: dict[str, None]) -> list[AudioInput]:
     at_folder = is_folder(file)
     if at_folder:
         if store(file).size(MANIFEST) is not None:
@@ -99,7 +115,7 @@ def _expanded(file: str, on_error: OnError | None) -> list[AudioInput]:
                 AudioInput(name=join(file, row.source_id), url=file, key=row.key)
                 for row in open_dataset(file).rows
             ]
-        return [_file(name) for name in _audio_below(file, on_error)]
+        return [_file(name) for name in _audio_below(file, on_error, notes)]
     if at_folder is not None:
         return [_file(file)]
     if names := _matching(file):
@@ -121,7 +137,7 @@ def _matching(file: str) -> list[str]:
         if not _PATTERN.search(file):
             return []
         found = glob.glob(str(Path(file).expanduser()), recursive=True)  # noqa: PTH207  (names as given)
-        return sorted(name for name in found if is_audio(name) and Path(name).is_file())
+        return sorted(name for name in found if is_audio(name) and not Path(name).is_dir())
     if "://" in file and file.split("://")[0] in ("http", "https"):
         return []  # a server does not tell what it has
     first = _PATTERN.search(file)
@@ -150,12 +166,27 @@ def _as_regex(pattern: str) -> str:
     )
 
 
-def _audio_below(folder: str, on_error: OnError | None) -> list[str]:
-    """All audio of a folder; with `skip` also names that are not UTF-8, which will not open."""
+def _audio_below(folder: str, on_error: OnError | None, notes: dict[str, None]) -> list[str]:
+    """All audio of a folder, and links that lead nowhere, which will not open.
+
+    With `skip` also names that are not UTF-8, which will not open either.
+    """
     place, odd = store(folder), list[str]()
     if on_error == "skip":
         place, odd = place.without_odd_names()
-    return [join(folder, name) for name in [*audio_names(place), *filter(is_audio, odd)]]
+    links = [name for name, _ in dangling_links(place)]
+    notes.update({f"{folder}: {note}": None for note in unread_notes(place.names())})
+    found = audio_names(place) if not links else filter(is_audio, place.names())
+    names = [name for name in found if not is_hidden(name)]
+    return [join(folder, name) for name in [*names, *filter(is_audio, odd), *links]]
+
+
+def _absent(place: Store) -> str:
+    """Why there is nothing to open."""
+    if place.is_local and Path(place.root).is_symlink():
+        target = os.fsencode(os.readlink(place.root)).decode(errors="backslashreplace")  # noqa: PTH115
+        return f"a link that leads nowhere (to {target}); restore what it names"
+    return "no such file; check the path"
 
 
 @functools.lru_cache(maxsize=2)
@@ -171,9 +202,9 @@ def opened(audio: AudioInput) -> Iterator[BinaryIO]:
         with dataset.open_audio(dataset.rows_of([audio.key])[0]) as clip:
             yield cast(BinaryIO, clip)
         return
-    if is_folder(audio.url) is None:
-        raise MissingFileError(f"{audio.url}: no such file; check the path")
     place = store(audio.url)
+    if is_folder(audio.url) is None:
+        raise MissingFileError(f"{audio.url}: {_absent(place)}")
     with contextlib.ExitStack() as stack:
         if place.is_local:
             yield stack.enter_context(Path(place.root).open("rb"))

@@ -73,6 +73,8 @@ def write_detections(
         JournalError: the folder holds results of another run.
     """
     inputs = audio_inputs(files, on_error, file_list)
+    for note in inputs.notes:
+        log.warning("%s", note)
     if on_error is None:
         on_error = "skip" if inputs.found else "fail"
     chosen = chosen_formats(formats, len(inputs.audio), output_dir, together)

@@ -20,17 +20,20 @@ from pipelines.stages.pack.streams import (
 )
 from pipelines.stages.settings import PackSettings
 from shards.errors import several
-from shards.io.tar_members import MemberStore
+from shards.io.tar_members import TAR_SUFFIXES, MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
 from shards.quality.label_notes import classes_of_kept, label_notes
 from shards.sources import SOURCES
 from shards.sources._tables import SourceError
+from shards.sources._unread import dangling_links, unread_notes
 from shards.sources.webdataset import read_options
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 3
+# Suffixes of files other than audio and text that a source reads, or tells of by itself.
+READ_TOO = {"webdataset": TAR_SUFFIXES}
 
 
 class _ShardWriter:
@@ -103,7 +106,8 @@ def pack(
             folder, odd = folder.without_odd_names()
         members = MemberStore(folder)
         listing = SOURCES[settings.source](members, settings.options)
-        skipped = list(listing.unusable)
+        links = [Skipped(*each) for each in dangling_links(folder)]
+        skipped = [*listing.unusable, *links]
         if skipped and settings.on_error == "fail":
             raise several([SourceError(reason) for _, reason in skipped])
         surveyed, more = survey(
@@ -152,7 +156,12 @@ def pack(
             "missing": list(listing.missing),
             "extra": list(listing.extra),
             "unlabelled": list(listing.unlabelled),
-            "notes": [*listing.notes, *left_out, *label_notes(rows)],
+            "notes": [
+                *listing.notes,
+                *unread_notes(folder.names(), READ_TOO.get(settings.source, ())),
+                *left_out,
+                *label_notes(rows),
+            ],
         }
 
     return Work(do=work, settings=settings, inputs=identified, summary=_summary)

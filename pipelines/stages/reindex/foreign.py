@@ -206,7 +206,7 @@ def _size_and_time(url: str) -> str:
     if url.startswith(("http://", "https://")):
         found = folder.attempt(url, lambda: remote_file(url))
         return f"{found.size} {found.version}"
-    if folder.size(name) is None:
+    size = folder.size(name)
+    if size is None:
         raise ForeignError(f"{url}: no such file; check the path")
-    info = folder.filesystem.get_file_info(folder.path(name))
-    return f"{info.size} {info.mtime_ns}"
+    return f"{size} {folder.mtime_ns(name)}"

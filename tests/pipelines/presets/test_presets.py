@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 import torch
 from index_rows import index_row
+from packing import noise_clips, pack
 from parity_rule import load
 
 from pipelines.cli.main import main
+from pipelines.cli.run import resolved
 from pipelines.inference.weights import with_published_weights
 from pipelines.presets import PRESETS, paper
 from pipelines.presets.ablations import ABLATIONS, ablated
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.validate import check_run, long_crops
 from pmam.objectives.losses.registry import PRETEXTS
-from pmam.settings import from_json, to_json
+from pmam.settings import SettingsError, from_json, to_json
 from pmam.training.schedules import RAMPS
 from pmam.training.trainer import Trainer
 
@@ -248,3 +250,17 @@ def test_augmentations_that_need_log_mel(refused: Callable[..., str]) -> None:
     command = ("run", "--preset", "own_data", "--dry-run")
     line = refused(*command, "--finetune.augment.distortion", "0.03")
     assert "finetune.augment: filter_db, distortion and frequency_mask_mels need" in line
+
+
+def test_esc10_of_a_dataset_that_is_packed_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `--dataset` says: instead of recordings."""
+    monkeypatch.setattr(
+        "pipelines.inference.weights.with_published_weights", lambda settings: settings
+    )
+    pack(tmp_path / "sounds", noise_clips(tmp_path / "sounds", 2), tmp_path / "set")
+    given = replace(PRESETS["esc10"](), dataset=str(tmp_path / "set"))
+    assert resolved("esc10", given).dataset == str(tmp_path / "set")
+    with pytest.raises(SettingsError, match=r"give --data, .* or --dataset"):
+        resolved("esc10", PRESETS["esc10"]())

@@ -68,19 +68,19 @@ def test_a_silent_recording_is_an_error_with_its_name(level):
 
 
 def test_short_parts_are_dropped_where_there_are_long_ones():
-    assert parts_of_at_least([(0, 5), (10, 40), (50, 90)], 30, 100, "x") == [(10, 40), (50, 90)]
+    assert parts_of_at_least([(0, 5), (10, 40), (50, 90)], 30, 100, "x", 10) == [(10, 40), (50, 90)]
 
 
 @given(start=st.integers(0, 90), length=st.integers(1, 10))
 def test_the_longest_short_part_is_widened_within_the_recording(start, length):
-    ((low, high),) = parts_of_at_least([(start, start + length)], 30, 100, "x")
+    ((low, high),) = parts_of_at_least([(start, start + length)], 30, 100, "x", 10)
     assert high - low == 30 and low >= 0 and high <= 100
     assert low <= start and start + length <= high
 
 
 def test_a_recording_shorter_than_any_event_is_an_error():
-    with pytest.raises(AudioError, match="x: got 20 samples; expected 30 or more"):
-        parts_of_at_least([(0, 20)], 30, 20, "x")
+    with pytest.raises(AudioError, match=r"x: lasts 2\.000 s; expected 3 s or more"):
+        parts_of_at_least([(0, 20)], 30, 20, "x", 10)
 
 
 def test_real_sneezes_and_roosters_are_trimmed_to_single_calls(shared_dir):

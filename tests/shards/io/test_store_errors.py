@@ -80,6 +80,11 @@ def test_it_waits_before_each_further_try(monkeypatch: pytest.MonkeyPatch, tmp_p
     [
         ("AWS Error ACCESS_DENIED during HeadObject", "check the credentials"),
         ("AWS Error UNKNOWN (HTTP status 400): ExpiredToken: it has expired", "have expired"),
+        # of a token that has expired, asked what an object is
+        (
+            "AWS Error UNKNOWN (HTTP status 400): No response body.",
+            "token that has expired",
+        ),
         ("HTTP status 403 (Forbidden)", "check the credentials"),
         ("AWS Error INVALID_ACCESS_KEY_ID during GetObject", "check the credentials"),
         ("AWS Error NO_SUCH_BUCKET during PutObject", "create the bucket"),

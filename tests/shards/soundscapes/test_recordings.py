@@ -178,7 +178,7 @@ def test_a_table_of_splits_must_name_every_recording_and_no_other():
     assert splits == {"train": recordings[:1], "test": recordings[1:]}
     with pytest.raises(RecordingError, match=r"splits\.csv: no split for 'f/0/1-0\.wav'"):
         split_by_csv(recordings, both[:-20], "splits.csv")
-    with pytest.raises(RecordingError, match=r"'other\.wav' is no recording"):
+    with pytest.raises(RecordingError, match=r"'other\.wav': no recording"):
         split_by_csv(recordings, both + b"other.wav,test\n", "splits.csv")
 
 

@@ -11,6 +11,7 @@ from s3_server import s3_server
 
 from pipelines.runtime.urls import store
 from pipelines.stages.detect.inputs import InputError, audio_inputs, opened
+from pipelines.stages.detect.settings import DetectError
 from pipelines.stages.detect.write import write_detections
 
 
@@ -109,3 +110,31 @@ def test_long_and_best_events_scores_and_counts(checkpoint: str, tmp_path: Path)
         assert kept["edges_s"][-1] == pytest.approx(12.01)
     lines = Path(counts).read_text().splitlines()
     assert sum(int(line.split(",")[1]) for line in lines[1:]) == 2
+
+
+def test_what_is_wrong_is_told_of_all_arguments(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"2 faults: .*none\.wav: no such.*; .*z\*: no audio fits"):
+        names(f"{folder}/none.wav", f"{folder}/a1.wav", f"{folder}/z*")
+
+
+def test_files_of_no_known_kind_and_links_that_lead_nowhere(folder: Path) -> None:
+    (folder / "day" / "old.dsf").write_bytes(b"x")
+    (folder / "day" / "moved.wav").symlink_to("/not/here.wav")
+    inputs = audio_inputs([str(folder / "day")])
+    assert [Path(audio.name).name for audio in inputs.audio] == ["a3.wav", "a4.wav", "moved.wav"]
+    (note,) = inputs.notes
+    assert "1 (1 .dsf)" in note
+    with pytest.raises(FileNotFoundError, match=r"a link that leads nowhere \(to /not/here"):
+        opened(inputs.audio[-1]).__enter__()
+
+
+def test_named_files_are_checked_before_any_of_them_is_done(
+    tmp_path: Path, checkpoint: str
+) -> None:
+    sf.write(tmp_path / "good.wav", noise(1), RATE)
+    for name in ("text.wav", "empty.flac"):
+        (tmp_path / name).write_bytes(b"nothing" if name == "text.wav" else b"")
+    given = [str(tmp_path / name) for name in ("good.wav", "text.wav", "empty.flac")]
+    with pytest.raises(DetectError, match=r"2 faults: .*text\.wav: .*; .*empty\.flac: "):
+        write_detections(given, checkpoint, SETTINGS, output_dir=str(tmp_path / "found"))
+    assert not list(tmp_path.glob("found/*.tsv"))

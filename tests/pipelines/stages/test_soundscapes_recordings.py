@@ -1,0 +1,77 @@
+"""All recordings that no soundscape can be made of are told in one go, or left out and counted."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from in_driver import shards_in_driver
+
+from pipelines.stages.settings import SoundscapesSettings
+from pipelines.stages.soundscapes import soundscapes
+from shards.soundscapes.scene import SoundscapeError, SoundscapeSettings
+
+RATE = 8000
+SETTINGS = SoundscapesSettings(
+    counts={"strong": 2, "validation": 1, "test": 1},
+    scene=SoundscapeSettings(sample_rate_hz=RATE, duration_s=2.0, event_max_s=1.0),
+)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[str, str]:
+    """Five recordings a class, of which some cannot be used, and backgrounds."""
+    rng = np.random.default_rng(0)
+    for kind in ("events/dog", "events/bell", "rooms"):
+        (tmp_path / kind).mkdir(parents=True)
+        for number in range(5):
+            samples = 0.3 * rng.standard_normal(RATE)
+            sf.write(tmp_path / kind / f"{number}.wav", samples, RATE)
+    dog = tmp_path / "events" / "dog"
+    sf.write(dog / "short.wav", 0.3 * rng.standard_normal(RATE // 10), RATE)
+    sf.write(dog / "silent.wav", np.zeros(RATE), RATE)
+    (dog / "text.wav").write_bytes(b"no sound at all")
+    sf.write(tmp_path / "rooms" / "dead.wav", np.zeros(RATE), RATE)
+    (dog / "gone.wav").symlink_to("/moved/gone.wav")
+    (dog / "notes.docx").write_bytes(b"?")
+    return str(tmp_path / "events"), str(tmp_path / "rooms")
+
+
+def test_all_at_once(folders: tuple[str, str], tmp_path: Path) -> None:
+    with pytest.raises(SoundscapeError) as caught:
+        soundscapes(*folders, str(tmp_path / "out"), SETTINGS)
+    said = str(caught.value)
+    assert said.startswith("5 of 19 recordings cannot be used: ")
+    for part in (
+        "dog/short.wav: lasts 0.100 s; expected 0.25 s or more for an event",
+        "--scene.event-min-s",
+        "dog/silent.wav: silent",
+        "dog/text.wav: ",
+        "dead.wav: silent",
+        "gone.wav: a link that leads nowhere",
+        "--on-error skip",
+    ):
+        assert part in said
+    assert "remove" not in said.replace("or remove the link", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_left_out(
+    folders: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shards_in_driver(monkeypatch, "pipelines.stages.soundscapes")
+    monkeypatch.setattr(logging.getLogger("pmam"), "propagate", True)
+    url = soundscapes(*folders, str(tmp_path / "out"), replace(SETTINGS, on_error="skip"))
+    result = json.loads((Path(url) / "stage.json").read_text())["result"]
+    assert (result["clips"], result["classes"]) == (4, ["bell", "dog"])
+    assert len(result["skipped"]) == 5
+    assert "left out 5 recordings of 19" in caplog.text
+    assert "1 .docx" in caplog.text
+    used = "".join(path.read_text() for path in Path(url).glob("recipes/*.jsonl"))
+    assert not any(name in used for name in ("short", "silent", "text", "gone", "dead"))
