@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from pmam.errors import InputError
 from pmam.events.event import Event, FloatArray, uniform_edges_s
+from pmam.events.union import united
 
 
 def encode(
@@ -17,6 +18,7 @@ def encode(
 
     An event too short for that still activates one frame, the one that holds its middle: no
     label is lost to the frame rate. An event that runs past the last frame is cut there.
+    Overlapping events of one class are one (`pmam.events.union`).
 
     Raises:
         InputError: when a label is not in ``classes``, there are no frames, or an event lies
@@ -35,7 +37,7 @@ def encode_at(
     column = {name: index for index, name in enumerate(classes)}
     length_s = np.diff(edges_s)
     targets = np.zeros((frames, len(classes)), dtype=np.float32)
-    for event in events:
+    for event in united(events):
         if event.label not in column:
             raise InputError(f"{event}: label is not one of the classes {list(classes)}")
         # The remainder of a clip after its last whole frame is shorter than one frame.

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pmam.errors import InputError
 from pmam.events.event import Event, FloatArray, uniform_edges_s
+from pmam.events.union import united
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class EvaluationSet:
         hop_s: seconds per frame, counted from the clip's start; or, where frames are not equally
             long, their edges ``(frames + 1,)`` in seconds per clip.
         ground_truth: per clip its events; a clip without events has an empty list. Events may
-            reach past the end of the clip (they are not cut).
+            reach past the end of the clip (they are not cut). Overlapping events of one class
+            are held as one (`pmam.events.union`), for all metrics and for whoever compares.
         durations_s: per clip its length in seconds.
         classes: names of the score columns.
         threshold: scores above it make events, for metrics of events; one for all classes, or
@@ -50,6 +52,8 @@ class EvaluationSet:
             self._check_same_clips("hop_s", self.hop_s)
         dtypes = {self._check_clip(clip) for clip in self.ground_truth}
         object.__setattr__(self, "dtype", np.result_type(*dtypes))
+        truth = {clip: united(events) for clip, events in self.ground_truth.items()}
+        object.__setattr__(self, "ground_truth", truth)
 
     def _check_same_clips(self, name: str, table: Mapping[str, object]) -> None:
         missing = sorted(self.ground_truth.keys() - table.keys())

@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from pmam.errors import InputError
 from pmam.events.decoding import decode_at
 from pmam.events.event import Event, FloatArray
+from pmam.events.union import united
 from pmam.metrics.count_table import CountResult, CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import whole_us
@@ -76,6 +77,8 @@ def event_counts(
 ) -> CountTable:
     """Match detections to events in each clip, in the order of ``ground_truth``.
 
+    Overlapping events of one class are one (`pmam.events.union`).
+
     Raises:
         InputError: when the two do not hold the same clips, or a label is not in ``classes``.
     """
@@ -89,7 +92,10 @@ def event_counts(
     tp, fp, fn = (np.zeros((len(ground_truth), len(classes))) for _ in range(3))
     substitutions = np.zeros(len(ground_truth))
     for row, (clip, events) in enumerate(ground_truth.items()):
-        found, wanted = by_label(clip, detections[clip], classes), by_label(clip, events, classes)
+        found, wanted = (
+            by_label(clip, detections[clip], classes),
+            by_label(clip, united(events), classes),
+        )
         false, missed = [], []
         for column, label in enumerate(classes):
             detection_s, event_s = found.get(label, _NONE), wanted.get(label, _NONE)

@@ -17,26 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pmam.events.event import Event, FloatArray
+from pmam.events.union import merged as merged
+from pmam.events.union import whole_us as whole_us
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.segments import Floats, IntArray, Segments, ranges
-
-
-def whole_us(seconds: FloatArray) -> FloatArray:
-    """Seconds to the nearest whole microsecond (as floats)."""
-    return np.rint(seconds * 1e6)
-
-
-def merged(onsets_s: FloatArray, offsets_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Events of one class in one clip with overlapping ones united, in order of time.
-
-    Two events that only touch stay two.
-    """
-    order = np.lexsort((offsets_s, onsets_s))
-    onsets_s, offsets_s = onsets_s[order], np.maximum.accumulate(offsets_s[order])
-    starts = np.ones(len(onsets_s), dtype=bool)
-    starts[1:] = whole_us(onsets_s[1:]) >= whole_us(offsets_s[:-1])
-    ends = np.append(starts[1:], True)
-    return onsets_s[starts], offsets_s[ends]
 
 
 @dataclass(frozen=True, kw_only=True)
