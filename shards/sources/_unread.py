@@ -7,11 +7,11 @@ from pathlib import PurePosixPath
 from shards.io.store import Store
 from shards.sources._tables import is_audio, is_hidden
 
-# Of label tables, recipes and what people write about their data; which of them a source uses it
-# tells itself.
+# Of label tables, annotations, recipes and what people write about their data; which of them a
+# source uses it tells itself.
 TEXT_SUFFIXES = (
-    ".bib", ".csv", ".htm", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".tsv", ".txt",
-    ".xml", ".yaml", ".yml",
+    ".bib", ".csv", ".eaf", ".htm", ".html", ".jams", ".json", ".jsonl", ".md", ".parquet", ".pdf",
+    ".rst", ".rttm", ".svl", ".textgrid", ".tsv", ".txt", ".xml", ".yaml", ".yml",
 )  # fmt: skip
 TEXT_NAMES = ("authors", "changelog", "citation.cff", "copying", "licence", "license", "readme")
 SHOWN_KINDS = 12
