@@ -12,6 +12,7 @@ from pmam.events.settings import PostprocessOverrides, PostprocessSettings
 from pmam.metrics.settings import FAMILY_NAMES, MetricSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import AuxiliarySettings, FinetuneLossSettings, PretextSettings
+from shards.audio.channels import Channel
 from shards.clip import TRAINING_SUBSETS
 from shards.soundscapes.scene import SoundscapeSettings
 
@@ -21,7 +22,7 @@ class PackSettings:
     """How a source becomes shards."""
 
     # Layout of the source: folder, desed, audioset_strong, tut_rare, tau_urban, esc50 (ESC-10
-    # too), fsdkaggle2018, realdesed, mtl or webdataset.
+    # too), urbansound8k, fsdkaggle2018, realdesed, mtl or webdataset.
     source: str = "folder"
     # Options of that layout, as pairs: esc10 true (esc50), labels mid (audioset_strong),
     # suffix _16k (desed), snr 20 (mtl), device a (tau_urban), verified
@@ -29,6 +30,9 @@ class PackSettings:
     options: dict[str, str] = field(default_factory=dict)
     # Audio format in the shards; keep copies each recording's bytes unchanged.
     codec: Literal["keep", "flac", "wav"] = "keep"
+    # What of several channels is stored: all, of which readers take the mean; or, encoded anew, the
+    # left or right one, or the loudest.
+    channel: Channel = "mean"
     # Sample rate to resample to; by default each recording keeps its own.
     sample_rate_hz: int | None = None
     # Approximate size of a shard.

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from shards.audio.channels import Channel, ChannelMeter, mono, place
 from shards.audio.errors import AudioError as AudioError
 from shards.audio.sound import AudioInfo as AudioInfo
 from shards.audio.sound import Sound, check_rate, opened
@@ -46,13 +47,13 @@ def probe(data: bytes | BinaryIO, name: str, *, quick: bool = True) -> AudioInfo
         return sound.info(count)
 
 
-def measured(data: bytes | BinaryIO, name: str) -> AudioInfo:
+def measured(data: bytes | BinaryIO, name: str, *, meter: ChannelMeter | None = None) -> AudioInfo:
     """What a file holds, all of it decoded and checked, in bounded memory.
 
-    Raises what `decode` raises.
+    Raises what `decode` raises. The meter counts the energy of the channels.
     """
     with opened(_as_file(data), name) as sound:
-        return sound.info(sum(len(part) for part in _mono_parts(sound)))
+        return sound.info(sum(len(part) for part in _mono_parts(sound, meter=meter)))
 
 
 def fits_16_bits(file: BinaryIO, name: str) -> bool:
@@ -87,12 +88,26 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 
 def blocks(
-    file: str | Path | BinaryIO, name: str, *, sample_rate_hz: int, block_s: float
+    file: str | Path | BinaryIO,
+    name: str,
+    *,
+    sample_rate_hz: int,
+    block_s: float,
+    channel: Channel = "mean",
+    meter: ChannelMeter | None = None,
 ) -> Iterator[Samples]:
     """Decode a file of any length in bounded memory.
 
     Yields float32 mono blocks of `round(block_s * sample_rate_hz)` samples, the last one
     shorter. Joined they are, bit for bit, what `decode` returns; it raises what `decode` raises.
+
+    Args:
+        file: a path, or a file with random access.
+        name: what errors call it.
+        sample_rate_hz: of the blocks.
+        block_s: length of each.
+        channel: what becomes mono; for the loudest a file of several channels is decoded twice.
+        meter: counts the energy of the channels.
     """
     size = round(block_s * sample_rate_hz)
     if size < 1:
@@ -101,17 +116,35 @@ def blocks(
         if isinstance(file, str | Path):
             with naming(file):
                 file = stack.enter_context(Path(file).open("rb"))
+        taken = _loudest(file, name) if channel == "loudest" else None
         sound = stack.enter_context(opened(file, name))
-        yield from _regrouped(_parts(sound, sample_rate_hz), size)
+        if channel != "loudest":
+            taken = place(channel, sound.channels, name)
+        yield from _regrouped(_parts(sound, sample_rate_hz, taken, meter), size)
+
+
+def _loudest(file: BinaryIO, name: str) -> int:
+    with opened(file, name) as sound:
+        if sound.channels == 1:
+            return 0
+        meter = ChannelMeter()
+        for _ in _mono_parts(sound, meter=meter):
+            pass
+        return meter.loudest
 
 
 def _as_file(data: bytes | BinaryIO) -> BinaryIO:
     return io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
 
 
-def _parts(sound: Sound, sample_rate_hz: int | None) -> Iterator[Samples]:
+def _parts(
+    sound: Sound,
+    sample_rate_hz: int | None,
+    taken: int | None = None,
+    meter: ChannelMeter | None = None,
+) -> Iterator[Samples]:
     """The whole file in parts of any length, at the asked rate if any."""
-    parts, from_hz, name = _mono_parts(sound), sound.sample_rate_hz, sound.name
+    parts, from_hz, name = _mono_parts(sound, taken, meter), sound.sample_rate_hz, sound.name
     if sample_rate_hz is None or sample_rate_hz == from_hz:
         yield from parts
         return
@@ -132,8 +165,10 @@ def _parts(sound: Sound, sample_rate_hz: int | None) -> Iterator[Samples]:
     yield rest
 
 
-def _mono_parts(sound: Sound) -> Iterator[Samples]:
-    """The channels averaged; samples that are not finite are an error."""
+def _mono_parts(
+    sound: Sound, taken: int | None = None, meter: ChannelMeter | None = None
+) -> Iterator[Samples]:
+    """One channel, or all averaged; samples that are not finite are an error."""
     done = 0
     for part in sound.parts("float32"):
         if not (finite := np.isfinite(part)).all():
@@ -143,7 +178,9 @@ def _mono_parts(sound: Sound) -> Iterator[Samples]:
                 "expected finite ones: restore it from its source, or write it again without them"
             )
         done += len(part)
-        yield part[:, 0] if sound.channels == 1 else part.mean(axis=1, dtype=np.float32)
+        if meter is not None:
+            meter.add(part)
+        yield mono(part, taken)
 
 
 def _regrouped(parts: Iterator[Samples], size: int) -> Iterator[Samples]:

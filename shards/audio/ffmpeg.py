@@ -52,6 +52,11 @@ class Stream:
         if stream is None:
             raise AudioError(f"{name}: holds no sound (no audio stream); leave it out")
         self._stream = cast("AudioStream", stream)
+        if self._stream.codec_context is None:  # no decoder for what its header names
+            raise AudioError(
+                f"{name}: cannot be read as audio (sound of a kind that is not known); convert it "
+                "to WAV or FLAC, or restore its header"
+            )
         self._stream.codec_context.thread_count = 1
         self._first = self._next()
         if self._first is None:

@@ -15,6 +15,7 @@ import numpy as np
 from isal import isal_zlib
 
 from shards import audio
+from shards.audio.channels import Channel, ChannelMeter
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.audio.encoding import encode_to
 from shards.clip import Clip
@@ -39,6 +40,7 @@ class WrittenShard:
     sha256: str
     rows: tuple[IndexRow, ...]
     skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()  # of recordings that were stored
     unused: Mapping[str, int] = field(default_factory=dict)  # members of foreign tars, by suffix
 
     @property
@@ -61,6 +63,7 @@ class WrittenShard:
         values = json.loads(text)
         rows = tuple(IndexRow.from_dict(row) for row in values["rows"])
         skipped = tuple(Skipped(*pair) for pair in values["skipped"])
+        values["warnings"] = tuple(values.get("warnings", ()))
         return cls(**{**values, "rows": rows, "skipped": skipped})
 
 
@@ -71,15 +74,18 @@ def write_shard(
     *,
     codec: Codec = "keep",
     sample_rate_hz: int | None = None,
+    channel: Channel = "mean",
     on_error: OnError = "fail",
 ) -> WrittenShard:
     """Write one shard to the local file `to`: per clip `<key>.<codec>` and `<key>.json`.
 
     Every recording is decoded in full, whatever is stored: one that is unreadable, cut short,
     empty or not finite is an `AudioError`, or with `on_error='skip'` is left out and listed.
-    Kept bytes stay as they were, channels and bits too; encoding anew mixes down to mono. A
-    failed write leaves no file.
+    Kept bytes stay as they were, channels and bits too; encoding anew mixes down to mono, as
+    `channel` says. Recordings whose channels cancel each other are warned of. A failed write leaves
+    no file.
     """
+    warnings: list[str] = []
     rows: list[IndexRow] = []
     skipped: list[Skipped] = []
     try:
@@ -91,8 +97,11 @@ def write_shard(
             tar.copybufsize = COPY_BYTES  # type: ignore[attr-defined]  # typeshed lacks it
             for clip in plan.clips:
                 try:
-                    with _member(source, clip, codec, sample_rate_hz, to.parent) as member:
+                    form = _Form(codec, sample_rate_hz, channel)
+                    with _member(source, clip, form, to.parent) as member:
                         rows.append(_add(tar, file, plan.name, clip, member))
+                    if member.warning is not None:
+                        warnings.append(member.warning)
                 except AudioError as error:
                     if on_error == "fail":
                         raise
@@ -108,6 +117,7 @@ def write_shard(
         sha256=digest,
         rows=tuple(rows),
         skipped=tuple(skipped),
+        warnings=tuple(warnings),
     )
 
 
@@ -146,38 +156,50 @@ class _Member(NamedTuple):
     info: AudioInfo
     source: AudioInfo
     source_sha256: str | None  # None where the bytes are the source's
+    warning: str | None = None  # of the source's channels
+
+
+class _Form(NamedTuple):
+    codec: Codec
+    sample_rate_hz: int | None
+    channel: Channel
 
 
 @contextlib.contextmanager
-def _member(
-    source: Store, clip: Clip, codec: Codec, sample_rate_hz: int | None, folder: Path
-) -> Iterator[_Member]:
+def _member(source: Store, clip: Clip, form: _Form, folder: Path) -> Iterator[_Member]:
     """The checked audio member: the source's own file, or a temporary one, encoded anew."""
     with range_file.opened(source, clip.audio) as file:
         info = audio.probe(file, clip.audio)
-        stored_codec, rate = stored_form(info, codec, sample_rate_hz)
-        if (stored_codec, rate) == (info.codec, info.sample_rate_hz):
+        channel = form.channel if info.channels > 1 else "mean"
+        stored_codec, rate = stored_form(info, form.codec, form.sample_rate_hz)
+        meter = ChannelMeter()
+        if channel != "mean" and stored_codec not in ("flac", "wav"):
+            stored_codec = "flac"
+        elif channel == "mean" and (stored_codec, rate) == (info.codec, info.sample_rate_hz):
             size = _size(file, clip)
-            found = audio.measured(file, clip.audio)
+            found = audio.measured(file, clip.audio, meter=meter)
             file.seek(0)
-            yield _Member(file, size, found, found, None)
+            yield _Member(file, size, found, found, None, meter.warning(clip.audio))
             return
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         is_lossless = info.is_lossless and rate == info.sample_rate_hz
         is_short = is_lossless and audio.fits_16_bits(file, clip.audio)
-        bits = _bits(_decoded(file, clip, rate)) if is_lossless and not is_short else 16
+        bits = _bits(_decoded(file, clip, rate, channel)) if is_lossless and not is_short else 16
         with _scratch(info, rate, folder) as encoded:
-            form = cast(Literal["flac", "wav"], stored_codec)
+            kind = cast(Literal["flac", "wav"], stored_codec)
             name = f"{clip.audio}: encode"
             samples: Iterable[Any] = (
-                audio.steps_16_bits(file, clip.audio) if is_short else _decoded(file, clip, rate)
+                audio.steps_16_bits(file, clip.audio)
+                if is_short
+                else _decoded(file, clip, rate, channel, meter)
             )
-            count = encode_to(encoded, samples, rate, form, bits, name)
-            stored = AudioInfo(codec=form, sample_rate_hz=rate, num_samples=count, channels=1)
+            count = encode_to(encoded, samples, rate, kind, bits, name)
+            stored = AudioInfo(codec=kind, sample_rate_hz=rate, num_samples=count, channels=1)
             size = _size(encoded, clip)
             encoded.seek(0)
-            yield _Member(encoded, size, stored, info, sha256)
+            warning = meter.warning(clip.audio) if channel == "mean" else None
+            yield _Member(encoded, size, stored, info, sha256, warning)
 
 
 def _scratch(info: AudioInfo, rate: int, folder: Path) -> BinaryIO:
@@ -188,8 +210,17 @@ def _scratch(info: AudioInfo, rate: int, folder: Path) -> BinaryIO:
     return cast(BinaryIO, tempfile.TemporaryFile(dir=folder, buffering=0))
 
 
-def _decoded(file: BinaryIO, clip: Clip, rate: int) -> Iterator[audio.Samples]:
-    return audio.blocks(file, clip.audio, sample_rate_hz=rate, block_s=BLOCK_S)
+def _decoded(
+    file: BinaryIO, clip: Clip, rate: int, channel: Channel, meter: ChannelMeter | None = None
+) -> Iterator[audio.Samples]:
+    return audio.blocks(
+        file,
+        clip.audio,
+        sample_rate_hz=rate,
+        block_s=BLOCK_S,
+        channel=channel,
+        meter=meter,
+    )
 
 
 def _bits(blocks: Iterable[audio.Samples]) -> Literal[16, 24]:

@@ -12,6 +12,7 @@ from shards.sources.own_folder.layout import folder
 from shards.sources.realdesed import realdesed
 from shards.sources.tau_urban import tau_urban
 from shards.sources.tut_rare import tut_rare
+from shards.sources.urbansound8k import urbansound8k
 from shards.sources.webdataset import webdataset
 
 __all__ = ["SOURCES", "Options", "Source", "SourceError", "SourceListing"]
@@ -23,6 +24,7 @@ SOURCES: Mapping[str, Source] = {
     "tut_rare": tut_rare,
     "tau_urban": tau_urban,
     "esc50": esc50,
+    "urbansound8k": urbansound8k,
     "fsdkaggle2018": fsdkaggle2018,
     "realdesed": realdesed,
     "mtl": mtl,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from shards.audio.channels import Channel
 from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.io.store import Store
@@ -51,6 +52,7 @@ def pack(
     seed: int = 0,
     codec: Codec = "keep",
     sample_rate_hz: int | None = None,
+    channel: Channel = "mean",
     on_error: OnError = "fail",
 ) -> tuple[Dataset, list[WrittenShard]]:
     """Survey, plan, write and publish, one shard after the other."""
@@ -62,7 +64,9 @@ def pack(
     to.mkdir(parents=True, exist_ok=True)
     for plan in plan_shards(surveyed, target_bytes, seed, **form):
         scratch = to / "scratch.tar"
-        shard = write_shard(Store.local(source), plan, scratch, on_error=on_error, **form)
+        shard = write_shard(
+            Store.local(source), plan, scratch, channel=channel, on_error=on_error, **form
+        )
         written.append(shard.stored_as(store.publish(plan.name, scratch)))
     labels = {label for clip in clips for label in clip.weak or ()}
     labels |= {event.label for clip in clips for event in clip.events or ()}

@@ -20,6 +20,7 @@ from pmam.models.detector import FrameDetector
 from pmam.models.facade import Detector
 from pmam.models.window_scores import stream_events, stream_scores
 from shards.annotations.event import SoundEvent
+from shards.audio.channels import ChannelMeter
 from shards.audio.decoding import AudioError, blocks, probe
 
 DEFAULT = DetectSettings()
@@ -69,8 +70,14 @@ def detect_file(
     with opened(audio_input) as handle:
         info = probe(handle, name)
         end_s = info.num_samples / info.sample_rate_hz
+        meter = ChannelMeter()
         audio = blocks(
-            handle, name, sample_rate_hz=encoder.sample_rate_hz, block_s=settings.window_s
+            handle,
+            name,
+            sample_rate_hz=encoder.sample_rate_hz,
+            block_s=settings.window_s,
+            channel=settings.channel,
+            meter=meter,
         )
         scores = stream_scores(
             model,
@@ -97,6 +104,7 @@ def detect_file(
         duration_s=end_s,
         sample_rate_hz=info.sample_rate_hz,
         low_rate_hz=encoder.lacking_rate_hz(info.sample_rate_hz),
+        warning=meter.warning(name) if settings.channel == "mean" else None,
     )
 
 

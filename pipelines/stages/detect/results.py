@@ -16,6 +16,7 @@ class FileEvents:
     The score of an event is the highest smoothed frame probability inside it, or a box's
     confidence: at any threshold below it, some of the event, or the whole box, would still be
     found. `low_rate_hz` is the file's rate where that is less than the model has learnt from.
+    `warning` is a line to tell of a file that was read.
     """
 
     file: str
@@ -24,6 +25,7 @@ class FileEvents:
     sample_rate_hz: int | None = None
     error: str | None = None
     low_rate_hz: int | None = None
+    warning: str | None = None
 
     def annotated(self) -> AnnotatedFile:
         """As it is written, scores with four digits."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pipelines.runtime.errors import PipelineError
 from pmam.events.settings import PostprocessOverrides
 from shards.annotations.event import SoundEvent
+from shards.audio.channels import Channel
 
 
 class DetectError(PipelineError):
@@ -26,6 +27,8 @@ class DetectSettings(PostprocessOverrides):
     window_s: float = 10.0
     # Overlap of neighbouring windows in seconds, where they fade into each other.
     overlap_s: float = 2.0
+    # What of several channels is listened to: their mean, the left or right one, or the loudest.
+    channel: Channel = "mean"
     # Number of windows in a batch.
     batch: int = 8
     # Length in seconds below which an event is left out.

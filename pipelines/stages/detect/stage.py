@@ -108,6 +108,8 @@ def _checked(results: Generator[FileEvents, None, None], on_error: OnError) -> I
                 if on_error == "fail":
                     raise DetectError(found.error)
                 log.warning("skipped %s", found.error)
+            if found.warning is not None:
+                log.warning("%s", found.warning)
             if found.low_rate_hz is not None:
                 low += 1
                 if low == 1:

@@ -1,7 +1,7 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +19,7 @@ from pipelines.stages.pack.streams import (
     streams_fingerprint,
 )
 from pipelines.stages.settings import PackSettings
-from shards.errors import several
+from shards.errors import several, told
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore
 from shards.manifest import write_dataset
 from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey
@@ -50,6 +50,7 @@ class _ShardWriter:
                 path,
                 codec=self.settings.codec,
                 sample_rate_hz=self.settings.sample_rate_hz,
+                channel=self.settings.channel,
                 on_error=self.settings.on_error,
             )
             name = self.out.publish(shard.name, path)
@@ -160,11 +161,18 @@ def pack(
                 *listing.notes,
                 *unread_notes(folder.names(), READ_TOO.get(settings.source, ())),
                 *left_out,
+                *_channel_notes(written),
                 *label_notes(rows),
             ],
         }
 
     return Work(do=work, settings=settings, inputs=identified, summary=_summary)
+
+
+def _channel_notes(shards: Sequence[WrittenShard]) -> list[str]:
+    """Warnings of recordings, all in one line."""
+    warnings = sorted(warning for shard in shards for warning in shard.warnings)
+    return [told(warnings)] if warnings else []
 
 
 def _summary(result: Mapping[str, Any]) -> str:

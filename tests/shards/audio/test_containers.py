@@ -308,3 +308,11 @@ def test_nan_is_told_with_its_own_second() -> None:
     samples[70_000, 1] = np.nan
     with pytest.raises(AudioError, match=r"NaN or infinite samples at 4\.375 s"):
         decode(encoded(samples, subtype="FLOAT"), "clip.x")
+
+
+def test_a_header_that_names_no_known_kind_of_samples() -> None:
+    """FFmpeg finds a stream in it, and no decoder."""
+    data = bytearray(encoded(noise(0.5), kind="WAV"))
+    data[20:22] = (0x7FFE).to_bytes(2, "little")
+    with pytest.raises(AudioError, match=r"^clip\.x: cannot be read as audio"):
+        decode(bytes(data), "clip.x")

@@ -1,0 +1,92 @@
+"""From channels to mono: which is taken, and a word where they cancel each other."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from packing import pack
+from sound_files import encoded, noise
+
+from shards.audio.channels import CHANNELS, Channel, ChannelMeter
+from shards.audio.decoding import AudioError, blocks, decode
+from shards.clip import Clip
+
+RATE_HZ = 16_000
+LEFT = noise(1.0, seed=1)[:, 0]
+RIGHT = 0.5 * noise(1.0, seed=2)[:, 0]
+STEREO = encoded(np.stack([LEFT, RIGHT], axis=1), subtype="FLOAT")
+
+
+def mono(data: bytes, channel: Channel, meter: ChannelMeter | None = None) -> np.ndarray:
+    parts = blocks(
+        io.BytesIO(data), "x", sample_rate_hz=RATE_HZ, block_s=0.3, channel=channel, meter=meter
+    )
+    return np.concatenate(list(parts))
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [("mean", (LEFT + RIGHT) / 2), ("left", LEFT), ("right", RIGHT), ("loudest", LEFT)],
+)
+def test_what_is_taken(channel: Channel, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(mono(STEREO, channel), expected, atol=1e-6)
+
+
+def test_one_channel_is_every_choice() -> None:
+    data = encoded(LEFT[:, None])
+    for channel in CHANNELS:
+        assert np.array_equal(mono(data, channel), decode(data, "x"))
+
+
+def test_a_choice_that_is_none() -> None:
+    with pytest.raises(AudioError, match="channel 'middle'; expected one of mean, left"):
+        mono(STEREO, "middle")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (-LEFT, "the mean of its 2 channels is 120 dB below"),
+        (-0.9 * LEFT, "26 dB below"),
+        (-0.75 * LEFT, None),  # 18 dB
+        (LEFT, None),
+        (RIGHT, None),
+        (0 * LEFT, None),  # one that was not plugged in: 6 dB
+    ],
+)
+def test_opposite_phase_is_told(right: np.ndarray, said: str | None) -> None:
+    meter = ChannelMeter()
+    mono(encoded(np.stack([LEFT, right], axis=1), subtype="FLOAT"), "mean", meter)
+    warning = meter.warning("x.wav")
+    if said is None:
+        assert warning is None
+    else:
+        assert warning is not None
+        assert warning.startswith("x.wav: ")
+        assert said in warning
+        assert "--channel left, right or loudest" in warning
+
+
+def test_silence_and_many_channels() -> None:
+    for samples, is_told in ((np.zeros((800, 2)), False), (np.eye(1, 32) * LEFT[:, None], True)):
+        meter = ChannelMeter()
+        mono(encoded(samples), "mean", meter)
+        assert (meter.warning("x") is not None) == is_told
+
+
+@pytest.mark.parametrize("codec", ["keep", "flac"])
+def test_packing_tells_of_it_and_takes_another_channel(tmp_path: Path, codec: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.wav").write_bytes(encoded(np.stack([LEFT, -LEFT], axis=1)))
+    (source / "b.wav").write_bytes(encoded(np.stack([LEFT, RIGHT], axis=1)))
+    clips = [Clip(source_id=n, audio=f"{n}.wav", subset="unlabeled") for n in "ab"]
+    _, written = pack(source, clips, tmp_path / "set", codec=codec)
+    (warning,) = [warning for shard in written for warning in shard.warnings]
+    assert warning.startswith("a.wav: the mean of its 2 channels is ")
+    dataset, written = pack(source, clips, tmp_path / "left", codec=codec, channel="left")
+    assert [warning for shard in written for warning in shard.warnings] == []
+    for row in dataset.rows:
+        assert (row.channels, row.num_samples) == (1, RATE_HZ)
+        np.testing.assert_allclose(dataset.audio(row), LEFT, atol=1e-4)
