@@ -179,8 +179,8 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
         posteriors=_absolute(settings.posteriors),
         encoder=with_published_weights(settings.encoder),
     )
-    is_mixed = settings.soundscapes is not None and settings.dataset is None
-    if preset.startswith("esc10") and is_mixed:
+    mixing = settings.soundscapes if settings.dataset is None else None
+    if preset.startswith("esc10") and mixing is not None:
         if settings.data is None:
             raise SettingsError(
                 "preset esc10: give --data, a checkout of ESC-50 or ESC-10, or --dataset, what was "
@@ -188,7 +188,7 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
             )
         from pipelines.presets.recordings import esc10_settings
 
-        scenes = esc10_settings(settings.data, settings.soundscapes)
+        scenes = esc10_settings(settings.data, mixing)
         settings = replace(settings, soundscapes=scenes)
     return settings
 

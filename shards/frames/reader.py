@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from shards.errors import FrameError, MissingFileError, naming
+from shards.errors import FrameError, MissingFileError, StoreError, naming
 from shards.frames.sparse8 import Floats, decode_sparse8
 from shards.io.store import Store
 
@@ -129,14 +129,16 @@ class FrameFile:
             no_values = pa.ipc.open_file(source, options=options)
             rows: dict[str, tuple[int, int, int]] = {}  # place, and number of frames
             for batch in range(reader.num_record_batches):
-                keys, counts = no_values.get_batch(batch).columns
+                keys, counts = _valid(no_values.get_batch(batch)).columns
                 pairs = zip(keys.to_pylist(), counts.to_pylist(), strict=True)
                 for row, (key, count) in enumerate(pairs):
                     if key in rows:
                         raise FrameError(f"holds {key} twice; expected each clip once")
                     rows[key] = (batch, row, count)
-        except (pa.ArrowException, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except StoreError:
+            raise
+        except (pa.ArrowException, ValueError, OSError) as error:  # pyarrow also raises the latter
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise FrameError(
                 f"{path}: is no whole file of frame sequences ({reason}); write it again"
             ) from error
@@ -160,11 +162,15 @@ class FrameFile:
         Only the frames asked for are converted; float32 files give a view without a copy.
         """
         batch, row = self._locate(key)
-        frames = batch.column(1)[row].as_py()
-        data = batch.column(2)[row].as_buffer()
-        if self.spec.dtype == "sparse8":
-            return decode_sparse8(data, frames, self.spec.width, first, stop)
-        stored = np.frombuffer(data, self.spec.dtype).reshape(frames, self.spec.width)
+        try:
+            frames = batch.column(1)[row].as_py()
+            data = batch.column(2)[row].as_buffer()
+            if self.spec.dtype == "sparse8":
+                return decode_sparse8(data, frames, self.spec.width, first, stop)
+            stored = np.frombuffer(data, self.spec.dtype).reshape(frames, self.spec.width)
+        except (pa.ArrowException, ValueError, IndexError, TypeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise FrameError(f"{self.path}: {key} is damaged ({reason}); write it again") from error
         return stored[first:stop].astype(np.float32, copy=False)
 
     def positions(self, key: str) -> npt.NDArray[np.int32] | None:
@@ -190,11 +196,17 @@ class FrameFile:
         if kept[0] != batch:  # neighbours share a batch: fetch it once
             try:
                 with naming(self.path):
-                    kept = self._batch = (batch, self._reader.get_batch(batch))
+                    kept = self._batch = (batch, _valid(self._reader.get_batch(batch)))
             except pa.ArrowException as error:
                 reason = str(error).splitlines()[0]
                 raise FrameError(f"{self.path}: is damaged ({reason}); write it again") from error
         return kept[1], row
+
+
+def _valid(batch: Any) -> Any:
+    """The batch, its offsets checked: pyarrow ends the process where damaged ones lead outside."""
+    batch.validate(full=True)
+    return batch
 
 
 class FrameSet:

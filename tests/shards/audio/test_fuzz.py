@@ -1,0 +1,50 @@
+"""Mutated sound files against FFmpeg's own count: never fewer samples in silence, never a crash.
+
+`PMAM_FUZZ_S=3600 pytest -m slow tests/shards/audio/test_fuzz.py` tries for an hour.
+"""
+
+import faulthandler
+import itertools
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sound_mutations import loss, mutations
+
+FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
+HANG_S = 60.0
+QUICK = 150
+
+
+def test_mutated_files() -> None:
+    found = [
+        said for kind, data in itertools.islice(mutations(0), QUICK) if (said := loss(kind, data))
+    ]
+    assert found == []
+
+
+@pytest.mark.slow
+def test_mutated_files_for_long(tmp_path: Path) -> None:
+    """What fails is kept in the test's folder; one that hangs ends the test with its place."""
+    end_s = time.monotonic() + FUZZ_S
+    tried: Counter[str] = Counter()
+    failed: dict[str, str] = {}
+    for kind, data in mutations(int(time.time())):
+        if time.monotonic() > end_s:
+            break
+        path = tmp_path / f"{tried.total()}.{kind}"
+        path.write_bytes(data)
+        faulthandler.dump_traceback_later(HANG_S, exit=True)
+        try:
+            said = loss(kind, data)
+        except Exception as error:  # any crash is a finding
+            said = f"{type(error).__name__} {error}"
+        faulthandler.cancel_dump_traceback_later()
+        tried[kind] += 1
+        if said is None:
+            path.unlink()
+        else:
+            failed[str(path)] = said
+    assert not failed, f"{len(failed)} of {tried.total()} ({dict(tried)}): {failed}"

@@ -1,0 +1,153 @@
+"""Damaged manifests, indexes, frame files and tables: a clear error, or the same content.
+
+Frame files have no checksum: of them no more is held than that they are read or refused in a line.
+`PMAM_FUZZ_S=600 pytest -m slow` tries for that long; each input counts once.
+"""
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from frame_cases import clips, spec, write
+from packing import noise_clips, pack
+from sound_mutations import mutated
+
+from shards.dataset import Dataset
+from shards.errors import ShardsError, SourceError
+from shards.frames.reader import FrameFile
+from shards.io.store import Store
+from shards.tables.rows import separated_rows
+
+FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
+QUICK = 60
+
+
+def rounds(seed: int, count: int | None) -> Iterator[np.random.Generator]:
+    """So many random generators; None: as many as there is time for."""
+    end_s = time.monotonic() + FUZZ_S
+    number = 0
+    while number < count if count is not None else time.monotonic() < end_s:
+        yield np.random.default_rng([seed, number])
+        number += 1
+
+
+def check_file(
+    path: Path, read: Callable[[], Any], seed: int, count: int | None, *, same: bool = True
+) -> int:
+    """Damage a file again and again; how often it was refused."""
+    whole, expected = path.read_bytes(), read()
+    refused = 0
+    try:
+        for rng in rounds(seed, count):
+            data = mutated(whole, rng)
+            path.write_bytes(data)
+            try:
+                found = read()
+            except ShardsError as error:
+                assert "\n" not in str(error)
+                refused += 1
+                continue
+            assert not same or found == expected, f"{len(data)} bytes, other content without a word"
+    finally:
+        path.write_bytes(whole)
+    return refused
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("set")
+    pack(root / "source", noise_clips(root / "source", 6), root / "set")
+    return root / "set"
+
+
+def rows_of(packed: Path) -> Callable[[], Any]:
+    return lambda: list(Dataset.open(Store.local(packed)).rows)
+
+
+def frames_of(path: Path) -> Callable[[], Any]:
+    def read() -> list[tuple[str, bytes]]:
+        file = FrameFile.open(Store.local(path.parent), path.name)
+        return [(key, file.read(key).tobytes()) for key in file.keys]
+
+    return read
+
+
+def manifest_of(packed: Path) -> Callable[[], Any]:
+    """What decides what is read: the manifest's free text may be anything."""
+
+    def read() -> Any:
+        dataset = Dataset.open(Store.local(packed))
+        return list(dataset.rows), dataset.manifest.shards, dataset.manifest.totals
+
+    return read
+
+
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+def test_indexes(packed: Path, count: int | None) -> None:
+    (index,) = (packed / "index").glob("*.parquet")
+    assert check_file(index, rows_of(packed), 1, count) > 0
+
+
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+def test_manifests(packed: Path, count: int | None) -> None:
+    assert check_file(packed / "dataset.json", manifest_of(packed), 2, count) > 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "sparse8"])
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+def test_frame_files(tmp_path: Path, dtype: str, count: int | None) -> None:
+    path = write(tmp_path / "a.arrow", clips(), spec(dtype=dtype, kind="scores"))
+    assert check_file(path, frames_of(path), 3, count, same=False) > 0
+
+
+TABLE = (
+    "filename\tonset\toffset\tevent_label\n"
+    'a.wav\t0.5\t1.25\t"Dog, bark"\n'
+    "b.wav\t1,5\t2\tVögel\n"
+    'c.wav\t\t\t""\n'
+    "a.wav\t2\t3\tcat\n"
+)
+
+
+def by_csv(text: str) -> list[list[str]]:
+    return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t") if row]
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(None, marks=pytest.mark.slow)])
+def test_tables(count: int | None) -> None:
+    """No row is swallowed: as many as lines, with csv's cells where nothing is quoted."""
+    tried = 0
+    for rng in rounds(4, count):
+        try:
+            text = mutated(TABLE.encode(), rng).decode()
+        except UnicodeDecodeError:
+            continue
+        tried += 1
+        try:
+            rows = separated_rows(text, "\t", "t.tsv", ("filename",))
+        except SourceError as error:
+            assert "\n" not in str(error)
+            assert str(error).startswith("t.tsv")
+            continue
+        lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip("\t\r ")]
+        assert len(rows) == len(lines) - 1
+        if '"' not in text:
+            theirs = by_csv(text)
+            assert [row["filename"] for row in rows] == [
+                cells[theirs[0].index("filename")].strip()
+                if "filename" in theirs[0]
+                else row["filename"]
+                for cells, row in zip(theirs[1:], rows, strict=False)
+            ]
+    assert tried > 100
+
+
+def test_a_manifest_is_plain_json(packed: Path) -> None:
+    assert json.loads((packed / "dataset.json").read_text())["format_version"]
