@@ -20,10 +20,12 @@ from pipelines.cli import (
     detect,
     imports,
     prototypes,
+    report,
     run_help,
     stages,
     submit,
     training,
+    video,
     weak,
 )
 from pipelines.cli import inspect as inspect_command
@@ -42,6 +44,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
     *submit.KINDS.values(),
+    *(report.report, video.video),
 ]
 
 
