@@ -59,7 +59,7 @@ def detect(
         raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
     checked((CHECKPOINT, checkpoint))
-    from pipelines.stages.detect.inputs import audio_inputs
+    from pipelines.inference.audio_inputs import audio_inputs
 
     audio_inputs(files, on_error, files_from)  # says what is wrong with them
     from pipelines.stages.detect.write import write_detections

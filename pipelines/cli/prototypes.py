@@ -10,11 +10,14 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import DATASET, PROTOTYPES, STAGE, checked
+from pipelines.runtime.inputs import DATASET, PROTOTYPES, STAGE, WEIGHTS, checked
 from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
 from pipelines.stages.settings import SegmentSettings
+from pipelines.stages.tag.settings import TaggerSettings
+from pmam.tagging.sentences import DEFAULT_MODEL, words_of
+from pmam.tagging.settings import EventRule
 
 if TYPE_CHECKING:
     from pipelines.stages.prototypes.survey import Survey
@@ -32,6 +35,9 @@ def prototypes(
     settings: Annotated[SegmentSettings, tyro.conf.arg(name="")] = SegmentSettings(),
     sounds: int = 5,
     page_mb: float = 20.0,
+    words: str | None = None,
+    tagger: TaggerSettings = TaggerSettings(),
+    sentences: str = DEFAULT_MODEL,
     address: str | None = None,
     fresh: FlagCreatePairsOff[bool] = False,
 ) -> None:
@@ -56,6 +62,10 @@ def prototypes(
             --segments that are listed.
         page_mb: Largest size of the page; sounds beyond it are left out, the last of each prototype
             first.
+        words: Words to name prototypes by, with commas between: 'dog, rain, car horn'. A tagger
+            listens to the segments, and each prototype gets its three nearest words.
+        tagger: Tagger that listens.
+        sentences: Sentence model that tells which tags mean a word: path of its folder, or name.
         address: Address of a Ray cluster; by default Ray runs on this machine.
         fresh: Read all posteriors again.
     """
@@ -66,6 +76,8 @@ def prototypes(
             f"--sounds {sounds} --page-mb {page_mb}: expected 0 or more, and above 0"
         )
     fit, dataset = absolute(fit), absolute(dataset)
+    listening = words_of(words, "--words") if words is not None else ()
+    checked((WEIGHTS, tagger.weights if listening else None))
     # Without an address, Ray starts where there is something to read, and not before.
     reads = checked((PROTOTYPES, fit), (DATASET, dataset), (STAGE, posteriors), (STAGE, embeddings))
     with joined(address, reads=reads, writes=(out,), starts_ray=False):
@@ -80,9 +92,32 @@ def prototypes(
             embeddings=embeddings,
             fresh=fresh,
         )
-    found = _found(fit, dataset, absolute(out), survey_of(url, settings), (sounds, page_mb))
+    surveyed = survey_of(url, settings)
+    named = _named(dataset, surveyed, listening, tagger, sentences) if listening else {}
+    found = _found(fit, dataset, absolute(out), surveyed, (sounds, page_mb), named)
     _print(found)
     print_result(join(absolute(out), PAGE))
+
+
+def _named(
+    dataset_url: str,
+    surveyed: "Survey",
+    words: tuple[str, ...],
+    tagger: TaggerSettings,
+    sentences: str,
+) -> dict[int, list[dict[str, Any]]]:
+    """The nearest words of each prototype, by its number."""
+    from pipelines.stages.prototypes.survey import rows_of
+    from pipelines.stages.tag.segments import SegmentWords
+    from pmam.tagging.sentences import SentenceModel
+
+    dataset, best = open_dataset(dataset_url), surveyed.top.best()
+    rows = {row.key: row for row in rows_of(dataset, {s.key for of in best for s in of})}
+    naming = SegmentWords(dataset, tagger, SentenceModel(sentences), words, EventRule())
+    return {
+        z: naming.nearest([(rows[s.key], s.start_s, s.stop_s) for s in of])
+        for z, of in enumerate(best)
+    }
 
 
 def _found(
@@ -91,6 +126,7 @@ def _found(
     out: str,
     surveyed: "Survey",
     bounds: tuple[int, float],
+    named: dict[int, list[dict[str, Any]]],
 ) -> dict[str, Any]:
     from pipelines.stages.prototypes.excerpts import excerpts
     from pipelines.stages.prototypes.page import page
@@ -103,6 +139,8 @@ def _found(
     rows = {row.key: row for row in rows_of(dataset, keys)}
     urls = {"fit": fit, "dataset": dataset_url}
     found = urls | described(surveyed, read_prototypes(fit), rows)
+    for of in found["of_prototypes"] if named else ():
+        of["words"] = named[of["prototype"]]
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     store(out).write(JSON, text.encode())
 
@@ -125,7 +163,7 @@ def _found(
 
 
 def _print(found: dict[str, Any]) -> None:
-    from pipelines.stages.prototypes.report import level_of, share_text
+    from pipelines.stages.prototypes.report import level_of, share_text, words_text
 
     console, level = output(), level_of(found)
     table = Table(
@@ -136,6 +174,9 @@ def _print(found: dict[str, Any]) -> None:
     for name in ("prototype", "frames", "share", "mean post.", "max post."):
         table.add_column(name, justify="right")
     table.add_column("tags of its clips" if level == "weak" else "labels")
+    words = any("words" in of for of in found["of_prototypes"])
+    if words:
+        table.add_column("nearest words")
     for of in found["of_prototypes"]:
         greatest = of["mean_max_posterior"]
         table.add_row(
@@ -145,6 +186,7 @@ def _print(found: dict[str, Any]) -> None:
             f"{of['mean_posterior']:.4f}",
             "-" if greatest is None else f"{greatest:.3f}",
             share_text(of["labels"].get(level, []), 2).replace("[", r"\["),
+            *((words_text(of["words"]).replace("[", r"\["),) if words else ()),
         )
     console.print(table)
     console.print(

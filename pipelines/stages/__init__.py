@@ -23,6 +23,7 @@ STAGES = {
     "weak_report": "pipelines.stages.weak_labels.report",
     "weak_figures": "pipelines.stages.weak_labels.figures",
     "score": "pipelines.stages.score",
+    "tag": "pipelines.stages.tag.stage",
     "evaluate": "pipelines.stages.evaluate.stage",
     "import_prototypes": "pipelines.stages.checkpoint.import_published",
     "import_posteriors": "pipelines.stages.checkpoint.import_published",

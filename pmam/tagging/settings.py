@@ -72,9 +72,9 @@ class SceneRule:
     merge: float = 0.6
     # Whether a similarity of exactly `merge`, or `scene`, is enough.
     inclusive: bool = True
-    # Groups of tags that are kept: those of a rank below this,
+    # Rank below which groups of tags are kept, 1 being the most frequent.
     rank_below: float | None = 3.0
-    # or this many of the most frequent.
+    # Largest number of groups of tags that are kept, the most frequent ones.
     most_groups: int | None = None
     # Lowest similarity of a group of tags and a scene at which the group speaks for it.
     scene: float = 0.1

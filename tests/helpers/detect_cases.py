@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipelines.stages.detect.inputs import OnError, audio_inputs
+from pipelines.inference.audio_inputs import OnError, audio_inputs
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import checked_detector, detect

@@ -30,6 +30,7 @@ from stage_outputs import (
     tensors,
 )
 from tiny_run import tiny_settings
+from tone_tagger import use_tones, write_tones, write_weights
 from weak_cases import SMALL, arrays, numbers, pictures, write_h5
 
 from pipelines.cli.main import main
@@ -67,6 +68,7 @@ MEASURED: dict[str, tuple[str, Callable[[Path], Output]]] = {
     "weak/fold-1": ("stages.weak_labels.stage", tensors("detector.safetensors")),
     "weak/figures-1": ("stages.weak_labels.figures", pictures),
     "weak/report-1": ("stages.weak_labels.report", numbers),
+    "words/tags-1": ("stages.tag.stage", frames),
     # Again, with settings under which terms act that hardly do in so few steps and on such data.
     "regularised": ("stages.fit.stage", tensors("prototypes.safetensors")),
     "taught": (
@@ -88,6 +90,7 @@ def outputs(
     make_others(out, beside)
     make_weak(beside)
     make_again(out, beside)
+    make_tags(beside)
     return {name: measure(folder_of(name, out, beside)) for name, (_, measure) in MEASURED.items()}
 
 
@@ -144,6 +147,17 @@ def make_weak(out: Path) -> None:
     file, packed = write_h5(out / "published"), out / "weak-set"
     main(["import", "logmel", str(file), str(packed)])
     main(["train-weak", str(packed), str(out / "weak"), "--fold", "1", *SMALL])
+
+
+def make_tags(out: Path) -> None:
+    file = write_tones(out / "tones.wav", [("Speech", 2.2), ("", 1), ("Gunshot", 1.5)])
+    weights, classes = map(str, write_weights(out))
+    windows = ("--window-s", "1", "--hop-s", "0.7", "--least-s", "1.5", "--noise", "20")
+    with pytest.MonkeyPatch.context() as patch:
+        use_tones(patch)
+        patch.chdir(out)  # names are part of what is written
+        given = ["tag", file.name, "--weights", weights, "--classes", classes, *windows]
+        main([*given, "--output-dir", str(out / "words")])
 
 
 def make_again(run: Path, out: Path) -> None:

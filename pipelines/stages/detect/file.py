@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.inference.audio_inputs import AudioInput, opened
 from pipelines.inference.score_files import ScoreFormat, score_file
 from pipelines.runtime.errors import USER_ERRORS, is_full
 from pipelines.runtime.urls import store
-from pipelines.stages.detect.inputs import AudioInput, opened
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.streaming import Floats

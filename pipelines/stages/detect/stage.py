@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from cluster.storage.filesystems import absolute
+from pipelines.inference.audio_inputs import AudioInput, OnError, opened
 from pipelines.inference.layers import load_detector
 from pipelines.inference.sample_rate_check import low_rate
 from pipelines.runtime.actors import through_actors
@@ -19,7 +20,6 @@ from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
 from pipelines.runtime.reach import joined
 from pipelines.stages.detect.file import ScoreTarget, attempt, told_of
-from pipelines.stages.detect.inputs import AudioInput, OnError, opened
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectError, DetectSettings
 from pmam.models.detector import FrameDetector

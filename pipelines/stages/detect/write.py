@@ -9,12 +9,12 @@ from typing import TextIO
 
 from cluster.storage.filesystems import absolute
 from pipelines.inference.annotation_files import FormatError, chosen_formats, output_names
+from pipelines.inference.audio_inputs import AudioInput, OnError, audio_inputs
 from pipelines.inference.score_files import ScoreFormat
 from pipelines.runtime.urls import checkpoint_fingerprint, store
 from pipelines.runtime.words import counted
 from pipelines.stages.detect.counts import Counts
 from pipelines.stages.detect.file import ScoreTarget
-from pipelines.stages.detect.inputs import AudioInput, OnError, audio_inputs
 from pipelines.stages.detect.journal import Journal
 from pipelines.stages.detect.outputs import TOGETHER, pieces, write_together
 from pipelines.stages.detect.results import FileEvents

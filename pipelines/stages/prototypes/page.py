@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.pages.render import rendered
 from pipelines.pages.sound import MAX_GAIN, Excerpt
 from pipelines.stages.prototypes.excerpts import CONTEXT_S, Excerpts
-from pipelines.stages.prototypes.report import level_of, share_text
+from pipelines.stages.prototypes.report import level_of, share_text, words_text
 
 SHOWN_CLASSES = 40  # before the list folds
 MAPPED = 150  # prototypes; a map of more cannot be read
@@ -116,6 +116,7 @@ def shown_prototype(
         "frames": of["frames"],
         "share": of["share"],
         "labels": share_text(of["labels"].get(level, []), 5),
+        "words": words_text(of.get("words", [])),
         "figures": figures,
         "segments": [_segment(segment) for segment in of["segments"]],
     }

@@ -1,7 +1,7 @@
 """A survey of prototypes as plain values, which table, JSON and page are made of."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -108,3 +108,8 @@ def share_text(shares: Sequence[dict[str, Any]], most: int) -> str:
         for s in shares[:most]
         if s["share"] >= 0.005
     )
+
+
+def words_text(words: Sequence[Mapping[str, Any]]) -> str:
+    """Words with their scores, as `rain 0.81, dog 0.02`."""
+    return ", ".join(f"{each['word']} {each['score']:.2f}" for each in words)

@@ -27,6 +27,7 @@ from pipelines.cli import (
     training,
     video,
     weak,
+    words,
 )
 from pipelines.cli import inspect as inspect_command
 from pipelines.cli.comments import comment_of
@@ -40,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS: list[Callable[..., Any]] = [
     *(stages.soundscapes, stages.pack, stages.embed, stages.fit, stages.label, stages.score),
     *(stages.evaluate, detect.detect, training.pretrain, training.finetune),
-    *(weak.train_weak, weak.weak_figures),
+    *(weak.train_weak, weak.weak_figures, words.tag, words.classify, words.attention),
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
     *submit.KINDS.values(),
@@ -230,6 +231,10 @@ WRONG = [
     "evaluate nowhere scores --out out",
     "detect a.wav --checkpoint nowhere",
     "detect nowhere.wav --checkpoint model",
+    "tag nowhere.wav",
+    "tag a.wav --weights nowhere.pt",
+    "classify nowhere.wav --events dog",
+    "attention nowhere.wav --output-dir out",
     "import prototypes nowhere.pt out",
     "import posteriors nowhere d out",
     "checkpoint convert nowhere.pt out",

@@ -12,9 +12,9 @@ import soundfile as sf
 from detect_cases import RATE, SETTINGS, detect_files, noise
 from s3_server import s3_server
 
+from pipelines.inference.audio_inputs import InputError, audio_inputs
 from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.detect.file import detect_file
-from pipelines.stages.detect.inputs import InputError, audio_inputs
 from pipelines.stages.detect.settings import DetectError, DetectSettings
 from pipelines.stages.detect.stage import IN_PROCESS_FILES
 from pipelines.stages.detect.write import write_detections

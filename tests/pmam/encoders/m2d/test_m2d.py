@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from m2d_cases import SMALL, published
 
 from pmam.encoders.m2d.encoder import SIZES, M2DEncoder, encoder_for
 from pmam.encoders.m2d.head import M2DTagger
@@ -19,10 +20,8 @@ from pmam.models.importers.detect_format import family_of, import_published
 from pmam.models.published import load_published
 from pmam.models.settings import ContextSettings, ModelSettings
 
-SMALL = M2DSettings(width=24, depth=3, heads=2)
 SMALL_608 = M2DSettings(width=24, depth=3, heads=2, frames=608)
 SMALL_40MS = M2DSettings(width=24, depth=3, heads=2, frames=200, patch_frames=4)
-Tensors = dict[str, torch.Tensor]
 
 
 @pytest.fixture
@@ -31,28 +30,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, size in sizes.items():
         monkeypatch.setitem(ENCODERS, name, lambda settings, size=size: M2DEncoder(settings, size))
     yield
-
-
-def published(size: M2DSettings, prefix: str = "", head: int | None = None) -> Tensors:
-    """A file as M2D's authors write them, with what belongs to its training."""
-    torch.manual_seed(0)
-    ours = M2D(size).state_dict()
-    back = {
-        "patch_embed.weight": "patch_embed.proj.weight",
-        "patch_embed.bias": "patch_embed.proj.bias",
-        "positions": "pos_embed",
-    }
-    file = {f"{prefix}{back.get(name, name)}": value for name, value in ours.items()}
-    if head is not None:
-        file["module.head.norm.running_mean"] = torch.zeros(head)
-        file["module.head.norm.running_var"] = torch.ones(head)
-        file["module.head.mlp.mlp.0.weight"] = torch.randn(7, head)
-        file["module.head.mlp.mlp.0.bias"] = torch.zeros(7)
-    else:
-        file["decoder_blocks.0.attn.qkv.weight"] = torch.zeros(3)
-        file["target_blocks.0.norm1.weight"] = torch.zeros(3)
-        file["mask_token"] = torch.zeros(3)
-    return file
 
 
 @pytest.mark.parametrize("name", list(SIZES))
