@@ -58,6 +58,39 @@ def posteriors(
         print_result(import_posteriors(tables, dataset, out, settings, fresh=fresh))
 
 
+def published(
+    dataset: Dataset,
+    out: Out,
+    labels: str | None = None,
+    mixture: str | None = None,
+    settings: Annotated[ImportSettings, Flat] = ImportSettings(),
+    address: str | None = None,
+    fresh: Flag = False,
+) -> None:
+    """Fetch the pseudo labels and the mixture that PMAM's authors published, for DESED.
+
+    OUT then serves as prototypes and as posteriors: pmam run --preset paper --dataset DATASET
+    --prototypes OUT --posteriors OUT --iterations 1.
+
+    Args:
+        dataset: Folder of the dataset, as `pmam pack DESED DATASET --source desed` writes it.
+        out: Folder of the prototypes and their posteriors.
+        labels: Path or URL of another archive (tar.gz) of pseudo labels, such as meta.gz;
+            #sha256=... after a URL holds it to that checksum.
+        mixture: Path or URL of another archive (tar.gz) with gmm_means.pt, such as tokenizer.gz.
+        settings: Which clips.
+        address: Address of a Ray cluster; by default Ray runs on this machine.
+        fresh: Delete what is there and start over, instead of keeping it or going on.
+    """
+    archives = {"labels": labels, "mixture": mixture}
+    given = {kind: place for kind, place in archives.items() if place is not None}
+    checked(*((WEIGHTS, place) for place in given.values()))  # this process alone reads them
+    with joined(address, reads=checked((DATASET, dataset)), writes=(out,)):
+        from pipelines.stages.checkpoint.import_published import import_published
+
+        print_result(import_published(dataset, out, settings, **given, fresh=fresh))
+
+
 def logmel(
     file: Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]], out: Out, fresh: Flag = False
 ) -> None:
@@ -81,6 +114,7 @@ def logmel(
 KINDS: dict[str, Callable[..., Any]] = {
     "prototypes": prototypes,
     "posteriors": posteriors,
+    "published": published,
     "logmel": logmel,
 }
 

@@ -27,4 +27,5 @@ STAGES = {
     "evaluate": "pipelines.stages.evaluate.stage",
     "import_prototypes": "pipelines.stages.checkpoint.import_published",
     "import_posteriors": "pipelines.stages.checkpoint.import_published",
+    "import_published": "pipelines.stages.checkpoint.import_published",
 }

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cluster.storage.filesystems import absolute
 from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
 from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store, write_prototypes
+from pipelines.runtime.urls import join, store, write_prototypes
 from pipelines.runtime.words import counted
+from pipelines.stages.checkpoint.archive import unpack
 from pipelines.stages.settings import ImportSettings
 from pmam.models.importers.prototypes import read_prototypes
 from pmam.models.importers.pseudo_labels import parse_pseudo_labels
@@ -27,7 +29,12 @@ from shards.sources._matching import Files
 ALGORITHM_VERSION = 1
 
 log = logging.getLogger("pmam")
-SUFFIX = ".tsv"
+SUFFIX, MEANS = ".tsv", "gmm_means.pt"
+# Of the second iteration, by the authors; the preset `paper` goes on from them.
+PUBLISHED_LABELS = "https://huggingface.co/CPF2/PMAM/resolve/main/meta.gz"
+PUBLISHED_MIXTURE = "https://huggingface.co/CPF2/PMAM/resolve/main/tokenizer.gz"
+# Where archives are unpacked until their tables are read, on a place that all workers share.
+UNPACKED = "unpacked"
 SAME_HOP = 0.01  # as a share
 
 
@@ -86,44 +93,108 @@ def import_posteriors(
     """
 
     def work(stage: Stage) -> dict[str, Any]:
-        rows = clips_of(dataset, settings.subsets)
-        table_of = _tables_of(rows, store(tables).names(), tables)
-        first = next(iter(table_of.values()))
-        labels = parse_pseudo_labels(store(tables).read(first).decode(), join_name(tables, first))
-        by_shard: dict[str, dict[str, str]] = {}
-        for row in rows:
-            if row.key in table_of:
-                by_shard.setdefault(PurePosixPath(row.shard).stem, {})[row.key] = table_of[row.key]
-        tasks = {
-            name: {"output": f"{FRAMES}/{name}.arrow", "tables": by_shard[name]}
-            for name in sorted(by_shard)
-        }
-        results = run_shards(
-            stage,
-            tasks,
-            TableWorker,
-            {
-                "tables": tables,
-                "out": stage.url,
-                "width": labels.posteriors.shape[1],
-                "hop_s": round(labels.hop_s, 6),
-            },
-            weights={name: len(task["tables"]) for name, task in tasks.items()},
-        )
-        missing = Counter(row.subset for row in rows if row.key not in table_of)
-        for subset, count in missing.items():
-            log.warning(
-                "%-14s %d of %d %s clips have no table: pretraining leaves them out",
-                *(stage.name, count, sum(r.subset == subset for r in rows), subset),
-            )
-        return {
-            "clips": len(table_of),
-            "frames": sum(result["frames"] for result in results),
-            "without": dict(missing),
-            "outputs": [name for result in results for name in result["outputs"]],
-        }
+        return _posteriors(stage, tables, dataset, settings)
 
     return Work(do=work, settings=settings, summary=_summary)
+
+
+@stage_function(ALGORITHM_VERSION)
+def import_published(
+    dataset: DatasetUrl,
+    out: str,
+    settings: ImportSettings,
+    *,
+    labels: str = PUBLISHED_LABELS,
+    mixture: str = PUBLISHED_MIXTURE,
+    name: str = "import-published",
+    fresh: bool = False,
+) -> Work:
+    """The published pseudo labels and mixture of PMAM's second iteration; the URL of both.
+
+    Args:
+        dataset: the dataset that the labels are of: DESED, for the published ones.
+        out: the folder that gets prototypes and posteriors.
+        settings: which clips.
+        labels: archive of tables as of `import_posteriors`: a URL, perhaps with `#sha256=`, or a
+            path.
+        mixture: archive that holds `gmm_means.pt`.
+        name: of the stage.
+        fresh: start over.
+
+    Raises:
+        FetchError: no such file, another sha256, or no answer.
+        PipelineError: as `unpack` and `import_posteriors`, or prototypes of another number.
+    """
+    archives = {"labels": absolute(labels), "mixture": absolute(mixture)}
+
+    def work(stage: Stage) -> dict[str, Any]:
+        unpacked = stage.store.child(UNPACKED)
+        try:
+            names = unpack(weights_file(archives["mixture"]), unpacked.child("mixture"), (MEANS,))
+            if len(names) > 1:
+                raise PipelineError(f"{mixture}: holds {', '.join(names)}; expected one of them")
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / MEANS
+                file.write_bytes(unpacked.child("mixture").read(names[0]))
+                prototypes = read_prototypes(file)
+            unpack(weights_file(archives["labels"]), unpacked.child("labels"), (SUFFIX,))
+            tables = join(stage.url, f"{UNPACKED}/labels")
+            found = _posteriors(stage, tables, dataset, settings)
+            if found["k"] != len(prototypes.means):
+                raise PipelineError(
+                    f"{labels}: posteriors of {found['k']} prototypes; expected those of the "
+                    f"{len(prototypes.means)} in {mixture}"
+                )
+            write_prototypes(stage.store, prototypes)
+        finally:
+            unpacked.clear()
+        return found | {"width": prototypes.width}
+
+    prints = {kind: weights_fingerprint(place) for kind, place in archives.items()}
+    return Work(do=work, settings=settings, inputs=prints, summary=_summary)
+
+
+def _posteriors(
+    stage: Stage, tables: str, dataset: str, settings: ImportSettings
+) -> dict[str, Any]:
+    """Write the posteriors of a folder of tables; returns what to record."""
+    rows = clips_of(dataset, settings.subsets)
+    table_of = _tables_of(rows, store(tables).names(), tables)
+    first = next(iter(table_of.values()))
+    labels = parse_pseudo_labels(store(tables).read(first).decode(), join_name(tables, first))
+    by_shard: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row.key in table_of:
+            by_shard.setdefault(PurePosixPath(row.shard).stem, {})[row.key] = table_of[row.key]
+    tasks = {
+        name: {"output": f"{FRAMES}/{name}.arrow", "tables": by_shard[name]}
+        for name in sorted(by_shard)
+    }
+    results = run_shards(
+        stage,
+        tasks,
+        TableWorker,
+        {
+            "tables": tables,
+            "out": stage.url,
+            "width": labels.posteriors.shape[1],
+            "hop_s": round(labels.hop_s, 6),
+        },
+        weights={name: len(task["tables"]) for name, task in tasks.items()},
+    )
+    missing = Counter(row.subset for row in rows if row.key not in table_of)
+    for subset, count in missing.items():
+        log.warning(
+            "%-14s %d of %d %s clips have no table: pretraining leaves them out",
+            *(stage.name, count, sum(r.subset == subset for r in rows), subset),
+        )
+    return {
+        "k": labels.posteriors.shape[1],
+        "clips": len(table_of),
+        "frames": sum(result["frames"] for result in results),
+        "without": dict(missing),
+        "outputs": [name for result in results for name in result["outputs"]],
+    }
 
 
 def join_name(folder: str, name: str) -> str:

@@ -237,6 +237,7 @@ WRONG = [
     "attention nowhere.wav --output-dir out",
     "import prototypes nowhere.pt out",
     "import posteriors nowhere d out",
+    "import published nowhere out",
     "checkpoint convert nowhere.pt out",
     "run --preset own_data --data nowhere",
     "run --dataset nowhere",

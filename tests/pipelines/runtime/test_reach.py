@@ -43,6 +43,7 @@ READS_OF: dict[str, tuple[str, list[str]]] = {
     ),
     "reindex foreign": ("reindex foreign TARS OUT", ["TARS"]),
     "import posteriors": ("import posteriors SOURCE SET OUT", ["SOURCE", "SET"]),
+    "import published": ("import published SET OUT", ["SET"]),
     "soundscapes": ("soundscapes SOURCE OUT --background TARS", ["SOURCE", "TARS"]),
 }
 
