@@ -16,7 +16,7 @@ from pipelines.runtime.room import named_room
 
 # Command: where its function is, and what it does. Modules load when their command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("run:demo", "Run everything on a small synthetic set, in minutes."),
+    "demo": ("demo:demo", "Run everything on a small synthetic set, in minutes."),
     "run": ("run:run", "Run everything by a preset or a configuration file."),
     "soundscapes": ("stages:soundscapes", "Mix recordings into labelled soundscapes."),
     "pack": ("stages:pack", "Pack audio and labels into indexed shards."),

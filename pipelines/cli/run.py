@@ -1,4 +1,4 @@
-"""The commands `run` and `demo`: a preset or a file, any setting of it, and what came out."""
+"""The command `run`: a preset or a file, any setting of it, and what came out."""
 
 import contextlib
 import json
@@ -98,25 +98,6 @@ def parsed_run(arguments: Sequence[str]) -> tuple[str, RunArguments]:
 
 
 run.parses_itself = True  # type: ignore[attr-defined]
-
-
-def demo(
-    out: str | None = None,
-    seed: int = 0,
-    fresh: FlagCreatePairsOff[bool] = False,
-) -> None:
-    """Make a small set of soundscapes and run everything on it: minutes on two cores.
-
-    Args:
-        out: Folder of the run; by default one named after the settings, below runs/.
-        seed: Random seed of the sounds.
-        fresh: Delete all that the run's folder holds, and start over.
-    """
-    settings = PRESETS["demo"]()
-    if settings.soundscapes is not None:
-        scene = replace(settings.soundscapes.scene, seed=seed)
-        settings = replace(settings, soundscapes=replace(settings.soundscapes, scene=scene))
-    execute("demo", settings, RunArguments(out=out, fresh=fresh))
 
 
 def starting_settings(arguments: Sequence[str]) -> tuple[str, RunSettings]:
@@ -238,8 +219,8 @@ def _configured(folder: Store, text: bytes) -> Iterator[None]:
     sweep(folder, CONFIG)
 
 
-def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None:
-    """Run, and print the numbers and where everything is."""
+def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> str | None:
+    """Run, and print the numbers and where everything is; returns its folder, if anything ran."""
     if arguments.redo is not None:
         _check_redo(settings, arguments.redo, fresh=arguments.fresh)
     settings = resolved(preset, settings)
@@ -251,7 +232,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
     text = json.dumps(data, indent=1)
     if arguments.dry_run:
         sys.stdout.write(text + "\n")
-        return
+        return None
     given = arguments.out or default_folder(preset, settings)
     out = absolute(given)
     reads = (settings.data, settings.dataset, settings.prototypes, settings.posteriors)
@@ -274,6 +255,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> None
 
     report = write_report([out], join(out, REPORT), cards_too=True)
     _print_end(report, result.detector, out)
+    return out
 
 
 def _fetch_weights(weights: str, preset: str) -> None:

@@ -25,6 +25,8 @@ ABLATIONS: Mapping[str, tuple[str, Any]] = MappingProxyType(
         **{f"mask-{rate}": (MASK_RATE, rate) for rate in (0.25, 0.5, 0.75, 0.8, 0.9)},
         **{f"k-{k}": ("fit.k", k) for k in (10, 20, 30, 50)},
         **{f"iterations-{n}": ("iterations", n) for n in (0, 1, 2, 3, 4)},
+        "masked-frames": ("pretrain.pretext.unmasked_weight", 0.0),
+        "no-auxiliary": ("finetune.auxiliary.weight", 0.0),
         "no-teacher": ("finetune.losses.consistency_weight", 0.0),
         "reconstruction": ("finetune.losses.reconstruction_weight", 0.1),
     }

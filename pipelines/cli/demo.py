@@ -1,0 +1,78 @@
+"""The command demo: everything at work on synthetic sounds, with events and prototypes to look at.
+
+It compares nothing: what pretraining is worth is measured on real recordings, and README says
+where.
+"""
+
+from dataclasses import replace
+
+from tyro.conf import FlagCreatePairsOff
+
+from cluster.storage.filesystems import absolute
+from pipelines.cli.run import RunArguments, execute
+from pipelines.presets import PRESETS
+from pipelines.runtime.tables import print_rows
+from pipelines.runtime.urls import join, open_dataset
+
+SHOWN = "test"  # clips that no training has seen
+PAGE = "prototypes-page"
+
+
+def demo(
+    out: str | None = None,
+    seed: int = 0,
+    fresh: FlagCreatePairsOff[bool] = False,
+) -> None:
+    """Make a small set of soundscapes and run everything on it: minutes on two cores.
+
+    At its end it shows the events that the detector finds in a recording, beside the true ones,
+    and a page of what was found without labels: prototypes, to see and hear.
+
+    Args:
+        out: Folder of the run; by default one named after the settings, below runs/.
+        seed: Random seed of the sounds.
+        fresh: Delete all that the run's folder holds, and start over.
+    """
+    settings = PRESETS["demo"]()
+    if settings.soundscapes is not None:
+        scene = replace(settings.soundscapes.scene, seed=seed)
+        settings = replace(settings, soundscapes=replace(settings.soundscapes, scene=scene))
+    run = execute("demo", settings, RunArguments(out=out, fresh=fresh))
+    if run is not None:
+        show(run, settings.iterations)
+
+
+def show(run: str, iteration: int) -> None:
+    """Events in one recording of a finished run, and the page of an iteration's prototypes."""
+    from pipelines.cli.prototypes import prototypes
+
+    show_events(run)
+    fit, dataset = join(run, f"fit-{iteration}"), join(run, "dataset")
+    prototypes(fit, dataset, absolute(join(run, PAGE)))
+
+
+def show_events(run: str) -> None:
+    """What the detector of a run finds in the test clip with most events, and what is in it."""
+    from pipelines.inference.layers import load_detector
+    from pipelines.stages.detect import detect_file
+    from pipelines.stages.detect.inputs import AudioInput
+
+    dataset = open_dataset(join(run, "dataset"))
+    rows = sorted(dataset.select([SHOWN]), key=lambda row: (-len(row.events or ()), row.source_id))
+    if not rows:
+        return
+    row = rows[0]
+    detector = load_detector(join(run, "finetune/detector"))
+    recording = AudioInput(name=row.source_id, url=join(run, "dataset"), key=row.key)
+    found = detect_file(detector, recording)
+    lines = [("true", e.label, e.onset_s, e.offset_s, None) for e in row.events or ()]
+    lines += [("found", e.label, e.onset_s, e.offset_s, e.score) for e in found.events]
+    lines.sort(key=lambda line: (line[1], line[2]))
+    print_rows(
+        f"events in {row.source_id}, a test clip",
+        ("event", "true or found", "from s", "to s", "score"),
+        [
+            (label, kind, f"{onset:.2f}", f"{offset:.2f}", "" if score is None else f"{score:.2f}")
+            for kind, label, onset, offset, score in lines
+        ],
+    )
