@@ -56,6 +56,7 @@ def show_events(run: str) -> None:
     from pipelines.inference.layers import load_detector
     from pipelines.stages.detect import detect_file
     from pipelines.stages.detect.inputs import AudioInput
+    from shards.annotations.event import SoundEvent
 
     dataset = open_dataset(join(run, "dataset"))
     rows = sorted(dataset.select([SHOWN]), key=lambda row: (-len(row.events or ()), row.source_id))
@@ -65,14 +66,22 @@ def show_events(run: str) -> None:
     detector = load_detector(join(run, "finetune/detector"))
     recording = AudioInput(name=row.source_id, url=join(run, "dataset"), key=row.key)
     found = detect_file(detector, recording)
-    lines = [("true", e.label, e.onset_s, e.offset_s, None) for e in row.events or ()]
-    lines += [("found", e.label, e.onset_s, e.offset_s, e.score) for e in found.events]
-    lines.sort(key=lambda line: (line[1], line[2]))
+    true = [
+        SoundEvent(onset_s=e.onset_s, offset_s=e.offset_s, label=e.label) for e in row.events or ()
+    ]
+    lines = [("true", event) for event in true] + [("found", event) for event in found.events]
+    lines.sort(key=lambda line: (line[1].label, line[1].onset_s))
     print_rows(
         f"events in {row.source_id}, a test clip",
         ("event", "true or found", "from s", "to s", "score"),
         [
-            (label, kind, f"{onset:.2f}", f"{offset:.2f}", "" if score is None else f"{score:.2f}")
-            for kind, label, onset, offset, score in lines
+            (
+                event.label,
+                kind,
+                f"{event.onset_s:.2f}",
+                f"{event.offset_s:.2f}",
+                "" if event.score is None else f"{event.score:.2f}",
+            )
+            for kind, event in lines
         ],
     )
