@@ -33,6 +33,7 @@ from pipelines.stages.pretrain import CHECKPOINT as PRETRAINED
 from pipelines.stages.pretrain import pretrain
 from pipelines.stages.score import score
 from pipelines.stages.settings import EmbedSettings
+from pmam.objectives.settings import AuxiliarySettings
 
 log = logging.getLogger("pmam")
 
@@ -178,6 +179,8 @@ def tuned(
     for name, tuning in steps.items():
         if tuning is not None:
             tuning = labels_alone(tuning) if alone else tuning
+            if encoders.prototypes is None:  # no iteration: labels alone
+                tuning = replace(tuning, auxiliary=AuxiliarySettings())
             predicts = tuning.auxiliary.weight > 0
             model = finetune(
                 dataset,

@@ -73,12 +73,6 @@ class RunSettings:
                 f"prototypes {self.prototypes}, posteriors {self.posteriors}: expected both or "
                 "neither; posteriors are those of the prototypes"
             )
-        tunings = [self.finetune, *([self.finetune_first] if self.finetune_first else [])]
-        if self.iterations == 0 and any(tuning.auxiliary.weight > 0 for tuning in tunings):
-            raise PipelineError(
-                "finetune.auxiliary.weight above 0 with iterations 0: there are no prototypes to "
-                "predict; set 1 iteration or more, or the weight to 0"
-            )
         if self.data is not None and self.dataset is not None:
             raise PipelineError(
                 f"data {self.data} and dataset {self.dataset}: expected recordings or a packed "

@@ -119,7 +119,7 @@ def _check_tuning(
             encoder.check_sliding(sliding)
         except ValueError as error:
             raise PipelineError(f"{name}.detector: {error}") from error
-    _check_auxiliary(tuning, encoder, name)
+    _check_auxiliary(tuning, encoder, name, settings.iterations)
     if settings.iterations > 0 and tuning.context != settings.pretrain.context:
         raise PipelineError(
             f"{name}.context {tuning.context}: expected that of pretrain.context, "
@@ -127,9 +127,11 @@ def _check_tuning(
         )
 
 
-def _check_auxiliary(tuning: FinetuneSettings, encoder: FrameEncoder, name: str) -> None:
+def _check_auxiliary(
+    tuning: FinetuneSettings, encoder: FrameEncoder, name: str, iterations: int
+) -> None:
     auxiliary, batch = tuning.auxiliary, tuning.training.batch
-    if auxiliary.weight == 0:
+    if auxiliary.weight == 0 or not iterations:
         return
     try:
         auxiliary.mask.check(tuning.training.crop_s, encoder.hop_s)

@@ -115,7 +115,8 @@ class PretextSettings:
 class AuxiliarySettings:
     """Prediction of prototypes on unlabelled clips, beside the losses of fine-tuning."""
 
-    # Weight of the auxiliary loss; 0 switches it off.
+    # Weight of the auxiliary loss; 0 switches it off, and so does a run without iterations, which
+    # has no prototypes.
     weight: float = 0.0
     # Masking of the unlabelled clips' frames.
     mask: MaskSettings = field(default_factory=MaskSettings)

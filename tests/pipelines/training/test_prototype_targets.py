@@ -223,11 +223,13 @@ def test_a_run_hands_its_last_prototypes_to_the_auxiliary_loss(
     plain = replace(settings().finetune, auxiliary=AuxiliarySettings())
     story(settings(finetune=plain), str(tmp_path / "run"))
     assert (handed["finetune"]["posteriors"], handed["finetune"]["prototypes"]) == (None, None)
+    handed.clear()
+    story(settings(iterations=0), str(tmp_path / "run"))  # labels alone, as it says
+    assert (handed["finetune"]["posteriors"], handed["finetune"]["prototypes"]) == (None, None)
+    assert handed["finetune"]["settings"].auxiliary.weight == 0
 
 
 def test_a_run_that_cannot_have_prototypes_is_refused_at_once() -> None:
-    with pytest.raises(PipelineError, match=r"auxiliary.weight above 0 with iterations 0"):
-        settings(iterations=0)
     check_run(settings())
     tuning = settings().finetune
     long = replace(AUXILIARY, mask=MaskSettings(rate=0.5, block_s=30.0))

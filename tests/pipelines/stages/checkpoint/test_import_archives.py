@@ -20,8 +20,8 @@ from pipelines.inference.weights import weights_file
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import PROTOTYPES, STAGE, checked
 from pipelines.runtime.urls import open_dataset, read_prototypes, store
-from pipelines.stages.checkpoint import import_published as stages
 from pipelines.stages.checkpoint.archive import unpack
+from pipelines.stages.checkpoint.import_published import import_published
 from pipelines.stages.settings import ImportSettings
 from shards.clip import Clip, Event
 from shards.errors import ShardsError
@@ -103,7 +103,7 @@ def posteriors(server: HttpFiles) -> dict[str, np.ndarray]:
 
 def imported(server: HttpFiles, dataset: Path, out: Path, **more: str) -> str:
     urls = {"labels": server.url("meta.gz"), "mixture": server.url("tokenizer.gz")} | more
-    return stages.import_published(str(dataset), str(out), ImportSettings(), **urls)
+    return import_published(str(dataset), str(out), ImportSettings(), **urls)
 
 
 @pytest.mark.usefixtures("ray_session")
