@@ -1,4 +1,4 @@
-"""The command demo: everything at work on synthetic sounds, with events and prototypes to look at.
+"""The command demo: everything at work on synthetic sounds, and events to look at.
 
 It compares nothing: what pretraining is worth is measured on real recordings, and README says
 where.
@@ -8,14 +8,12 @@ from dataclasses import replace
 
 from tyro.conf import FlagCreatePairsOff
 
-from cluster.storage.filesystems import absolute
 from pipelines.cli.run import RunArguments, execute
 from pipelines.presets import PRESETS
 from pipelines.runtime.tables import print_rows
 from pipelines.runtime.urls import join, open_dataset
 
 SHOWN = "test"  # clips that no training has seen
-PAGE = "prototypes-page"
 
 
 def demo(
@@ -25,8 +23,8 @@ def demo(
 ) -> None:
     """Make a small set of soundscapes and run everything on it: minutes on two cores.
 
-    At its end it shows the events that the detector finds in a recording, beside the true ones,
-    and a page of what was found without labels: prototypes, to see and hear.
+    At its end it shows the events that the detector finds in a recording, beside the true ones;
+    its report has prototypes, which were found without labels, to see and hear.
 
     Args:
         out: Folder of the run; by default one named after the settings, below runs/.
@@ -39,16 +37,7 @@ def demo(
         settings = replace(settings, soundscapes=replace(settings.soundscapes, scene=scene))
     run = execute("demo", settings, RunArguments(out=out, fresh=fresh))
     if run is not None:
-        show(run, settings.iterations)
-
-
-def show(run: str, iteration: int) -> None:
-    """Events in one recording of a finished run, and the page of an iteration's prototypes."""
-    from pipelines.cli.prototypes import prototypes
-
-    show_events(run)
-    fit, dataset = join(run, f"fit-{iteration}"), join(run, "dataset")
-    prototypes(fit, dataset, absolute(join(run, PAGE)))
+        show_events(run)
 
 
 def show_events(run: str) -> None:
