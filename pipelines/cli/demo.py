@@ -42,9 +42,9 @@ def demo(
 
 def show_events(run: str) -> None:
     """What the detector of a run finds in the test clip with most events, and what is in it."""
+    from pipelines.inference.audio_inputs import AudioInput
     from pipelines.inference.layers import load_detector
     from pipelines.stages.detect import detect_file
-    from pipelines.stages.detect.inputs import AudioInput
     from shards.annotations.event import SoundEvent
 
     dataset = open_dataset(join(run, "dataset"))
