@@ -11,7 +11,7 @@ from packing import pack
 from sound_by_pyav import encoded_by_pyav
 
 from pipelines.stages.detect.file import detect_file
-from pmam.models.detector import Detector
+from pmam.models.detector import FrameDetector
 from shards.clip import Clip
 
 SECONDS, HZ = 3.0, 440
@@ -50,13 +50,13 @@ def test_it_is_packed_and_stored_as_flac(tmp_path: Path, suffix: str) -> None:
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.25)
 
 
-def test_detect_listens_to_all_of_it(tmp_path: Path, detector: Detector) -> None:
+def test_detect_listens_to_all_of_it(tmp_path: Path, detector: FrameDetector) -> None:
     for suffix in KINDS:
         found = detect_file(detector, str(made(tmp_path, suffix)), SETTINGS)
         assert found.duration_s == pytest.approx(SECONDS, abs=SLACK_S)
 
 
-def test_detect_warns_of_opposite_phase(tmp_path: Path, detector: Detector) -> None:
+def test_detect_warns_of_opposite_phase(tmp_path: Path, detector: FrameDetector) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 32_000)
     sf.write(tmp_path / "x.wav", np.stack([noise, -noise], axis=1), 32_000)
     sf.write(tmp_path / "left.wav", noise, 32_000)
