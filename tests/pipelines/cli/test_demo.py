@@ -10,7 +10,7 @@ from pipelines.cli.demo import show_events
 from pipelines.presets import PRESETS
 from pipelines.runtime.urls import store, write_checkpoint
 from pmam.models.checkpoint import pack_detector
-from pmam.models.detector import Detector
+from pmam.models.detector import DetectorModel
 from shards.clip import Clip, Event
 
 EVENTS = {
@@ -21,7 +21,7 @@ EVENTS = {
 
 
 def test_true_and_found_events_stand_side_by_side(
-    tmp_path: Path, detector: Detector, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, detector: DetectorModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clips = []
     for number, (name, (subset, events)) in enumerate(EVENTS.items()):

@@ -75,7 +75,7 @@ def test_the_loss_is_the_weighted_mean_over_frames(weight: float) -> None:
             one = 1.0 if mask[clip, frame] else weight
             total, weights = total + one * losses[clip, frame].item(), weights + one
     loss, logs = module(examples, torch.Generator().manual_seed(3))
-    assert float(loss) == pytest.approx(total / weights, rel=1e-4)
+    assert loss.item() == pytest.approx(total / weights, rel=1e-4)
     use = sum(float(value) for name, value in logs.items() if name.startswith("use/"))
     assert use == pytest.approx(1.0, rel=1e-4), "means to log are over the same weights"
 
