@@ -239,8 +239,8 @@ def test_crops_longer_than_most_clips_are_told() -> None:
     long = index_row("long", num_samples=8000 * 60)
     other = index_row("test", num_samples=8000, subset="test")
     assert long_crops(settings, [*rows, long, other]) == [
-        f"3 of 4 training clips are shorter than the crops of {crop_s} s and get silence behind them; "
-        f"the median is 5.0 s: --{name}.training.crop_s may be that, to save time"
+        f"3 of 4 training clips are shorter than the crops of {crop_s} s and get silence behind "
+        f"them; the median is 5.0 s: --{name}.training.crop_s may be that, to save time"
         for name, crop_s in (("pretrain", "5.12"), ("finetune", "10"))
     ]
     assert long_crops(settings, [rows[0], long, other]) == []
