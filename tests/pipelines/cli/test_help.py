@@ -16,6 +16,7 @@ import tyro
 
 from pipelines.cli import (
     checkpoint,
+    clean,
     dataset,
     detect,
     imports,
@@ -45,7 +46,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
     *submit.KINDS.values(),
-    *(report.report, video.video),
+    *(report.report, video.video, clean.clean),
 ]
 
 
