@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import av
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-import soundfile as sf
 import torch
 
 from pmam.encoders.log_mel import LogMelSettings, mel_basis
@@ -21,7 +21,8 @@ from shards.index import IndexRow
 RATE_HZ = 16000
 BLOCK_S = 10.0
 MAX_GAIN, PEAK = 10.0, 0.7  # quiet stretches are made louder, by 20 dB at most
-COMPRESSION = 0.8  # of Opus, as libsndfile counts it: 1 is the smallest, at 6 kbit/s
+BIT_RATE = 56_000  # of Opus, in bits per second
+OPUS_FRAME = 320  # samples, 20 ms
 MEL = LogMelSettings(
     sample_rate_hz=RATE_HZ,
     fft_size=512,
@@ -81,12 +82,22 @@ def excerpt(samples: Samples, span: tuple[float, float]) -> Excerpt:
 
 
 def opus(samples: Samples) -> bytes:
-    """Mono sound `(samples,)` at 16 kHz as Opus in Ogg."""
+    """Mono sound `(samples,)` at 16 kHz as Opus in Ogg; the same sound gives the same bytes."""
     file = io.BytesIO()
-    with sf.SoundFile(
-        file, "w", RATE_HZ, 1, "OPUS", format="OGG", compression_level=COMPRESSION
-    ) as sound:
-        sound.write(samples)
+    # libsndfile would draw the number of the Ogg stream anew each time.
+    with av.open(file, "w", format="ogg", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libopus", rate=RATE_HZ, layout="mono")
+        stream.codec_context.bit_rate = BIT_RATE
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate, frame.pts = RATE_HZ, 0
+        cut = av.AudioResampler(
+            format=stream.codec_context.format, layout="mono", rate=RATE_HZ, frame_size=OPUS_FRAME
+        )
+        for each in (*cut.resample(frame), *cut.resample(None)):
+            container.mux(stream.encode(each))
+        container.mux(stream.encode(None))
     return file.getvalue()
 
 

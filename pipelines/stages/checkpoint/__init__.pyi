@@ -1,4 +1,3 @@
 from .describe import described as described
 from .import_published import import_posteriors as import_posteriors
 from .import_published import import_prototypes as import_prototypes
-from .import_published import import_published as import_published

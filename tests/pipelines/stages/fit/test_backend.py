@@ -73,7 +73,7 @@ def test_kmeans_prototypes_are_the_centres_of_cuml(
 
 
 def test_cuml_is_refused_where_it_cannot_be(stages: tuple[str, str], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"got backend = cuml with 2 workers; expected torch"):
+    with pytest.raises(ValueError, match=r"got backend = cuml with workers = 2; expected torch"):
         replace(SETTINGS, backend="cuml", workers=2)
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match=r"got cuml on device cpu; expected cuML .* take the"):
