@@ -47,12 +47,3 @@ def ray_session() -> Iterator[None]:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes by their argument's name: files made at each start differ, their tests do not."""
     return argname if isinstance(val, bytes | bytearray) else None
-
-
-@pytest.hookimpl(tryfirst=True)  # before groups become part of a test's name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread over processes, the tests of a file stay together, and those that read one run."""
-    for item in items:
-        reads_run = "finished" in getattr(item, "fixturenames", ())
-        group = "finished" if reads_run else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
