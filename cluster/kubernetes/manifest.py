@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cluster.kubernetes.settings import KubernetesSettings, ManifestError
+from cluster.templates import templates
 
 TEMPLATE = "ray.yaml.jinja"
 
@@ -89,12 +89,4 @@ def _scalar(value: Any) -> Any:
     return Markup(text.removesuffix("\n"))  # noqa: S704 - a quoted scalar
 
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    finalize=_scalar,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_TEMPLATES = templates(Path(__file__).parent, _scalar)

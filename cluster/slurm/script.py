@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cluster.errors import ClusterError
+from cluster.templates import templates
 
 TEMPLATE = "run.sbatch.jinja"
 WORD = r"[\w.,:@%+=-]+"  # sbatch reads the lines of its options by rules of its own
@@ -87,12 +87,4 @@ def _word(value: Any) -> Any:
     return value if isinstance(value, Markup) else Markup(shlex.quote(str(value)))  # noqa: S704
 
 
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    finalize=_word,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+_TEMPLATES = templates(Path(__file__).parent, _word)

@@ -9,7 +9,7 @@ from pmam.models.backbone import Backbone
 from pmam.models.masked_audio_model import prediction_head
 from pmam.objectives.losses.registry import PRETEXTS
 from pmam.objectives.masked_prediction import MaskedBatch, PretextBatch, frame_weights
-from pmam.objectives.masking import apply_mask, block_mask, draw
+from pmam.objectives.masking import apply_mask, draw
 from pmam.objectives.settings import AuxiliarySettings
 from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over
@@ -51,30 +51,20 @@ class AuxiliaryTask(nn.Module):
 
     def totals(self, masked: MaskedBatch) -> dict[str, Tensor]:
         """What the mean is over: masked frames."""
-        return {"auxiliary": self._weights(masked, self._mask(masked)).sum()}
+        return {"auxiliary": self._weights(masked, masked.mask(self.settings.mask)).sum()}
 
     def partial_loss(
         self, backbone: Backbone, masked: MaskedBatch, totals: Mapping[str, Tensor]
     ) -> Tensor:
         """What a part of a batch adds to the batch's loss, not yet weighted."""
         batch, settings = masked.examples, self.settings
-        projected, mask = backbone.embed(batch.inputs), self._mask(masked)
+        projected, mask = backbone.embed(batch.inputs), masked.mask(settings.mask)
         filled = apply_mask(projected, mask, self.mask_token, masked.draws, settings.mask)
         output = self.head(backbone.context(filled, batch.padding))
         with torch.autocast(output.device.type, enabled=False):
             objective = PRETEXTS[settings.objective]
             losses = objective(output.float(), self.means, batch.posteriors, settings.temperature)
             return mean_over(losses, self._weights(masked, mask), totals["auxiliary"])
-
-    def _mask(self, masked: MaskedBatch) -> Tensor:
-        settings = self.settings.mask
-        return block_mask(
-            masked.draws.block_noise,
-            masked.examples.padding.shape[1],
-            masked.block_frames,
-            settings.rate,
-            one_more=settings.one_more_block,
-        )
 
     def _weights(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
         unmasked = 0.0 if self.settings.mask.rate > 0 else 1.0

@@ -15,7 +15,7 @@ from pmam.objectives.losses.clip_bce import clip_bce, clip_labels
 from pmam.objectives.losses.prototype_bce import prototype_logits
 from pmam.objectives.losses.registry import PRETEXTS
 from pmam.objectives.masking import MaskDraws, apply_mask, block_mask, draw
-from pmam.objectives.settings import PretextSettings
+from pmam.objectives.settings import MaskSettings, PretextSettings
 from pmam.training.clip_draws import Random
 from pmam.training.gradient_accumulation import mean_over, split
 
@@ -36,6 +36,16 @@ class MaskedBatch:
     examples: PretextBatch
     draws: MaskDraws
     block_frames: int
+
+    def mask(self, settings: MaskSettings) -> Tensor:
+        """Which frames are masked, `(B, T)`."""
+        return block_mask(
+            self.draws.block_noise,
+            self.examples.padding.shape[1],
+            self.block_frames,
+            settings.rate,
+            one_more=settings.one_more_block,
+        )
 
     def split(self, parts: int) -> "list[MaskedBatch]":
         """In parts of some clips each; a random frame then comes from the same part.
@@ -110,7 +120,7 @@ class Pretraining(nn.Module):
 
     def totals(self, masked: MaskedBatch) -> dict[str, Tensor]:
         """What the means are over: the weights of frames, and clips."""
-        weights = self._frame_weights(masked, self._mask(masked))
+        weights = self._frame_weights(masked, masked.mask(self.settings.mask))
         return {
             "frames": weights.sum(),
             "clips": torch.tensor(len(weights), device=weights.device),
@@ -122,7 +132,7 @@ class Pretraining(nn.Module):
         """What a part of a batch adds to the batch's loss, and to the means to log."""
         batch, settings = masked.examples, self.settings
         projected, clip = self.model.backbone.embed_with_clip(batch.inputs)
-        mask = self._mask(masked)
+        mask = masked.mask(settings.mask)
         filled = apply_mask(projected, mask, self.model.mask_token, masked.draws, settings.mask)
         output = self.model.predict(filled, batch.padding)
         branch = branch_probabilities(self.model.branch, clip)
@@ -139,16 +149,6 @@ class Pretraining(nn.Module):
                 logs |= {"masked": loss.detach(), "clip": clip_loss.detach()}
                 loss = loss + settings.clip_weight * clip_loss
         return loss, logs
-
-    def _mask(self, masked: MaskedBatch) -> Tensor:
-        settings = self.settings.mask
-        return block_mask(
-            masked.draws.block_noise,
-            masked.examples.padding.shape[1],
-            masked.block_frames,
-            settings.rate,
-            one_more=settings.one_more_block,
-        )
 
     def _frame_weights(self, masked: MaskedBatch, mask: Tensor) -> Tensor:
         # Without masking every frame counts: the model then copies what it is shown.

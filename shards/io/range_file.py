@@ -3,7 +3,9 @@
 import contextlib
 import io
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from shards.read_only import ReadOnlyFile
 
 if TYPE_CHECKING:
     from shards.io.store import Store
@@ -14,7 +16,7 @@ READ_AHEAD_BYTES = 8 << 20  # per request beyond
 Opened = io.BytesIO | io.BufferedReader
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(ReadOnlyFile):
     """The bytes `[offset, offset + size)` of a file, read-only, with random access.
 
     Args:
@@ -24,45 +26,16 @@ class RangeFile(io.RawIOBase):
     """
 
     def __init__(self, fetch: Callable[[int, int], bytes], offset: int, size: int) -> None:
-        super().__init__()
-        self._fetch, self._offset, self._size = fetch, offset, size
-        self._at = 0
+        super().__init__(size)
+        self._fetch, self._offset = fetch, offset
 
     def size(self) -> int:
         """Its bytes."""
         return self._size
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Bytes before the next read."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Choose the next byte to read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        """The next bytes; fewer than asked only at the end of the range."""
-        left = max(0, self._size - self._at)
-        wanted = left if size is None or size < 0 else min(size, left)
-        data = self._fetch(self._offset + self._at, wanted) if wanted else b""
-        self._at += len(data)
-        return data
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, or less of it at the end of the range."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+    def read_at(self, offset: int, size: int) -> bytes:
+        """A range of the whole file."""
+        return self._fetch(self._offset + offset, size)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """A file made of parts of another and of new headers, which decoders read like any other."""
 
-import io
 from bisect import bisect_right
 from itertools import accumulate
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
+
+from shards.read_only import ReadOnlyFile
 
 
 class Part(NamedTuple):
@@ -21,8 +22,8 @@ class Piece(NamedTuple):
     byte: int  # where it begins in the file that it is a piece of
 
 
-class SplicedFile(io.RawIOBase):
-    """New bytes and parts of a file, one after another; read-only, nothing is copied.
+class SplicedFile(ReadOnlyFile):
+    """New bytes and parts of a file, one after another; nothing is copied.
 
     Args:
         file: where the parts are.
@@ -30,40 +31,19 @@ class SplicedFile(io.RawIOBase):
     """
 
     def __init__(self, file: BinaryIO, parts: list[bytes | Part]) -> None:
-        super().__init__()
         self._file, self._parts = file, parts
         sizes = [part.size if isinstance(part, Part) else len(part) for part in parts]
         self._starts = [0, *accumulate(sizes)]
-        self._size, self._at = self._starts[-1], 0
         self.name = getattr(file, "name", None)
+        super().__init__(self._starts[-1])
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Bytes before the next read."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Choose the next byte to read."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        """The next bytes; fewer than asked only at the end."""
-        left = max(0, self._size - self._at)
-        wanted = left if size is None or size < 0 else min(size, left)
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Bytes of the parts that hold them."""
         found = []
-        while wanted:
-            place = bisect_right(self._starts, self._at) - 1
-            part, inside = self._parts[place], self._at - self._starts[place]
-            count = min(wanted, self._starts[place + 1] - self._at)
+        while size:
+            place = bisect_right(self._starts, offset) - 1
+            part, inside = self._parts[place], offset - self._starts[place]
+            count = min(size, self._starts[place + 1] - offset)
             if isinstance(part, Part):
                 self._file.seek(part.offset + inside)
                 data = self._file.read(count)
@@ -72,15 +52,9 @@ class SplicedFile(io.RawIOBase):
             if not data:
                 break
             found.append(data)
-            self._at += len(data)
-            wanted -= len(data)
+            offset += len(data)
+            size -= len(data)
         return found[0] if len(found) == 1 else b"".join(found)
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, or less of it at the end."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def spliced(file: BinaryIO, *parts: bytes | Part) -> BinaryIO:
