@@ -1,6 +1,7 @@
 """Which files are heard and which are refused, named, skipped or written, here and on S3."""
 
 import io
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -55,10 +56,18 @@ def test_bad_files_are_named_in_one_line(
         path = str(tmp_path / name)
         with pytest.raises(AudioError, match=problem):
             detect_file(detector, path, SETTINGS)
-        with pytest.raises(DetectError, match=problem) as caught:  # before any work is done
-            detect_files([good, path, good], checkpoint, SETTINGS)
+        with pytest.raises(DetectError, match=problem) as caught:
+            [*detect_files([good, path, good], checkpoint, SETTINGS)]
         assert name in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_audio_is_told_before_any_work(checkpoint: str, tmp_path: Path) -> None:
+    good = str(tmp_path / "good.wav")
+    sf.write(good, noise(3), RATE)
+    for name, problem in itertools.islice(unreadable(tmp_path), 3):
+        with pytest.raises(DetectError, match=problem):
+            detect_files([good, str(tmp_path / name)], checkpoint, SETTINGS)
 
 
 def test_bad_files_can_be_skipped(
