@@ -1,4 +1,4 @@
-"""The command checkpoint: what a model is, and published ones as checkpoints of ours."""
+"""The command checkpoint: what a model is, published ones as ours, and ours as ONNX."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +10,7 @@ from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
 from pipelines.cli.types import Flag
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import WEIGHTS, checked
+from pipelines.runtime.inputs import CHECKPOINT, WEIGHTS, checked
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint
 from pmam.events.settings import PostprocessOverrides
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pmam.models.checkpoint import Checkpoint, Model
 
 OURS = ".safetensors"
+ONNX = ".onnx"
 File = Positional[Annotated[str, tyro.conf.arg(metavar="FILE")]]
 
 
@@ -166,11 +167,51 @@ def _packed(model: "Model") -> "Checkpoint":
     return pack_masked(model) if isinstance(model, MaskedAudioModel) else pack_encoder(model)
 
 
-KINDS: dict[str, Callable[..., Any]] = {"show": show, "convert": convert}
+def export(
+    file: Positional[Annotated[str, tyro.conf.arg(metavar="DETECTOR")]],
+    out: Positional[Annotated[str, tyro.conf.arg(metavar="OUT")]],
+    window_s: float = 10.0,
+    overlap_s: float = 2.0,
+    fresh: Flag = False,
+) -> None:
+    """Write a detector as ONNX, with its spectrogram inside: samples in, probabilities out.
+
+    Takes any number of windows of one length at a time, and tells in its metadata classes, rate,
+    hop and post-processing. Needs the extra onnx. What is written is held to the detector first:
+    ONNX Runtime must give its probabilities, to 1e-4.
+
+    Args:
+        file: Path or URL of a detector (.safetensors).
+        out: Path or URL of the file to write (.onnx).
+        window_s: Length of the windows that it takes, in seconds.
+        overlap_s: Overlap of neighbouring windows in seconds, told in the metadata.
+        fresh: Replace OUT.
+    """
+    check_job_outputs((out,))
+    parent, _, name = absolute(out).rpartition("/")
+    target = store(parent or "/")
+    if not name.endswith(ONNX):
+        raise PipelineError(f"{out}: expected a name that ends in {ONNX}")
+    if target.size(name) is not None and not fresh:
+        raise PipelineError(f"{out}: is there already; give another name, or --fresh")
+    checked((CHECKPOINT, file))
+    from pipelines.inference.layers import load_detector
+    from pmam.models.onnx_export import export_onnx
+
+    detector = load_detector(file).cpu()
+    found = export_onnx(detector, window_s=window_s, overlap_s=overlap_s)
+    target.write(name, found.model)
+    facts = {**found.metadata, "largest difference": f"{found.difference:.1g}"}
+    for fact, value in facts.items():
+        output().print(f"{fact:<{max(map(len, facts))}}  {value}", markup=False)
+    print_result(f"{parent}/{name}")
+
+
+KINDS: dict[str, Callable[..., Any]] = {"show": show, "convert": convert, "export": export}
 
 
 def checkpoint(arguments: Sequence[str]) -> None:
-    """Show what a checkpoint is, or convert one that others published."""
+    """Show what a checkpoint is, convert one that others published, or export one as ONNX."""
     tyro.extras.subcommand_cli_from_dict(
         KINDS,
         prog="pmam checkpoint",

@@ -48,7 +48,7 @@ class Calibration(nn.Module):
 
     def forward(self, raw: Tensor) -> Tensor:
         """`(B, frames, raw width)` to `(B, frames, width)`."""
-        if not self.fitted:
+        if not torch.compiler.is_exporting() and not self.fitted:
             raise NotCalibratedError("the encoder is not calibrated: run `pmam embed` first")
         standard = (raw - self.mean) / self.scale
         return standard @ self.components.T if self.reduces else standard

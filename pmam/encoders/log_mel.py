@@ -96,7 +96,7 @@ def peak(waveform: Tensor) -> Tensor:
 
 def mirrored(samples: Tensor, margin: int) -> Tensor:
     """`(B, samples)` with `margin` more at both ends, which mirror what is beside them."""
-    padded = samples.new_empty(len(samples), samples.shape[1] + 2 * margin)
+    padded = samples.new_empty(samples.shape[0], samples.shape[1] + 2 * margin)
     padded[:, margin:-margin] = samples
     padded[:, :margin] = samples[:, 1 : margin + 1].flip(1)
     padded[:, -margin:] = samples[:, -margin - 1 : -1].flip(1)
@@ -130,7 +130,7 @@ class LogMel(nn.Module):
         missing = self.settings.fft_size // 2 + 2 - waveform.shape[-1]
         if missing > 0:  # the centred STFT mirrors half a window: shorter clips get silence
             waveform = nn.functional.pad(waveform, (0, missing))
-        if waveform.device.type != "cpu":
+        if waveform.device.type != "cpu" or torch.compiler.is_exporting():
             return self._power(waveform, waveform.shape[1])
         return torch.cat([self._power(clip[None], FRAMES_ON_CPU) for clip in waveform])
 

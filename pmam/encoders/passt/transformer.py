@@ -145,7 +145,7 @@ class PaSST(nn.Module):
         if wanted[-1] > len(self.blocks):
             raise ValueError(f"layer {wanted[-1]}: expected at most {len(self.blocks)}")
         tokens = self.patch_tokens(logmel)
-        if torch.is_grad_enabled() or tokens.device.type != "cpu":
+        if torch.is_grad_enabled() or tokens.device.type != "cpu" or torch.compiler.is_exporting():
             return self._outputs(tokens, wanted)
         # What the blocks make of one clip is small enough for memory that is at hand already;
         # that of a batch comes from the system each time, and costs more than the sums in it.
