@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.session import session
-from pipelines.cli.types import Flat
+from pipelines.cli.types import Flag, Flat
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import (
     CHECKPOINT,
@@ -30,8 +30,11 @@ def detect(
     on_error: Literal["fail", "skip"] | None = None,
     overwrite: bool = False,
     address: str | None = None,
+    microphone: Flag = False,
+    device: str | None = None,
+    seconds: float | None = None,
 ) -> None:
-    """Find events in audio files of any length, rate and number of channels.
+    """Find events in audio files of any length, rate and number of channels, or by a microphone.
 
     The events go to standard output; a score is the highest probability inside the event, or of a
     box its mean. With --output-dir, the same command goes on where a killed one was.
@@ -54,7 +57,33 @@ def detect(
             where files were found in folders, patterns, lists or datasets.
         overwrite: Replace results of another run in the folder.
         address: Address of a Ray cluster, for many files.
+        microphone: Listen to a microphone instead, and write each event when it is over.
+        device: Number of the microphone, or part of its name; by default the machine's default.
+        seconds: How long to listen, in seconds; by default until Ctrl-C.
     """
+    if microphone:
+        given = {
+            "FILE": files,
+            "--output-dir": output_dir,
+            "--together": together,
+            "--scores": scores,
+            "--counts": counts,
+            "--files-from": files_from,
+            "--on-error": on_error,
+            "--overwrite": overwrite,
+            "--address": address,
+        }
+        if wrong := [name for name, value in given.items() if value]:
+            raise PipelineError(f"--microphone writes to standard output; leave {wrong[0]} out")
+        checked((CHECKPOINT, checkpoint))
+        from pipelines.stages.detect.microphone import listen
+
+        listen(checkpoint, settings, text_format=format, device=device, seconds=seconds)
+        return
+    if device is not None or seconds is not None:
+        raise PipelineError(
+            "--device and --seconds are for --microphone: leave them out, or add it"
+        )
     if not files and files_from is None:
         raise PipelineError("no files: give audio files, folders or URLs to look for events in")
     check_job_outputs((output_dir,) if output_dir else ())
