@@ -199,10 +199,8 @@ def test_without_sounddevice_or_a_sound_card(
 
 
 def test_the_command(checkpoint: str, card: SimpleNamespace, capfd: Any) -> None:
-    main(
-        ["detect", "--microphone", "--checkpoint", checkpoint, "--seconds", "6", "--format", "csv"]
-        + ["--window-s", "2", "--overlap-s", "0.5"]
-    )
+    command = "detect --microphone --seconds 6 --format csv --window-s 2 --overlap-s 0.5"
+    main([*command.split(), "--checkpoint", checkpoint])
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "filename,onset,offset,event_label,score"
     assert len(lines) > 2
