@@ -6,7 +6,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -65,7 +65,7 @@ class Microphone:
         rate_hz = round(found["default_samplerate"])
         return cls(device=chosen, name=found["name"], sample_rate_hz=rate_hz)
 
-    def blocks(self, seconds: float | None) -> Iterator[Floats]:
+    def blocks(self, seconds: float | None) -> Generator[Floats, None, None]:
         """Samples as they are heard, until the interrupt key, or for some seconds.
 
         Sound that the card lost is counted and told at the end.
