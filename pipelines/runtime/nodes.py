@@ -6,6 +6,7 @@ from typing import Any
 
 from cluster.node_code import OtherCodeError, Report, check_here
 from cluster.preflight import Checked
+from pipelines.runtime.room import NoRoomError, on_node
 
 MODULES = ("pmam", "shards", "cluster", "pipelines")
 # What decides numbers and bytes, or whether tensors and tables travel.
@@ -22,7 +23,7 @@ PACKAGES = (
     "torchaudio",
 )
 NODE = "ray.io/node-id"  # a label that Ray gives each node
-OTHER_CODE = "other code"  # the column of an answer that is none
+OTHER_CODE, NO_ROOM = "other code", "no room"  # columns of answers that are none
 _found = Checked()
 
 
@@ -65,7 +66,7 @@ def check_process(expected: Report | None) -> None:
 
 
 class Guarded:
-    """An actor that is built where the node runs what the driver runs.
+    """An actor that is built where the node runs what the driver runs, and has room on its disks.
 
     Elsewhere it answers with the reason instead of raising it: of an error that passes Ray Data
     the text alone arrives, and not its kind.
@@ -85,7 +86,12 @@ class Guarded:
             except OtherCodeError as error:
                 return {OTHER_CODE: str(error)}
             self.actor = self.make(**self.arguments)
-        found: dict[str, Any] = self.actor(row)
+        try:
+            found: dict[str, Any] = self.actor(row)
+        except Exception as error:
+            if (full := on_node(error)) is None:
+                raise
+            return {NO_ROOM: str(full)}
         return found
 
 
@@ -94,7 +100,10 @@ def answer(row: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         OtherCodeError: its node runs something else.
+        NoRoomError: a disk of its node is full.
     """
     if OTHER_CODE in row:
         raise OtherCodeError(row[OTHER_CODE])
+    if NO_ROOM in row:
+        raise NoRoomError(row[NO_ROOM])
     return row

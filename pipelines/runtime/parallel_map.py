@@ -18,6 +18,7 @@ from pipelines.runtime.errors import USER_ERRORS, PipelineError
 from pipelines.runtime.pool import Pool
 from pipelines.runtime.progress import bar
 from pipelines.runtime.remote_progress import asked
+from pipelines.runtime.room import on_node
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
 from shards.io.store import Store
@@ -62,6 +63,8 @@ class _Actor:
             saved = json.dumps({**result, "outputs": outputs})
             folder.write(result_name(row["name"]), saved.encode())
         except USER_ERRORS as error:
+            if on_node(error) is not None:
+                raise
             return {**done, "error": str(error), "trace": traceback.format_exc()}
         return {**done, "result": saved}
 

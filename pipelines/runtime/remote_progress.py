@@ -84,17 +84,22 @@ def held(messages: Messages) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watching(folder: Store, kept: Callable[[], int] = lambda: 0) -> Iterator[None]:
+def watching(
+    folder: Store,
+    kept: Callable[[], int] = lambda: 0,
+    before: tuple[str, int] | None = None,
+) -> Iterator[None]:
     """Show what the first worker reports to the folder, until the block ends.
 
     Args:
         folder: of the stage.
         kept: the step of the newest checkpoint: what was logged on the way to it is told, once.
             0 of work that keeps none.
+        before: title and total of what is shown until it reports: workers take a while to start.
     """
     folder.delete(PROGRESS)
     try:
-        with _Shown(folder, kept) as shown:
+        with _Shown(folder, kept, before) as shown:
             with _repeated(shown.look):
                 yield
             shown.tell()
@@ -152,12 +157,16 @@ class _Writing:
 class _Shown:
     """What a driver shows: one bar at a time, and messages."""
 
-    def __init__(self, folder: Store, kept: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Store, kept: Callable[[], int], before: tuple[str, int] | None
+    ) -> None:
         self.folder, self.kept = folder, kept
         self.told = kept()  # what was said before is known
         self.title, self.seen = "", 0
         self.advance: Advance = lambda more, note: None
         self.bars = contextlib.ExitStack()
+        if before is not None:
+            self.bars.enter_context(bar(*before, 0))
 
     def __enter__(self) -> "_Shown":
         return self

@@ -7,10 +7,31 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipelines.runtime.errors import PipelineError, is_full
 from shards.errors import ShardsError, explained
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 LITTLE_BYTES = 64 << 20  # below it a disk counts as full: what failed may have been as large
+
+
+class NoRoomError(PipelineError, OSError):
+    """A disk of a node that is full; the message is one line, with the node and the folder."""
+
+
+def on_node(error: BaseException) -> NoRoomError | None:
+    """Called in a worker: an error of this node's full disk, named; None where it is another.
+
+    Which of many nodes it is, only the worker knows; and whether its disk is full.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not is_full(seen):
+        seen = seen.__cause__
+    if seen is None:
+        return None
+    import ray.util
+
+    told = error if isinstance(error, ShardsError) else seen
+    return NoRoomError(f"node {ray.util.get_node_ip_address()}: {named_room(told, ())}")
 
 
 def named_room(error: BaseException, arguments: Iterable[str]) -> str:

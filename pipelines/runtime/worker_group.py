@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from cluster.resources import room
@@ -11,6 +12,7 @@ from pipelines.runtime.crew import Crew, check_room
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
 from pipelines.runtime.nodes import expected, left_out, selector
 from pipelines.runtime.remote_progress import watching
+from pipelines.runtime.room import on_node
 from pipelines.runtime.stage import Stage
 
 RESTARTS = 2  # of a worker group, where one of its workers died
@@ -72,14 +74,28 @@ def run_workers(
                     storage_path=scratch if count else None,
                 )
                 TorchTrainer(
-                    worker, train_loop_config=config, scaling_config=scaling, run_config=run
+                    partial(_named, worker) if count else worker,
+                    train_loop_config=config,
+                    scaling_config=scaling,
+                    run_config=run,
                 ).fit()
 
         if count == 0:
             fit()
         else:
-            with watching(stage.store, kept):
+            least = count[0] if isinstance(count, tuple) else count
+            with watching(stage.store, kept, (f"{stage.name} (workers)", least)):
                 restarted(fit)
+
+
+def _named(worker: Callable[[dict[str, Any]], None], config: dict[str, Any]) -> None:
+    """In a worker: what it does, and on a full disk which node's it is."""
+    try:
+        worker(config)
+    except Exception as error:
+        if (full := on_node(error)) is None:
+            raise
+        raise full from error
 
 
 def restarted(fit: Callable[[], None]) -> None:

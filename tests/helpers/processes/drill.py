@@ -3,21 +3,23 @@
 import contextlib
 import hashlib
 import os
-import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import tiny_run
+from fault_proxy import Faults
 from ray_cluster import RayCluster
 from s3_server import S3Server
 
 from cluster.storage.filesystems import filesystem
+from pipelines.presets.settings import RunSettings
 from shards.io.store import Store
 from shards.repair.verification import verify
 
@@ -25,35 +27,88 @@ ROOT = Path(__file__).resolve().parents[3]
 NODES = ["127.0.1.2", "127.0.1.3"]
 CHAIN_S = 900.0
 LEFT_S = 60.0  # after which nothing of a command may be left
+UNDISTURBED = "undisturbed"
+CLIPS = sum(tiny_run.COUNTS.values())
+# What tells of the work, and not what came of it: times, who did it, and where it was.
+OF_THE_WORK = ("parts", "speed", "messages", "tensorboard", "stage.json", "plan.json")
+
+
+def settings() -> RunSettings:
+    """The tiny run, in parts that are small enough to be killed between."""
+    tiny = tiny_run.tiny_settings(steps=40)
+    assert tiny.soundscapes is not None
+
+    def few(stage):  # type: ignore[no-untyped-def]
+        return replace(stage, inference=replace(stage.inference, workers=(1, 2)))
+
+    def often(stage):  # type: ignore[no-untyped-def]
+        return replace(stage, training=replace(stage.training, checkpoint_every=10))
+
+    return replace(
+        tiny,
+        iterations=1,
+        soundscapes=replace(tiny.soundscapes, clips_per_part=4),
+        embed=few(tiny.embed),
+        label=few(tiny.label),
+        score=few(tiny.score),
+        pretrain=often(tiny.pretrain),
+        finetune=often(tiny.finetune),
+    )
 
 
 @dataclass
 class Outcome:
     """What came of a chain."""
 
-    numbers: dict[str, object]
+    files: Mapping[str, str]  # hashes of all that it found, by name
     clips: int
     problems: int
     took_s: float
 
 
 @dataclass
+class Table:
+    """What came of the drills, for people."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, name: str, took_s: float | None, what: str) -> None:
+        self.rows.append((name, "" if took_s is None else f"{took_s:.0f} s", what))
+
+    def lines(self) -> list[str]:
+        width = max((len(name) for name, _, _ in self.rows), default=0)
+        return [f"{name:<{width}}  {took:>6}  {what}" for name, took, what in self.rows]
+
+
+@dataclass
 class Drill:
-    """A cluster, a store, and a command on them."""
+    """A cluster, a store behind a proxy, and a command on them."""
 
     cluster: RayCluster
     s3: S3Server
+    network: Faults
     folder: Path
+    table: Table
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    def begun(self, name: str, *again: str) -> None:
+        """A run that has done all but some stages, as the undisturbed one did."""
+        source = self.s3.file(UNDISTURBED)
+        done = [each for each in source.iterdir() if each.name not in again]
+        assert len(done) == len(list(source.iterdir())) - len(again)
+        for each in done:
+            target = self.s3.file(name) / each.name
+            target.parent.mkdir(exist_ok=True)
+            (shutil.copytree if each.is_dir() else shutil.copy)(each, target)
+
     def start(
-        self, name: str, environment: Mapping[str, str] | None = None
+        self, name: str, environment: Mapping[str, str] | None = None, more: Sequence[str] = ()
     ) -> subprocess.Popen[bytes]:
         """`pmam run` of a chain under this name; what it prints goes to its log."""
-        settings = replace(tiny_run.tiny_settings(), iterations=1)
-        config = tiny_run.write_config(self.folder / "chain.json", settings)
+        config = tiny_run.write_config(self.folder / "chain.json", settings())
         command = [sys.executable, "-m", "pipelines", "run", "--config", str(config)]
         command += ["--out", self.s3.url(name), "--address", self.cluster.address]
+        command += more
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -69,40 +124,90 @@ class Drill:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def wait_for(self, process: subprocess.Popen[bytes], name: str, said: str) -> None:
-        """Wait until a command has said something; it may be gone before."""
-        deadline = time.monotonic() + CHAIN_S
-        while time.monotonic() < deadline and process.poll() is None:
-            if re.search(said, self.log(name).read_text()):
-                return
-            time.sleep(0.1)
-        raise AssertionError(f"never said {said!r}: {self.log(name).read_text()[-3000:]}")
+    def said(self, name: str) -> str:
+        return self.log(name).read_text()
 
-    def worker(self, title: str, process: subprocess.Popen[bytes]) -> psutil.Process:
-        """A worker with this title, as soon as there is one."""
+    def files(self, name: str, pattern: str = "**/*") -> list[Path]:
+        """Files of a run that are there now."""
+        return [each for each in self.s3.file(name).glob(pattern) if each.is_file()]
+
+    def wait_for(
+        self, process: subprocess.Popen[bytes], name: str, pattern: str, least: int = 1
+    ) -> None:
+        """Wait until a running command has written so many such files."""
         deadline = time.monotonic() + CHAIN_S
         while time.monotonic() < deadline and process.poll() is None:
-            if found := self.cluster.workers(title):
-                return found[0]
-            time.sleep(0.1)
-        raise AssertionError(f"no worker {title} was ever there")
+            if len(self.files(name, pattern)) >= least:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{least} of {pattern} were never there: {self.said(name)[-3000:]}")
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """Each request takes a while, so that a stage is at work for some seconds."""
+        self.network.latency_s = 0.05
+        try:
+            yield
+        finally:
+            self.network.latency_s = 0.0
+
+    def worker(self, title: str) -> tuple[str, psutil.Process]:
+        """A node, and its worker with this title that has done most."""
+        found = self.cluster.workers(title)
+        assert found, f"no worker {title} is there"
+        return max(found, key=lambda each: sum(each[1].cpu_times()[:2]))
 
     def finish(self, name: str, process: subprocess.Popen[bytes], began: float) -> Outcome:
         """Wait for its success, and read what it made."""
         process.wait(CHAIN_S)
-        assert process.returncode == 0, self.log(name).read_text()[-4000:]
+        assert process.returncode == 0, self.said(name)[-4000:]
         return self.outcome(name, time.monotonic() - began)
 
+    def refused(self, name: str, process: subprocess.Popen[bytes]) -> str:
+        """The one line of a command that stopped at something a person can act on."""
+        process.wait(CHAIN_S)
+        said = self.said(name)
+        assert process.returncode == 2, said[-4000:]
+        assert "Traceback" not in said
+        line = said.splitlines()[-1]
+        assert line.startswith("pmam: error: ")
+        return line
+
     def outcome(self, name: str, took_s: float) -> Outcome:
-        out = Store(*filesystem(self.s3.url(name)))
-        report = verify(out.child("dataset"))
-        detector = out.read("finetune/detector.safetensors")
-        numbers: dict[str, object] = {
-            "results": out.read("evaluate/results.json"),
-            "dataset": out.read("dataset/dataset.json"),
-            "detector": hashlib.sha256(detector).hexdigest(),
-        }
-        return Outcome(numbers, report.clips, len(report.problems), took_s)
+        report = verify(Store(*filesystem(self.s3.url(name))).child("dataset"))
+        root, found = self.s3.file(name), {}
+        for path in self.files(name):
+            parts = path.relative_to(root).parts
+            if path.name != "run.json" and not {*parts} & {*OF_THE_WORK}:
+                data = path.read_bytes().replace(name.encode(), UNDISTURBED.encode())
+                found["/".join(parts)] = hashlib.sha256(data).hexdigest()
+        return Outcome(found, report.clips, len(report.problems), took_s)
+
+    def undisturbed(self) -> Outcome:
+        """The run that all others are compared with."""
+        began = time.monotonic()
+        found = self.finish(UNDISTURBED, self.start(UNDISTURBED), began)
+        assert (found.clips, found.problems) == (CLIPS, 0)
+        what = f"{CLIPS} clips, {len(found.files)} files"
+        self.table.add(UNDISTURBED, found.took_s, what)
+        return found
+
+    def survived(self, name: str, found: Outcome, undisturbed: Outcome) -> None:
+        """Nothing lost, nothing doubled, the same bytes and numbers, nothing left at work."""
+        names = sorted({*found.files, *undisturbed.files})
+        other = [n for n in names if found.files.get(n) != undisturbed.files.get(n)]
+        left = self.left_over()
+        said = f"survived: {found.clips} of {CLIPS} clips, {found.problems} problems, "
+        said += f"{len(other)} of {len(names)} files other, {len(left)} processes left"
+        self.table.add(name, found.took_s, said)
+        assert (found.clips, found.problems) == (CLIPS, 0)
+        assert other == []
+        assert left == []
+
+    def told(self, name: str, took_s: float, line: str) -> None:
+        """It stopped with one line, and left nothing at work."""
+        assert self.left_over() == []
+        self.table.add(name, took_s, f"told: {line.removeprefix('pmam: error: ')[:110]}")
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill a driver, which can do nothing about it."""
@@ -110,18 +215,17 @@ class Drill:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def left_over(self) -> list[str]:
+    def left_over(self, titles: Sequence[str] = ("MapWorker", "RayTrainWorker")) -> list[str]:
         """Processes of commands that ended a minute ago."""
         deadline = time.monotonic() + LEFT_S
+        groups = {process.pid for process in self.started}
         while True:
-            groups = {process.pid for process in self.started}
             left = []
             for each in psutil.process_iter():
                 with contextlib.suppress(psutil.Error, ProcessLookupError):
                     if os.getpgid(each.pid) in groups and each.status() != psutil.STATUS_ZOMBIE:
                         left.append(" ".join(each.cmdline()))
-            left += [" ".join(each.cmdline()) for each in self.cluster.workers("MapWorker")]
-            left += [" ".join(each.cmdline()) for each in self.cluster.workers("RayTrainWorker")]
+            left += [title for title in titles for _ in self.cluster.workers(title)]
             if not left or time.monotonic() > deadline:
                 return left
-            time.sleep(1)
+            time.sleep(0.5)

@@ -1,11 +1,14 @@
-"""A small HTTP proxy that does to chosen downloads what bad networks and servers do."""
+"""A small HTTP proxy that does to requests what bad networks and servers do."""
 
 import contextlib
 import http.client
+import random
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -19,7 +22,8 @@ STALL_S = 60.0
 class Faults:
     """What happens to the next downloads whose path ends in `suffix`; then all go well.
 
-    `always` happens to each of them. `happened` counts.
+    `always` happens to each of them, and each of `rates` to such a share of all requests, of
+    whatever kind. `happened` counts.
     """
 
     endpoint: str
@@ -28,12 +32,24 @@ class Faults:
     always: Fault | None = None
     happened: int = 0
     downloads: int = 0
+    latency_s: float = 0.0  # before each request goes on
+    rates: Mapping[Fault, float] = field(default_factory=dict)
+    refused: str = ""  # S3's code of the error that all requests get, such as ExpiredToken
+    requests: Counter[str] = field(default_factory=Counter)  # by method
+    draws: random.Random = field(default_factory=lambda: random.Random(0))
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
 
-    def next(self, path: str) -> Fault | None:
+    def next(self, method: str, path: str) -> Fault | None:
         with self.lock:
-            if not path.endswith(self.suffix):
+            self.requests[method] += 1
+            draw = self.draws.random()
+            for fault, rate in self.rates.items():
+                draw -= rate
+                if draw < 0:
+                    self.happened += 1
+                    return fault
+            if method != "GET" or not path.endswith(self.suffix):
                 return None
             self.downloads += 1
             fault = self.waiting.pop(0) if self.waiting else self.always
@@ -52,6 +68,10 @@ def fault_proxy(endpoint: str) -> Iterator[Faults]:
         def forward(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(length)
+            time.sleep(faults.latency_s)
+            if faults.refused:
+                self.refuse(faults.refused)
+                return
             connection = http.client.HTTPConnection(upstream, timeout=STALL_S)
             connection.putrequest(
                 self.command, self.path, skip_host=True, skip_accept_encoding=True
@@ -61,9 +81,7 @@ def fault_proxy(endpoint: str) -> Iterator[Faults]:
             connection.endheaders(body)
             answer = connection.getresponse()
             data = answer.read()
-            fault = None
-            if self.command == "GET":
-                fault = faults.next(urlsplit(self.path).path)
+            fault = faults.next(self.command, urlsplit(self.path).path)
             if fault == "503":
                 self.send_response(503)
                 self.send_header("content-length", "0")
@@ -78,6 +96,15 @@ def fault_proxy(endpoint: str) -> Iterator[Faults]:
                 self.end_headers()
                 self.send_body(data, fault)
             connection.close()
+
+        def refuse(self, code: str) -> None:
+            said = f"<Error><Code>{code}</Code><Message>refused by the proxy</Message></Error>"
+            body = b"" if self.command == "HEAD" else said.encode()
+            self.send_response(400 if code == "ExpiredToken" else 403)
+            self.send_header("content-type", "application/xml")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def send_body(self, data: bytes, fault: Fault | None) -> None:
             if fault == "wrong range":

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,8 +64,21 @@ class RayCluster:
         where = [f"--port={self.port}", f"--temp-dir={self.session}"]
         self._start(HEAD, ["--head", *where, "--num-cpus=0", *more])
 
-    def start_node(self, ip: str) -> None:
-        self._start(ip, [f"--address={self.address}", f"--num-cpus={self.cpus}"])
+    def start_node(self, ip: str, *, scratch_bytes: int | None = None) -> None:
+        """Start a node; with `scratch_bytes`, its folder of temporary files is a small disk."""
+        options = [f"--address={self.address}", f"--num-cpus={self.cpus}"]
+        if scratch_bytes is None:
+            self._start(ip, options)
+            return
+        self.scratch.mkdir(exist_ok=True)
+        script = f'mount -t tmpfs -o size={scratch_bytes} tmpfs "$1" && shift && exec "$@"'
+        prefix = ["unshare", "-m", "sh", "-c", script, "sh", str(self.scratch)]
+        self._start(ip, options, prefix, {"TMPDIR": str(self.scratch)})
+
+    @property
+    def scratch(self) -> Path:
+        """Where a node with a small disk has it."""
+        return self.folder / "scratch"
 
     def raylet(self, ip: str) -> psutil.Process:
         """The process that runs a node's workers."""
@@ -75,15 +88,15 @@ class RayCluster:
                     return process
         raise LookupError(f"no raylet of {ip}")
 
-    def workers(self, title: str) -> list[psutil.Process]:
-        """Workers of all nodes whose title has this in it, such as MapWorker or RayTrainWorker."""
+    def workers(self, title: str) -> list[tuple[str, psutil.Process]]:
+        """Nodes and workers whose title has this in it, such as MapWorker or RayTrainWorker."""
         found = []
-        for node in self.nodes.values():
+        for ip, node in self.nodes.items():
             with contextlib.suppress(psutil.NoSuchProcess):
                 for process in psutil.Process(node.pid).children(recursive=True):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         if title in " ".join(process.cmdline()[:1]):
-                            found.append(process)
+                            found.append((ip, process))
         return found
 
     def stop(self, ip: str) -> None:
@@ -99,16 +112,23 @@ class RayCluster:
             psutil.wait_procs(left, END_S)
         process.wait()
 
-    def _start(self, ip: str, options: list[str]) -> None:
+    def _start(
+        self,
+        ip: str,
+        options: list[str],
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         log = self.folder / f"{ip}.log"
-        command = [RAY, "start", f"--node-ip-address={ip}", *options, "--block"]
+        command = [*prefix, RAY, "start", f"--node-ip-address={ip}", *options, "--block"]
         command += ["--object-store-memory=90000000", "--disable-usage-stats"]
+        command += ["--include-log-monitor=false"]  # a process less on each
         with log.open("wb") as errors:
             self.nodes[ip] = subprocess.Popen(
                 command,
                 stdout=errors,
                 stderr=errors,
-                env=self.environment,
+                env={**self.environment, **(environment or {})},
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_S
@@ -133,6 +153,7 @@ def ray_cluster(
     folder = Path(tempfile.mkdtemp(prefix="pmam-", dir="/tmp"))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     own = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_raylet_start_wait_time_s": f"{START_S:g}"}
+    own["PATH"] = f"{Path(RAY).parent}:{os.environ['PATH']}"  # jobs say python
     made = RayCluster(folder, {**os.environ, **token, **own, **environment}, cpus, dashboard)
     try:
         made.start_head()
