@@ -123,19 +123,31 @@ class RayCluster:
         command = [*prefix, RAY, "start", f"--node-ip-address={ip}", *options, "--block"]
         command += ["--object-store-memory=90000000", "--disable-usage-stats"]
         command += ["--include-log-monitor=false"]  # a process less on each
-        with log.open("wb") as errors:
-            self.nodes[ip] = subprocess.Popen(
-                command,
-                stdout=errors,
-                stderr=errors,
-                env={**self.environment, **(environment or {})},
-                start_new_session=True,
-            )
         deadline = time.monotonic() + START_S
-        while "Ray runtime started" not in log.read_text():
-            if time.monotonic() > deadline or self.nodes[ip].poll() is not None:
-                raise RuntimeError(f"node {ip} did not start: {log.read_text()[-2000:]}")
-            time.sleep(0.2)
+        while time.monotonic() < deadline:
+            with log.open("wb") as errors:
+                self.nodes[ip] = subprocess.Popen(
+                    command,
+                    stdout=errors,
+                    stderr=errors,
+                    env={**self.environment, **(environment or {})},
+                    start_new_session=True,
+                )
+            while self.nodes[ip].poll() is None and not self._raylet_died(ip):
+                if "Ray runtime started" in log.read_text():
+                    return
+                time.sleep(0.2)
+            self.stop(ip)
+        raise RuntimeError(f"node {ip} did not start: {log.read_text()[-2000:]}")
+
+    def _raylet_died(self, ip: str) -> bool:
+        """Ray gives parts of a node 15 s to start, which a busy machine may need more than."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.nodes[ip].pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.name() == "raylet" and process.status() == psutil.STATUS_ZOMBIE:
+                        return True
+        return False
 
 
 @contextlib.contextmanager

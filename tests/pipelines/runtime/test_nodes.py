@@ -1,5 +1,6 @@
 """Nodes that run something else get no work, and none is done by one that joined later."""
 
+import errno
 import sys
 
 import pytest
@@ -9,8 +10,19 @@ from cluster.node_code import OtherCodeError, report
 from cluster.preflight import Checked
 from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import user_error
-from pipelines.runtime.nodes import MODULES, PACKAGES, expected, selector, taking_part
+from pipelines.runtime.nodes import (
+    MODULES,
+    PACKAGES,
+    Guarded,
+    answer,
+    expected,
+    selector,
+    taking_part,
+)
 from pipelines.runtime.pool import Pool
+from pipelines.runtime.room import NoRoomError
+from pipelines.runtime.worker_group import _named
+from shards.errors import explained
 
 # Workers do not find modules of tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -49,3 +61,38 @@ def test_a_worker_that_runs_something_else_does_nothing(ray_session: None) -> No
     cause = user_error(failed.value)
     assert isinstance(cause, OtherCodeError)
     assert "instead of 1.0" in str(cause)
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/scratch/shard.tar")
+
+
+class Failing:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, row: dict[str, int]) -> dict[str, int]:
+        try:
+            raise self.error
+        except OSError as error:
+            raise explained("/scratch/shard.tar", error) from error
+
+
+@pytest.mark.parametrize("error", [FULL, OSError(errno.EDQUOT, "Disk quota exceeded")])
+def test_a_full_disk_of_a_node_is_told_with_the_node(error: OSError) -> None:
+    """The driver cannot know which of them it was."""
+    row = Guarded(Failing, {"error": error}, None)({"x": 1})
+    with pytest.raises(NoRoomError, match=r"^node [\d.]+: /scratch/shard.tar: .*free some space"):
+        answer(row)
+
+
+def test_other_errors_of_an_actor_stay_what_they_are() -> None:
+    with pytest.raises(ValueError, match=r"^no such thing$"):
+        Guarded(Failing, {"error": ValueError("no such thing")}, None)({"x": 1})
+
+
+def test_a_worker_of_a_group_tells_its_full_disk() -> None:
+    def worker(config: dict[str, object]) -> None:
+        raise FULL
+
+    with pytest.raises(NoRoomError, match=r"^node [\d.]+: /scratch/shard.tar: No space"):
+        _named(worker, {})
