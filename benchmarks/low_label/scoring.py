@@ -9,12 +9,13 @@ from low_label.data import Clips, Data
 from torch import Tensor
 
 from pmam.events.decoding import decode_at
+from pmam.events.event import FloatArray
 from pmam.events.median_filter import median_filter
 from pmam.metrics.average_precision import frame_table
-from pmam.metrics.bootstrap import Interval, Statistic, paired_bootstrap
 from pmam.metrics.count_table import CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import event_counts
+from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
 from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
 from pmam.metrics.registry import METRICS
 from pmam.models.detector import DetectorModel
@@ -95,6 +96,9 @@ def choose_widths(clips: EvaluationSet, data: Data) -> list[float]:
     return [MEDIAN_WIDTHS_S[best] for best in np.argmax(quality, axis=0)]
 
 
+Statistic = Callable[[FloatArray], float]
+
+
 def statistic(run: Run, number: str) -> Statistic:
     """A number of a run as a function of how often each test clip counts."""
     result: Callable
@@ -118,13 +122,8 @@ def counts_at(clips: EvaluationSet, threshold: float = 0.5) -> CountTable:
 
 def resampled(run: Run, draws: int) -> dict[str, list[float]]:
     """Each number on resamples of the test clips, the same ones for every run."""
-    clips = len(run.raw.clips)
-    drawn = np.random.default_rng(0).multinomial(clips, np.full(clips, 1 / clips), size=draws)
-    found = {}
-    for number in NUMBERS:
-        of_weights = statistic(run, number)
-        found[number] = [of_weights(weights.astype(np.float64)) for weights in drawn]
-    return found
+    drawn = cluster_draws(range(len(run.raw.clips)), draws)
+    return {number: list(map(statistic(run, number), drawn)) for number in NUMBERS}
 
 
 def mean_statistic(runs: Sequence[Run], number: str) -> Statistic:
@@ -135,12 +134,9 @@ def mean_statistic(runs: Sequence[Run], number: str) -> Statistic:
 
 def difference(first: Sequence[Run], second: Sequence[Run], number: str) -> Interval:
     """Mean of `first - second` over paired runs, 95 % interval over resampled test clips."""
-    return paired_bootstrap(
-        mean_statistic(first, number),
-        mean_statistic(second, number),
-        len(first[0].raw.clips),
-        draws=DRAWS[number],
-    )
+    one, other = mean_statistic(first, number), mean_statistic(second, number)
+    draws = cluster_draws(range(len(first[0].raw.clips)), DRAWS[number])
+    return bootstrap_interval(lambda weights: one(weights) - other(weights), draws)
 
 
 def label_sets(targets: Tensor) -> np.ndarray:

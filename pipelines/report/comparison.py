@@ -3,14 +3,15 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from pipelines.report.contents import ALONE
-from pipelines.report.numbers import Difference, Numbers, Range, Scored, difference, interval
+from pipelines.report.numbers import Numbers, Scored
 from pipelines.runtime.words import TITLES, counted
+from pmam.metrics.intervals import Interval
 
 ANSWER = "psds1"  # the metric of the first sentence
 
@@ -42,13 +43,9 @@ class Pair:
         """`PMAM − labels alone`."""
         return f"{self.first.name} − {self.second.name}"
 
-    def difference(self, metric: str, of_class: int | None = None) -> Difference:
+    def difference(self, metric: str, of: str = "macro") -> Interval:
         """How much better the first is, over all classes or of one."""
-        both = []
-        for output in (self.first, self.second):
-            assert output.numbers is not None
-            both.append(output.numbers.metrics[metric].of_class(of_class))
-        return difference(both[0], both[1])
+        return _numbers(self.first).minus(_numbers(self.second), metric, of)
 
 
 def pairs(outputs: Sequence[Output]) -> list[Pair]:
@@ -80,27 +77,40 @@ def answer(outputs: Sequence[Output], compared: Sequence[Pair]) -> str | None:
     title = TITLES[ANSWER]
     if not compared:
         first = measured[0]
-        found = _overall(first, ANSWER)
+        found = _numbers(first).interval(ANSWER)
         clips = counted(len(first.scored.rows), "test clip")
         return (
-            f"{first.name} reaches a {title} of {found.value:.3f} (95 % interval "
-            f"{found.low:.3f} to {found.high:.3f}) on {clips}; there is nothing to compare it with."
+            f"{first.name} reaches a {title} of {found.value:.3f}{_between(first, found)} on "
+            f"{clips}; there is nothing to compare it with."
         )
     sentences = []
     for pair in compared:
         gain = pair.difference(ANSWER)
-        values = [_overall(output, ANSWER).value for output in (pair.first, pair.second)]
+        values = [_numbers(output).interval(ANSWER).value for output in (pair.first, pair.second)]
         clips = counted(len(pair.first.scored.rows), "test clip")
         sentences.append(
             f"{_verdict(pair, gain)}: {title} {values[0]:.3f} against {values[1]:.3f} on {clips}, "
-            f"a difference of {signed(gain.value)} (95 % interval {signed(gain.low)} to "
-            f"{signed(gain.high)})."
+            f"a difference of {signed(gain.value)}{_between(pair.first, gain, signed)}."
         )
     return " ".join(sentences)
 
 
-def _verdict(pair: Pair, gain: Difference) -> str:
+def _plain(number: float) -> str:
+    return f"{number:.3f}"
+
+
+def _between(output: Output, found: Interval, text: Callable[[float], str] = _plain) -> str:
+    """The interval in brackets; nothing where there were no resamples."""
+    if math.isnan(found.low):
+        return ""
+    level = in_percent(_numbers(output).level)
+    return f" ({level} interval {text(found.low)} to {text(found.high)})"
+
+
+def _verdict(pair: Pair, gain: Interval) -> str:
     one, other = pair.first.name, pair.second.name
+    if math.isnan(gain.low):
+        return f"{one} against {other}"
     if gain.low > 0:
         return f"{one} is better than {other}"
     if gain.high < 0:
@@ -108,16 +118,23 @@ def _verdict(pair: Pair, gain: Difference) -> str:
     return f"{one} and {other} cannot be told apart"
 
 
-def _overall(output: Output, metric: str) -> Range:
+def _numbers(output: Output) -> Numbers:
     assert output.numbers is not None
-    found = output.numbers.metrics[metric]
-    return interval(found.value, found.draws)
+    return output.numbers
+
+
+def in_percent(level: float) -> str:
+    """`95 %`, `99.9 %`."""
+    return f"{100 * level:g} %"
 
 
 def overall_rows(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     """A row per output, a number with its interval per metric."""
     return [
-        {"name": output.name, "cells": [cell(_overall(output, metric)) for metric in TITLES]}
+        {
+            "name": output.name,
+            "cells": [cell(_numbers(output).interval(metric)) for metric in TITLES],
+        }
         for output in outputs
         if output.numbers is not None
     ]
@@ -144,12 +161,9 @@ def class_rows(outputs: Sequence[Output], compared: Sequence[Pair]) -> list[dict
         for name in first.classes
     }
     for metric, title in TITLES.items():
-        for number, name in enumerate(first.classes):
-            values = []
-            for output in alike:
-                assert output.numbers is not None
-                values.append(cell(interval(*output.numbers.metrics[metric].of_class(number))))
-            values += [gain_cell(pair.difference(metric, number)) for pair in compared]
+        for name in first.classes:
+            values = [cell(_numbers(output).interval(metric, name)) for output in alike]
+            values += [gain_cell(pair.difference(metric, name)) for pair in compared]
             rows.append({"metric": title, "name": name, "events": events[name], "cells": values})
     return rows
 
@@ -162,7 +176,7 @@ def class_heads(outputs: Sequence[Output], compared: Sequence[Pair]) -> list[str
     return [*names, *(pair.name for pair in compared)]
 
 
-def cell(found: Range) -> dict[str, Any]:
+def cell(found: Interval) -> dict[str, Any]:
     """A number as a table shows it, with what it is sorted by."""
     if math.isnan(found.value):
         return {"value": "", "text": "–", "lines": [], "mood": ""}
@@ -170,12 +184,14 @@ def cell(found: Range) -> dict[str, Any]:
     return {"value": found.value, "text": f"{found.value:.3f}", "lines": lines, "mood": ""}
 
 
-def gain_cell(found: Difference) -> dict[str, Any]:
+def gain_cell(found: Interval) -> dict[str, Any]:
     """A difference as a table shows it."""
     if math.isnan(found.value):
         return {"value": "", "text": "–", "lines": [], "mood": ""}
     mood = "better" if found.low > 0 else "worse" if found.high < 0 else ""
-    lines = [f"{signed(found.low)} to {signed(found.high)}", f"worse in {found.below:.0%}"]
+    lines = []
+    if not math.isnan(found.low):
+        lines = [f"{signed(found.low)} to {signed(found.high)}", f"worse in {found.below_zero:.0%}"]
     return {"value": found.value, "text": signed(found.value), "lines": lines, "mood": mood}
 
 
@@ -185,7 +201,7 @@ def signed(number: float) -> str:
 
 
 def metrics_csv(outputs_of: Mapping[str, Sequence[Output]]) -> str:
-    """All numbers, a row per detector, subset, metric and class; an empty class is all of them."""
+    """All numbers, a row per detector, subset, metric and class (or `macro`, `micro`)."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["run", "detector", "subset", "metric", "class", "value", "low", "high"])
@@ -198,14 +214,9 @@ def metrics_csv(outputs_of: Mapping[str, Sequence[Output]]) -> str:
 def _csv_rows(output: Output, subset: str) -> Iterable[list[str]]:
     if output.numbers is None:
         return
-    for metric, found in output.numbers.metrics.items():
-        named = [("", interval(found.value, found.draws))]
-        named += [
-            (name, interval(*found.of_class(number))) for number, name in enumerate(found.per_class)
+    for row in output.numbers.metrics.rows(output.numbers.level):
+        numbers = ["" if math.isnan(x) else repr(x) for x in (row.value, row.low, row.high)]
+        yield [
+            *(output.scored.run.url, output.scored.arm.name, subset, row.metric, row.of),
+            *numbers,
         ]
-        for name, one in named:
-            numbers = ["" if math.isnan(x) else repr(x) for x in (one.value, one.low, one.high)]
-            yield [
-                *(output.scored.run.url, output.scored.arm.name, subset, metric, name),
-                *numbers,
-            ]

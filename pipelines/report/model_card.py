@@ -3,16 +3,16 @@
 `README.md` with the metadata that model hubs read (YAML between two lines of dashes).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
-from pipelines.report.comparison import Output
+from pipelines.report.comparison import Output, in_percent
 from pipelines.report.contents import Arm, RunContents
 from pipelines.report.data_card import DataCard
-from pipelines.report.numbers import interval
 from pipelines.runtime.urls import join, store
 from pipelines.runtime.words import TITLES, counted
 from pmam.events.settings import PostprocessSettings
@@ -94,8 +94,12 @@ def _metadata(run: RunContents, data: DataCard | None, of_arm: dict[str, Output]
             "task": {"type": "audio-classification", "name": "sound event detection"},
             "dataset": {"type": data.name if data else "unknown", "name": f"{subset} clips"},
             "metrics": [
-                {"type": metric, "name": TITLES[metric], "value": round(found.value, 4)}
-                for metric, found in output.numbers.metrics.items()
+                {
+                    "type": metric,
+                    "name": title,
+                    "value": round(output.numbers.interval(metric).value, 4),
+                }
+                for metric, title in TITLES.items()
             ],
         }
         for subset, output in of_arm.items()
@@ -138,22 +142,23 @@ def _data(run: RunContents, data: DataCard | None, result: dict[str, Any]) -> st
 def _numbers(of_arm: dict[str, Output]) -> str:
     if not of_arm:
         return "It was not measured: there are no test clips with strong labels."
-    lines = ["With 95 % intervals over resamples of the clips."]
+    lines = []
     for subset, output in of_arm.items():
-        assert output.numbers is not None
+        numbers = output.numbers
+        assert numbers is not None
         lines += ["", f"{plain(subset)}, {counted(len(output.scored.rows), 'clip')}:", ""]
         rows = []
-        for metric, found in output.numbers.metrics.items():
-            one = interval(found.value, found.draws)
-            rows.append((TITLES[metric], f"{one.value:.3f}", f"{one.low:.3f} to {one.high:.3f}"))
-        lines += [*_table(("metric", "value", "interval"), rows), ""]
+        for metric, title in TITLES.items():
+            one = numbers.interval(metric)
+            between = "" if math.isnan(one.low) else f"{one.low:.3f} to {one.high:.3f}"
+            rows.append((title, f"{one.value:.3f}", between))
+        lines += [*_table(("metric", "value", f"{in_percent(numbers.level)} interval"), rows), ""]
         per_class = [
-            (name, *(f"{found.per_class[name]:.3f}" for found in output.numbers.metrics.values()))
+            (name, *(f"{numbers.interval(metric, name).value:.3f}" for metric in TITLES))
             for name in output.scored.clips.classes
         ]
-        lines += _table(
-            ("class", *(TITLES[metric] for metric in output.numbers.metrics)), per_class
-        )
+        lines += _table(("class", *TITLES.values()), per_class)
+    lines += ["", "Intervals are over resamples of the clips' recordings."]
     return "\n".join(lines)
 
 
@@ -173,7 +178,8 @@ def _limits(
         lines.append("- Training and test clips are synthetic mixtures, not field recordings.")
     for output in of_arm.values():
         assert output.numbers is not None
-        found = output.numbers.metrics["event_f1"].per_class
+        numbers = output.numbers
+        found = {n: numbers.interval("event_f1", n).value for n in output.scored.clips.classes}
         weak = [plain(name) for name, value in found.items() if value < 0.2]
         if weak:
             lines.append(f"- Classes with an event F1 below 0.2: {', '.join(weak)}.")

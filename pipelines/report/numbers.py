@@ -1,28 +1,23 @@
-"""What detectors are worth on test clips, with intervals over resamples of the clips."""
+"""What detectors are worth on test clips: the numbers of `evaluate`, made in the same way."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from pipelines.inference.events import events_of
-from pipelines.inference.frame_job import open_frames
 from pipelines.report.contents import Arm, RunContents
 from pipelines.runtime.urls import open_dataset
-from pmam.events.decoding import decode_at
-from pmam.events.event import Event, FloatArray
-from pmam.events.settings import PostprocessSettings
-from pmam.metrics.average_precision import clip_table, frame_table
+from pipelines.stages.evaluate.read_output import read_output
+from pipelines.stages.evaluate.sets import beside
+from pipelines.stages.evaluate.truth import Truth, read_truths
+from pipelines.stages.settings import EvaluateSettings
+from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_counts
-from pmam.metrics.postprocess_choice import postprocessed
-from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, psds_counts
-from pmam.metrics.results import MetricResult
-from pmam.settings import from_json
+from pmam.metrics.families import Evaluated, resampled
+from pmam.metrics.intervals import Interval, Resampled
+from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, psds
 from shards.index import IndexRow
 
-LEVEL = 0.95
-Result = Callable[[FloatArray], MetricResult]
+# Those that hold what the page shows.
+FAMILIES = ("psds", "event", "frame_ranking", "clip_ranking")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +27,19 @@ class Scored:
     arm: Arm
     run: RunContents
     rows: list[IndexRow]  # in the order of `clips.clips`
-    clips: EvaluationSet
-    detections: Mapping[str, list[Event]]
-    postprocess: PostprocessSettings
+    truth: Truth
+    evaluated: Evaluated
+
+    @property
+    def clips(self) -> EvaluationSet:
+        """Scores and truth."""
+        assert self.evaluated.scores is not None  # `pmam score` writes frame scores
+        return self.evaluated.scores
+
+    @property
+    def detections(self) -> Mapping[str, Sequence[Event]]:
+        """The events that the detector's thresholds make of them."""
+        return self.evaluated.detections.points[""]
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -43,149 +48,54 @@ class Scored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A metric of one output: its value and, for each resample, its value again.
-
-    Args:
-        value, per_class: of the clips as they are; NaN where undefined.
-        draws: ``(draws,)`` values of the resamples.
-        class_draws: ``(draws, classes)``.
-    """
-
-    value: float
-    per_class: Mapping[str, float]
-    draws: FloatArray
-    class_draws: FloatArray
-
-    def of_class(self, number: int | None) -> tuple[float, FloatArray]:
-        """The value of a class, or of all of them, and those of its resamples."""
-        if number is None:
-            return self.value, self.draws
-        return list(self.per_class.values())[number], self.class_draws[:, number]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """All metrics of one output, by name, and the operating curve of PSDS1 and PSDS2."""
+    """All metrics of one output, and the operating curves of PSDS1 and PSDS2, by name."""
 
-    metrics: Mapping[str, Measured]
+    metrics: Resampled
     curves: Mapping[str, PSDSResult]
+    level: float  # part of the resamples that an interval holds
 
+    def interval(self, metric: str, of: str = "macro") -> Interval:
+        """A number of all classes, or of one, with its interval."""
+        return self.metrics.interval(metric, of, self.level)
 
-@dataclass(frozen=True, kw_only=True)
-class Range:
-    """A number with its interval; NaN where it is undefined."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference(Range):
-    """How much the first of two is better than the second, on the same resamples.
-
-    Args:
-        below: the share of the resamples in which it is worse.
-    """
-
-    below: float
+    def minus(self, other: "Numbers", metric: str, of: str = "macro") -> Interval:
+        """How much higher it is than that of another output, over the same resamples."""
+        return self.metrics.difference(other.metrics, metric, of, self.level)
 
 
 def scored(run: RunContents, arm: Arm, subset: str) -> Scored | None:
     """The scores of a subset as `evaluate` counts them; None where no clip has strong labels."""
     assert run.dataset is not None
-    rows = [row for row in open_dataset(run.dataset).select([subset]) if row.events is not None]
-    if not rows:
+    rows = {row.source_id: row for row in open_dataset(run.dataset).select([subset])}
+    if all(row.events is None for row in rows.values()):
         return None
-    told = run.done[arm.score]["result"]
-    stored = from_json(PostprocessSettings, told.get("postprocess", {}))
-    postprocess = run.settings.evaluate.applied(stored)
-    frames = open_frames(run.place(arm.score))
-    clips = postprocessed(
-        ((row.source_id, frames.read(row.key)) for row in rows),
-        frames.spec.hop_s,
-        {row.source_id: events_of(row.events) for row in rows},
-        {row.source_id: row.duration_s for row in rows},
-        told["classes"],
-        postprocess,
-    )
-    detections = {
-        clip: decode_at(clips.scores[clip], clips.classes, clips.edges_s(clip), clips.threshold)
-        for clip in clips.clips
-    }
+    settings = replace(run.settings.evaluate, subsets=(subset,))
+    (truth,) = read_truths(run.dataset, settings)
+    output = read_output(run.place(arm.score))
+    together = beside(truth, [output], settings)
     return Scored(
-        arm=arm, run=run, rows=rows, clips=clips, detections=detections, postprocess=postprocess
+        arm=arm,
+        run=run,
+        rows=[rows[clip] for clip in together.truth.events],
+        truth=together.truth,
+        evaluated=together.systems[output.name],
     )
 
 
-def measured(output: Scored, draws: int, seed: int = 0) -> Numbers:
-    """All metrics of an output; equal seeds draw equal clips, so that differences are paired.
+def measured(output: Scored, settings: EvaluateSettings) -> Numbers:
+    """All metrics of an output; equal settings draw equal clips, so that differences are paired.
 
     Args:
         output: with an event of any class.
-        draws: resamples of the clips.
-        seed: of the resamples.
+        settings: resamples, level of the intervals, and the metrics' tolerances.
     """
-    clips = output.clips
-    psds = {"psds1": psds_counts(clips, PSDS1), "psds2": psds_counts(clips, PSDS2)}
-    events = event_counts(output.detections, clips.ground_truth, clips.classes)
-    results: dict[str, Result] = {
-        **{name: counts.result for name, counts in psds.items()},
-        "event_f1": events.result,
-        "frame_ap": frame_table(clips).result,
-        "clip_ap": clip_table(clips).result,
-    }
-    weights = _resamples(clips, draws, seed)
+    draws = output.truth.draws(settings)
     return Numbers(
-        metrics={name: _of_resamples(result, weights) for name, result in results.items()},
-        curves={name: counts.result() for name, counts in psds.items()},
-    )
-
-
-def interval(value: float, draws: FloatArray) -> Range:
-    """A value with its percentile interval; resamples without a value are left out."""
-    low, high = _bounds(draws)
-    return Range(value=value, low=low, high=high)
-
-
-def difference(first: tuple[float, FloatArray], second: tuple[float, FloatArray]) -> Difference:
-    """How much better the first is: value and draws of both, of the same resamples."""
-    draws = first[1] - second[1]
-    defined = draws[~np.isnan(draws)]
-    low, high = _bounds(draws)
-    below = float((defined < 0).mean()) if len(defined) else float("nan")
-    return Difference(value=first[0] - second[0], low=low, high=high, below=below)
-
-
-def _bounds(draws: FloatArray) -> tuple[float, float]:
-    defined = draws[~np.isnan(draws)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _resamples(clips: EvaluationSet, draws: int, seed: int) -> FloatArray:
-    """How often each clip counts, ``(1 + draws, clips)``: once each first, then as drawn.
-
-    A draw without any event is drawn again: no metric is defined on it.
-    """
-    count = len(clips.clips)
-    has_event = np.array([bool(clips.ground_truth[clip]) for clip in clips.clips])
-    rng, found = np.random.default_rng(seed), [np.ones(count)]
-    while len(found) <= draws:
-        weights = rng.multinomial(count, np.full(count, 1 / count)).astype(np.float64)
-        if weights @ has_event > 0:
-            found.append(weights)
-    return np.array(found)
-
-
-def _of_resamples(result: Result, weights: FloatArray) -> Measured:
-    found = [result(row) for row in weights]
-    return Measured(
-        value=float(found[0].value),
-        per_class={name: float(value) for name, value in found[0].per_class.items()},
-        draws=np.array([float(one.value) for one in found[1:]]),
-        class_draws=np.array([list(one.per_class.values()) for one in found[1:]], np.float64),
+        metrics=resampled(output.evaluated, FAMILIES, settings.metric, draws),
+        curves={
+            "psds1": psds(output.clips, PSDS1),
+            "psds2": psds(output.clips, PSDS2),
+        },
+        level=settings.level,
     )

@@ -16,6 +16,7 @@ from pipelines.report.comparison import (
     class_heads,
     class_rows,
     difference_rows,
+    in_percent,
     overall_rows,
 )
 from pipelines.report.contents import RunContents
@@ -24,6 +25,7 @@ from pipelines.report.mistakes import KINDS, Mistake
 from pipelines.report.prototype_cards import PrototypeCards
 from pipelines.report.training_curves import training_charts
 from pipelines.runtime.words import TITLES, counted, duration
+from pipelines.stages.settings import EvaluateSettings
 from pmam.metrics.psds import PSDS1, PSDS2
 
 VERSIONED = ("pmam", "torch", "ray", "numpy")
@@ -44,7 +46,7 @@ def page(
     shown: Sequence[OfRun],
     outputs: Mapping[str, Sequence[Output]],
     compared: Mapping[str, Sequence[Pair]],
-    draws: int,
+    settings: EvaluateSettings,
 ) -> str:
     """The whole page.
 
@@ -52,7 +54,7 @@ def page(
         shown: of each run.
         outputs: all detectors, by subset; the first subset is shown in full.
         compared: pairs of them, by subset.
-        draws: resamples behind each interval.
+        settings: resamples behind each interval, and its level.
     """
     subset = next(iter(outputs), "test")
     first, first_pairs = outputs.get(subset, ()), compared.get(subset, ())
@@ -63,7 +65,8 @@ def page(
         title=f"Report of {names}",
         answer=answer(first, first_pairs),
         missing=[line for of in shown for line in _missing(of, outputs, several=len(shown) > 1)],
-        draws=draws,
+        draws=settings.resamples,
+        level=in_percent(settings.level),
         subset=subset,
         subsets=[
             {
@@ -152,18 +155,14 @@ def _class_roc(outputs: Sequence[Output]) -> list[Chart]:
     if not measured:
         return []
     charts = []
-    for number, name in enumerate(measured[0].scored.clips.classes):
+    for name in measured[0].scored.clips.classes:
         curves = {}
         for output in measured:
             assert output.numbers is not None
             found = output.numbers.curves["psds1"]
-            known = list(output.scored.clips.classes)
-            value = found.per_class.get(name, float("nan"))
-            if name in known and value == value:
-                curves[f"{output.name} ({value:.3f})"] = (
-                    found.effective_fpr_per_hour,
-                    found.tpr[number],
-                )
+            if name in found.class_curves:
+                tpr, rate = found.class_curves[name]
+                curves[f"{output.name} ({found.per_class[name]:.3f})"] = rate, tpr
         if curves:
             charts.append(_roc(name, curves, PSDS1.e_max))
     return charts

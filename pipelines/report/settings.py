@@ -11,14 +11,11 @@ class ReportSettings:
 
     # Number of missed, of false and of badly placed events that can be seen and heard, each.
     events: int = 12
-    # Number of resamples of the test clips behind each interval.
-    draws: int = 400
     # Largest size of the page, in megabytes; sounds beyond it are left out, the least bad first.
     page_mb: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.events < 0 or self.draws < 1 or not self.page_mb > 0:
+        if self.events < 0 or not self.page_mb > 0:
             raise PipelineError(
-                f"events {self.events}, draws {self.draws}, page of {self.page_mb} MB: expected 0 "
-                "or more, 1 or more, and above 0"
+                f"events {self.events}, page of {self.page_mb} MB: expected 0 or more, and above 0"
             )

@@ -16,6 +16,7 @@ from pipelines.report.prototype_cards import prototype_cards
 from pipelines.report.settings import ReportSettings
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.urls import join, store
+from pipelines.stages.settings import EvaluateSettings
 
 PAGE, METRICS = "report.html", "metrics.csv"
 PROTOTYPE_SHARE = 0.2  # of the page's size, for the sounds of prototypes
@@ -49,12 +50,14 @@ def write_report(
         raise PipelineError(f"runs {list(runs)}: expected one or more, each once")
     found = [contents(url) for url in urls]
     subsets = list(dict.fromkeys(name for run in found for name in run.settings.evaluate.subsets))
-    outputs = {subset: _outputs(found, subset, settings.draws) for subset in subsets}
+    # Of several runs those of the first, so that differences are over the same resamples.
+    of_numbers = found[0].settings.evaluate
+    outputs = {subset: _outputs(found, subset, of_numbers) for subset in subsets}
     outputs = {subset: of for subset, of in outputs.items() if of}
     compared = {subset: pairs(of) for subset, of in outputs.items()}
     first = next(iter(outputs.values()), [])
     shown = [_of_run(run, first, settings, len(found)) for run in found]
-    html = page(shown, outputs, compared, settings.draws).encode()
+    html = page(shown, outputs, compared, of_numbers).encode()
     folder = store(absolute(out))
     folder.write(METRICS, metrics_csv(outputs).encode())
     folder.write(PAGE, html)
@@ -65,7 +68,7 @@ def write_report(
     return join(absolute(out), PAGE)
 
 
-def _outputs(found: Sequence[RunContents], subset: str, draws: int) -> list[Output]:
+def _outputs(found: Sequence[RunContents], subset: str, settings: EvaluateSettings) -> list[Output]:
     outputs = []
     for run in found:
         if run.dataset is None or subset not in run.settings.score.subsets:
@@ -76,7 +79,7 @@ def _outputs(found: Sequence[RunContents], subset: str, draws: int) -> list[Outp
                 continue
             has_event = any(of.clips.ground_truth.values())
             name = arm.name if len(found) == 1 else f"{run.name}: {arm.name}"
-            numbers = measured(of, draws) if has_event else None
+            numbers = measured(of, settings) if has_event else None
             outputs.append(Output(name=name, scored=of, numbers=numbers))
     return outputs
 

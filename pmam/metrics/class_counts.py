@@ -1,6 +1,7 @@
 """The counts of one class as functions of the falling threshold, per clip."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -13,6 +14,26 @@ from pmam.metrics.intersections import (
     valid_detections,
 )
 from pmam.metrics.segments import Floats, IntArray, Segments, running_count
+
+
+class Criteria(Protocol):
+    """The thresholds of the three criteria, as `PSDSSettings` has them."""
+
+    @property
+    def dtc(self) -> float:
+        """Of detections."""
+
+    @property
+    def gtc(self) -> float:
+        """Of events."""
+
+    @property
+    def cttc(self) -> float | None:
+        """Of cross triggers."""
+
+    @property
+    def alpha_ct(self) -> float:
+        """The weight of cross triggers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +95,7 @@ def count_class(
     label: int,
     slots: Slots,
     truth: GroundTruth,
-    *,
-    dtc: float,
-    gtc: float,
-    cttc: float | None,
+    criteria: Criteria,
 ) -> ClassCounts:
     """Apply the three criteria to every segment of one class.
 
@@ -86,10 +104,11 @@ def count_class(
         label: index of the class.
         slots: layout of the clips.
         truth: ground truth of all classes.
-        dtc, gtc, cttc: the criteria's thresholds; ``cttc=None`` counts no cross triggers.
+        criteria: their thresholds; without a weight of cross triggers these are not counted.
     """
-    valid = valid_detections(segments, label, slots, truth, dtc)
-    found = found_events(segments.take(valid), label, slots, truth, gtc)
+    valid = valid_detections(segments, label, slots, truth, criteria.dtc)
+    found = found_events(segments.take(valid), label, slots, truth, criteria.gtc)
+    cttc = criteria.cttc if criteria.alpha_ct > 0 else None
     false = segments.take(~valid)
     nothing = np.zeros(0, dtype=np.int64)
     cross_segment, cross_label = (

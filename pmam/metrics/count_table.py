@@ -79,7 +79,8 @@ class CountTable:
         Raises:
             InputError: when the clips hold no event of any class.
         """
-        tp, fp, fn, _ = self._summed(clip_weights)
+        weights = np.ones(len(self.tp)) if clip_weights is None else clip_weights
+        tp, fp, fn = weights @ self.tp, weights @ self.fp, weights @ self.fn
         macro = ClassMean.of(self._named(np.where(tp + fn > 0, f1_score(tp, fp, fn), np.nan)))
         return CountResult(
             value=macro.value,
@@ -92,15 +93,21 @@ class CountTable:
             fn=self._named(fn),
         )
 
-    def numbers(self, clip_weights: FloatArray | None = None) -> Numbers:
+    def numbers(self, weights: FloatArray) -> Numbers:
         """F1, precision, recall and error rates; macro over the classes that have events.
 
         The micro error rate counts a substitution once, the rates of classes count it in both:
         as a deletion of one and an insertion of the other.
+
+        Args:
+            weights: ``(draws, clips)`` how often each clip counts.
         """
-        tp, fp, fn, swapped = self._summed(clip_weights)
+        tp, fp, fn = weights @ self.tp, weights @ self.fp, weights @ self.fn
+        swapped = np.zeros(len(weights))
+        if self.substitutions is not None:
+            swapped = weights @ self.substitutions
         events = tp + fn
-        all_tp, all_fp, all_fn, all_events = tp.sum(), fp.sum(), fn.sum(), events.sum()
+        all_tp, all_fp, all_fn, all_events = (x.sum(axis=1) for x in (tp, fp, fn, events))
         found = {
             "f1": (
                 np.where(events > 0, f1_score(tp, fp, fn), np.nan),
@@ -116,25 +123,23 @@ class CountTable:
             "deletion_rate": (rate(fn, events), rate(all_fn - swapped, all_events)),
         }
         numbers = {
-            name: {"macro": mean_of_defined(each), "micro": float(micro), **self._named(each)}
+            name: {
+                "macro": mean_of_defined(each),
+                "micro": micro,
+                **dict(zip(self.classes, each.T, strict=True)),
+            }
             for name, (each, micro) in found.items()
         }
         if self.substitutions is not None:
-            numbers["substitution_rate"] = {"micro": float(rate(swapped, all_events))}
+            numbers["substitution_rate"] = {"micro": rate(swapped, all_events)}
         return numbers
-
-    def _summed(
-        self, clip_weights: FloatArray | None
-    ) -> tuple[FloatArray, FloatArray, FloatArray, float]:
-        weights = np.ones(len(self.tp)) if clip_weights is None else clip_weights
-        swapped = 0.0 if self.substitutions is None else float(weights @ self.substitutions)
-        return weights @ self.tp, weights @ self.fp, weights @ self.fn, swapped
 
     def _named(self, values: FloatArray) -> dict[str, float]:
         return dict(zip(self.classes, values.tolist(), strict=True))
 
 
-def mean_of_defined(values: FloatArray) -> float:
-    """The mean of the numbers that are not NaN; NaN of none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def mean_of_defined(values: FloatArray) -> FloatArray:
+    """Means ``(draws,)`` over the numbers ``(draws, classes)`` that are not NaN; NaN of none."""
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0.0).sum(axis=1)
+    return rate(total, defined.sum(axis=1))

@@ -1,7 +1,7 @@
 """Metrics by family: what is counted once, and gives several numbers, each over all resamples.
 
 To add one, write a function here or in a file of its own, and one line in `FAMILIES`. Each takes
-what was evaluated and the settings, and returns `Counted`: a function of weights of the clips.
+what was evaluated, the settings and weights of the clips, and returns its numbers for all weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,23 +11,23 @@ from functools import partial
 import numpy as np
 
 from pmam.events.event import FloatArray
-from pmam.metrics.average_precision import clip_table, frame_table
+from pmam.metrics.average_precision import clip_table
 from pmam.metrics.count_table import CountTable
 from pmam.metrics.detection_set import Detections, DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import Collars, event_counts
 from pmam.metrics.intersection_f1 import intersection_counts
+from pmam.metrics.intervals import Resampled, with_each_once
 from pmam.metrics.psds import (
     PSDS1,
     PSDS2,
-    PSDSCounts,
     PSDSSettings,
     event_psds_counts,
-    psds_counts,
-    result_of,
+    psds_counts_of,
+    values_of,
 )
-from pmam.metrics.ranking import ranking_numbers
-from pmam.metrics.results import Counted, Numbers
+from pmam.metrics.ranking import frame_numbers, table_numbers
+from pmam.metrics.results import Numbers
 from pmam.metrics.segment_based import segment_counts, segment_table
 from pmam.metrics.settings import MetricSettings
 
@@ -47,9 +47,8 @@ class Evaluated:
     filtered: Sequence[EvaluationSet] = ()
 
 
-# Weights `(draws, clips)` that will be asked for.
-Draws = FloatArray
-Family = Callable[[Evaluated, MetricSettings, Draws], Counted]
+# Takes weights `(draws, clips)`, how often each clip counts in each draw.
+Family = Callable[[Evaluated, MetricSettings, FloatArray], Numbers]
 
 
 def all_psds(settings: MetricSettings) -> dict[str, PSDSSettings]:
@@ -67,23 +66,19 @@ def all_psds(settings: MetricSettings) -> dict[str, PSDSSettings]:
     return {"psds1": PSDS1, "psds2": PSDS2, "psds": own}
 
 
-def psds_family(evaluated: Evaluated, settings: MetricSettings, draws: Draws) -> Counted:
+def psds_family(evaluated: Evaluated, settings: MetricSettings, weights: FloatArray) -> Numbers:
     """PSDS of frame scores at all thresholds, or of the operating points; pi-PSDS over filters."""
-    counts: dict[str, list[PSDSCounts]] = {}
-    draws = np.vstack([np.ones(len(evaluated.detections.clips)), draws])
-    for name, one in all_psds(settings).items():
-        if evaluated.scores is None:
-            counts[name] = [event_psds_counts(evaluated.detections, one)]
-        else:
-            counts[name] = [psds_counts(evaluated.scores, one, draws)]
-        if evaluated.filtered:
-            counts[f"pi_{name}"] = [psds_counts(each, one, draws) for each in evaluated.filtered]
-
-    def numbers(clip_weights: FloatArray | None = None) -> Numbers:
-        found = {name: result_of(each, clip_weights) for name, each in counts.items()}
-        return {name: {"macro": result.value, **result.per_class} for name, result in found.items()}
-
-    return numbers
+    wanted = all_psds(settings)
+    if evaluated.scores is None:
+        counts = {n: [event_psds_counts(evaluated.detections, s)] for n, s in wanted.items()}
+    else:
+        of_scores = psds_counts_of(evaluated.scores, list(wanted.values()), weights)
+        counts = {name: [each] for name, each in zip(wanted, of_scores, strict=True)}
+    for filtered in evaluated.filtered:
+        of_scores = psds_counts_of(filtered, list(wanted.values()), weights)
+        for name, each in zip(wanted, of_scores, strict=True):
+            counts.setdefault(f"pi_{name}", []).append(each)
+    return {name: values_of(each, weights) for name, each in counts.items()}
 
 
 def _counted(
@@ -91,21 +86,15 @@ def _counted(
 ) -> Family:
     """Numbers of counts at each operating point; the points' names go behind the metric's."""
 
-    def family(evaluated: Evaluated, settings: MetricSettings, draws: Draws) -> Counted:
+    def family(evaluated: Evaluated, settings: MetricSettings, weights: FloatArray) -> Numbers:
         points = evaluated.detections.points
-        tables = {
-            (f"@{point}" if len(points) > 1 else ""): count(evaluated.detections, each, settings)
-            for point, each in points.items()
-        }
-
-        def numbers(clip_weights: FloatArray | None = None) -> Numbers:
-            return {
-                f"{name}_{metric}{point}": values
-                for point, table in tables.items()
-                for metric, values in table.numbers(clip_weights).items()
-            }
-
-        return numbers
+        found: Numbers = {}
+        for point, each in points.items():
+            table = count(evaluated.detections, each, settings)
+            behind = f"@{point}" if len(points) > 1 else ""
+            for metric, values in table.numbers(weights).items():
+                found[f"{name}_{metric}{behind}"] = values
+        return found
 
     return family
 
@@ -135,26 +124,21 @@ def _clip_counts(clips: DetectionSet, point: Detections, settings: MetricSetting
     return CountTable(classes=clips.classes, tp=tp, fp=fp, fn=fn, substitutions=swapped)
 
 
-def _no_numbers(clip_weights: FloatArray | None = None) -> Numbers:
-    return {}
-
-
-def _ranked(name: str, evaluated: Evaluated, settings: MetricSettings, draws: Draws) -> Counted:
+def _ranked(
+    name: str, evaluated: Evaluated, settings: MetricSettings, weights: FloatArray
+) -> Numbers:
     """AP, AUC and d' of frames or clips, and partial AUC of segments; none of mere events."""
     clips = evaluated.scores
     if clips is None:
-        return _no_numbers
-    limit = None
-    if name == "segment":
-        table, limit = segment_table(clips, settings.segment_s), settings.max_fpr
+        return {}
+    if name == "frame":
+        found = frame_numbers(clips, weights)
+    elif name == "segment":
+        table = segment_table(clips, settings.segment_s)
+        found = table_numbers(table, weights, settings.max_fpr)
     else:
-        table = frame_table(clips) if name == "frame" else clip_table(clips)
-
-    def numbers(clip_weights: FloatArray | None = None) -> Numbers:
-        found = ranking_numbers(table, clip_weights, limit)
-        return {f"{name}_{metric}": values for metric, values in found.items()}
-
-    return numbers
+        found = table_numbers(clip_table(clips), weights)
+    return {f"{name}_{metric}": values for metric, values in found.items()}
 
 
 def _segment_counts(clips: DetectionSet, point: Detections, settings: MetricSettings) -> CountTable:
@@ -177,3 +161,27 @@ FAMILIES: Mapping[str, Family] = {
     "segment_ranking": partial(_ranked, "segment"),
     "clip_ranking": partial(_ranked, "clip"),
 }
+
+
+def resampled(
+    evaluated: Evaluated,
+    families: Sequence[str],
+    settings: MetricSettings,
+    draws: FloatArray,
+    tell: Callable[[str], None] = lambda family: None,
+) -> Resampled:
+    """All numbers of some families, or of all, of one system.
+
+    Args:
+        evaluated: the system's output.
+        families: names; none means all.
+        settings: tolerances and limits.
+        draws: ``(draws, clips)`` resamples of the clips.
+        tell: called after each family with its name.
+    """
+    weights = with_each_once(draws)
+    found: Numbers = {}
+    for name in families or FAMILIES:
+        found |= FAMILIES[name](evaluated, settings, weights)
+        tell(name)
+    return Resampled.of(found)

@@ -1,132 +1,158 @@
-"""All numbers of one or several systems with their intervals, over the same resamples."""
+"""How much numbers owe to the choice of test clips: bootstrap over clips, or over recordings.
 
-from collections.abc import Callable, Mapping, Sequence
+Everything that tells an interval makes it here. What is counted once gives its numbers for many
+resamples at a time, from ``weights (draws, clips)``: how often each clip was drawn.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pmam.errors import InputError
 from pmam.events.event import FloatArray
-from pmam.metrics.results import Counted, Numbers
+from pmam.metrics.results import Numbers
+
+NAN = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Interval:
+    """A number with its percentile interval over resamples.
+
+    Args:
+        value: of the clips as they are; NaN where it is not defined.
+        low, high: NaN without resamples.
+        below_zero: of a difference, the share of resamples in which it is below zero.
+    """
+
+    value: float
+    low: float
+    high: float
+    below_zero: float = NAN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Interval):
     """One number of one system.
 
     Args:
         metric: its name.
         of: a class, or `macro` or `micro`.
-        value: of the clips as they are; NaN where it is not defined.
-        low, high: its percentile interval; NaN without resamples.
-        below_zero: of a difference, the share of resamples in which it is below zero.
     """
 
     metric: str
     of: str
-    value: float
-    low: float
-    high: float
-    below_zero: float = float("nan")
 
 
-def cluster_draws(groups: Sequence[str], draws: int, seed: int) -> FloatArray:
+def cluster_draws(groups: Sequence[Hashable], draws: int, seed: int = 0) -> FloatArray:
     """Weights ``(draws, clips)`` of resamples in which clips of one group are drawn together.
 
     Args:
         groups: ``(clips,)`` what is drawn: a clip's recording, or the clip itself.
         draws: how many resamples.
         seed: equal seeds draw equal groups.
+
+    Raises:
+        InputError: there is no clip, or the number of resamples is negative.
     """
-    names, group = np.unique(np.array(groups, dtype=np.str_), return_inverse=True)
+    if not len(groups) or draws < 0:
+        raise InputError(f"{len(groups)} clips, {draws} resamples: expected a clip, and 0 or more")
+    names, group = np.unique(np.array(groups), return_inverse=True)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
     return drawn[:, group].astype(np.float64)
 
 
+def with_each_once(draws: FloatArray) -> FloatArray:
+    """The clips as they are, and then the resamples: ``(1 + draws, clips)``."""
+    return np.vstack([np.ones(draws.shape[1]), draws])
+
+
+def interval_of(
+    value: float, resamples: FloatArray, level: float = 0.95, *, signed: bool = False
+) -> Interval:
+    """The percentile interval of a number.
+
+    Args:
+        value: of the clips as they are.
+        resamples: ``(draws,)``. Those in which the number is not defined (NaN), for lack of the
+            class, say nothing of it.
+        level: part of the resamples that the interval holds.
+        signed: whether the share below zero is told.
+
+    Raises:
+        InputError: the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level={level}: expected a part between 0 and 1")
+    defined = resamples[~np.isnan(resamples)]
+    if not len(defined):
+        return Interval(value=float(value), low=NAN, high=NAN)
+    with np.errstate(invalid="ignore"):  # between two infinite numbers, such as d' of an AUC of 1
+        low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    below = float((defined < 0).mean()) if signed else NAN
+    return Interval(value=float(value), low=float(low), high=float(high), below_zero=below)
+
+
+def bootstrap_interval(
+    statistic: Callable[[FloatArray], float], draws: FloatArray, level: float = 0.95
+) -> Interval:
+    """The interval of one number that is made anew for each resample.
+
+    Args:
+        statistic: maps ``(clips,)`` weights to a number.
+        draws: ``(draws, clips)``, as of :func:`cluster_draws`.
+        level: as of :func:`interval_of`.
+    """
+    values = np.array([statistic(weights) for weights in with_each_once(draws)])
+    return interval_of(values[0], values[1:], level)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resampled:
-    """Numbers of the clips, and of each resample of them, ``(draws, numbers)``."""
+    """Numbers of the clips, and of each resample of them, ``(draws,)``; by metric and class."""
 
-    names: list[tuple[str, str]]  # metric, and what of
-    value: FloatArray
-    resamples: FloatArray
+    value: Mapping[tuple[str, str], float]
+    resamples: Mapping[tuple[str, str], FloatArray]
 
     @classmethod
-    def of(
-        cls, counted: Counted, draws: FloatArray, tell: Callable[[], None] = lambda: None
-    ) -> "Resampled":
-        """All numbers of one system.
+    def of(cls, numbers: Numbers) -> "Resampled":
+        """Of numbers ``(1 + draws,)``, whose first is that of the clips as they are."""
+        each = {(metric, of): x for metric, found in numbers.items() for of, x in found.items()}
+        return cls(
+            value={name: float(x[0]) for name, x in each.items()},
+            resamples={name: x[1:] for name, x in each.items()},
+        )
 
-        Args:
-            counted: gives the numbers.
-            draws: ``(draws, clips)``.
-            tell: called after each resample.
-        """
-        numbers = counted(None)
-        names = [(metric, of) for metric, values in numbers.items() for of in values]
-        rows = []
-        for weights in draws:
-            rows.append(_values(_numbers_of(counted, weights), names))
-            tell()
-        resamples = np.array(rows, dtype=np.float64).reshape(len(draws), len(names))
-        return cls(names=names, value=_values(numbers, names), resamples=resamples)
+    def classes(self, metric: str) -> list[str]:
+        """The classes that a metric has numbers of."""
+        return [of for name, of in self.value if name == metric and of not in ("macro", "micro")]
+
+    def interval(self, metric: str, of: str = "macro", level: float = 0.95) -> Interval:
+        """One number with its interval."""
+        return interval_of(self.value[metric, of], self.resamples[metric, of], level)
+
+    def difference(
+        self, other: "Resampled", metric: str, of: str = "macro", level: float = 0.95
+    ) -> Interval:
+        """One number minus that of another system, over the same resamples."""
+        name = metric, of
+        with np.errstate(invalid="ignore"):  # infinite both
+            change = self.resamples[name] - other.resamples[name]
+        return interval_of(self.value[name] - other.value[name], change, level, signed=True)
 
     def rows(self, level: float = 0.95) -> list[Row]:
         """Each number with its interval."""
-        return _rows(self.names, self.value, self.resamples, level, signed=False)
+        return [
+            Row(metric=metric, of=of, **vars(self.interval(metric, of, level)))
+            for metric, of in self.value
+        ]
 
     def minus(self, other: "Resampled", level: float = 0.95) -> list[Row]:
         """The differences of the numbers that both have, with intervals over the same resamples."""
-        names = [name for name in self.names if name in set(other.names)]
-        own = [self.names.index(name) for name in names]
-        its = [other.names.index(name) for name in names]
-        return _rows(
-            names,
-            self.value[own] - other.value[its],
-            self.resamples[:, own] - other.resamples[:, its],
-            level,
-            signed=True,
-        )
-
-
-def _numbers_of(counted: Counted, weights: FloatArray) -> Numbers:
-    """NaN where a resample has no event of any class."""
-    try:
-        return counted(weights)
-    except InputError:
-        return {}
-
-
-def _values(numbers: Mapping[str, Mapping[str, float]], names: list[tuple[str, str]]) -> FloatArray:
-    nan = float("nan")
-    return np.array([numbers.get(metric, {}).get(of, nan) for metric, of in names])
-
-
-def _rows(
-    names: list[tuple[str, str]],
-    value: FloatArray,
-    resamples: FloatArray,
-    level: float,
-    *,
-    signed: bool,
-) -> list[Row]:
-    rows = []
-    for number, (metric, of) in enumerate(names):
-        # Resamples in which the number is not defined, for lack of the class, say nothing of it.
-        defined = resamples[:, number][~np.isnan(resamples[:, number])]
-        low, high, below = (float("nan"),) * 3
-        if len(defined):
-            low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-            below = float((defined < 0).mean()) if signed else below
-        rows.append(
-            Row(
-                metric=metric,
-                of=of,
-                value=float(value[number]),
-                low=float(low),
-                high=float(high),
-                below_zero=below,
-            )
-        )
-    return rows
+        return [
+            Row(metric=metric, of=of, **vars(self.difference(other, metric, of, level)))
+            for metric, of in self.value
+            if (metric, of) in other.value
+        ]

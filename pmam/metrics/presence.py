@@ -1,6 +1,6 @@
 """Numbers of yes-or-no answers and their scores: what TMRL reports, for one class or several.
 
-All take `weights (n,)`, how often each example counts, so that intervals come by `bootstrap`.
+All take `weights (n,)`, how often each example counts, so that intervals come by `intervals`.
 A number that is not defined (no positives, no negatives) is NaN.
 """
 
@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from pmam.errors import InputError
 from pmam.events.event import FloatArray
-from pmam.metrics.bootstrap import Interval, bootstrap_interval
 from pmam.metrics.clustering import normalised_mutual_information
+from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
 
 Booleans = npt.NDArray[np.bool_]
 MAX_FPR, MIN_TPR = 0.3, 0.7
@@ -152,15 +152,9 @@ def intervals(answers: Answers, *, draws: int = 1000, seed: int = 0) -> dict[str
 
     Resamples in which a number is not defined say nothing of it.
     """
-    clips = int(answers.clip.max()) + 1
+    resamples = cluster_draws(range(int(answers.clip.max()) + 1), draws, seed)
 
     def interval(number: Number) -> Interval:
-        return bootstrap_interval(
-            lambda weights: number(answers, weights[answers.clip]),
-            clips,
-            draws=draws,
-            seed=seed,
-            undefined="left out",
-        )
+        return bootstrap_interval(lambda weights: number(answers, weights[answers.clip]), resamples)
 
     return {name: interval(number) for name, number in NUMBERS.items()}

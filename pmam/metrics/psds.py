@@ -23,9 +23,10 @@ from pmam.metrics.class_counts import ClassCounts, count_class
 from pmam.metrics.detection_set import DetectionSet, EventSegments
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.intersections import GroundTruth, Slots, score_rows
-from pmam.metrics.segments import detected_segments
+from pmam.metrics.segments import Segments, detected_segments
 
 SECONDS_PER_HOUR = 3600.0
+BLOCK_BYTES = 2**24  # of true-positive ratios of all classes at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +78,16 @@ class PSDSResult:
         value: the area under the effective ROC up to ``e_max``, over ``e_max``: in [0, 1].
         per_class: the same for each class's own ROC; NaN for a class without events.
         effective_fpr_per_hour: ``(points,)`` from 0 up to at most ``e_max``.
-        tpr: ``(classes, points)`` each class's true-positive ratio there; NaN without events.
         effective_tpr: ``(points,)`` mean minus ``alpha_st`` standard deviations, not below 0.
+        class_curves: of each class that has events, true-positive ratios and effective rates, both
+            rising from rate 0 on; between two of them the lower ratio counts.
     """
 
     value: float
     per_class: dict[str, float]
     effective_fpr_per_hour: FloatArray
-    tpr: FloatArray
     effective_tpr: FloatArray
+    class_curves: dict[str, tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,37 +164,57 @@ def result_of(counts: Sequence[PSDSCounts], clip_weights: FloatArray | None = No
     classes, e_max = counts[0].classes, counts[0].settings.e_max
     points = [each.curves(clip_weights) for each in counts]
     curves = {
-        label: staircase(
+        classes[label]: staircase(
             np.concatenate([each[label][0] for each in points]),
             np.concatenate([each[label][1] for each in points]),
             e_max,
         )
         for label in points[0]
     }
-    grid = np.unique(np.concatenate([rate for _, rate in curves.values()]))
-    tpr = np.full((len(classes), len(grid)), np.nan)
-    per_class = dict.fromkeys(classes, float("nan"))
-    for label, (ratio, rate) in curves.items():
-        tpr[label] = ratio[np.searchsorted(rate, grid, side="right") - 1]
-        per_class[classes[label]] = normalised_area(ratio, rate, e_max)
-    effective_tpr = effective_tp_ratio(tpr[list(curves)], counts[0].settings.alpha_st)
+    grid, effective_tpr = effective_curve(list(curves.values()), counts[0].settings.alpha_st)
+    areas = {name: normalised_area(ratio, rate, e_max) for name, (ratio, rate) in curves.items()}
     return PSDSResult(
         value=normalised_area(effective_tpr, grid, e_max),
-        per_class=per_class,
+        per_class={name: areas.get(name, float("nan")) for name in classes},
         effective_fpr_per_hour=grid,
-        tpr=tpr,
         effective_tpr=effective_tpr,
+        class_curves=curves,
     )
+
+
+def values_of(counts: Sequence[PSDSCounts], weights: FloatArray) -> dict[str, FloatArray]:
+    """The PSDS (`macro`) and that of each class for each row of weights, ``(draws,)`` each.
+
+    Args:
+        counts: as of :func:`result_of`.
+        weights: ``(draws, clips)``. Draws without any event have no PSDS: NaN.
+    """
+    names = ["macro", *counts[0].classes]
+    values = np.full((len(names), len(weights)), np.nan)
+    has_event = weights[:, np.unique(counts[0].truth.clip)].any(axis=1)
+    for draw in np.flatnonzero(has_event):
+        found = result_of(counts, weights[draw])
+        values[:, draw] = [found.value, *found.per_class.values()]
+    return dict(zip(names, values, strict=True))
 
 
 def psds_counts(
     clips: EvaluationSet, settings: PSDSSettings, clip_weights: FloatArray | None = None
 ) -> PSDSCounts:
+    """As :func:`psds_counts_of`, for one choice of the criteria."""
+    return psds_counts_of(clips, [settings], clip_weights)[0]
+
+
+def psds_counts_of(
+    clips: EvaluationSet, several: Sequence[PSDSSettings], clip_weights: FloatArray | None = None
+) -> list[PSDSCounts]:
     """Count true positives, false positives and cross triggers of all classes at all thresholds.
+
+    The scores of a class are held only until they are counted.
 
     Args:
         clips: scores and truth.
-        settings: the criteria.
+        several: the criteria; counts are made for each of them.
         clip_weights: ``(draws, clips)`` all those that :meth:`PSDSCounts.result` will be asked
             for. Thresholds at which all of them have more false positives than ``e_max`` allows
             are then left out, which are most (:func:`out_of_reach`). None: all are counted.
@@ -200,34 +222,34 @@ def psds_counts(
     edges_s = [clips.edges_s(clip) for clip in clips.clips]
     slots, truth = Slots.of(edges_s), GroundTruth.of(clips, edges_s)
     durations_s = np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64)
-    # Detections below half a microsecond count as valid wherever they are.
-    may_leave_out = settings.dtc * slots.shortest_frame_s > 1e-6
-    per_class = []
+    per_class: list[list[ClassCounts]] = [[] for _ in several]
     for label, scores in score_rows(clips, slots):
-        if clip_weights is not None and may_leave_out:
-            silent = np.ones(len(durations_s), dtype=bool)
-            silent[truth.row_clip[truth.row_label == label]] = False
-            highest = np.maximum.reduceat(scores, slots.base)[silent].astype(np.float64)
-            most = clip_weights @ durations_s * (settings.e_max / SECONDS_PER_HOUR)
-            floor = out_of_reach(highest, clip_weights[:, silent], most)
-            scores = np.where(scores > floor, scores, scores.dtype.type(-np.inf))
-        counts = count_class(
-            detected_segments(scores.astype(np.result_type(scores, np.float32), copy=False)),
-            label,
-            slots,
-            truth,
-            dtc=settings.dtc,
-            gtc=settings.gtc,
-            cttc=settings.cttc if settings.alpha_ct > 0 else None,
+        silent = np.ones(len(durations_s), dtype=bool)
+        silent[truth.row_clip[truth.row_label == label]] = False
+        highest = np.maximum.reduceat(scores, slots.base)[silent].astype(np.float64)
+        made: dict[float, Segments] = {}
+        for settings, counts in zip(several, per_class, strict=True):
+            floor = -np.inf
+            # Detections below half a microsecond count as valid wherever they are.
+            if clip_weights is not None and settings.dtc * slots.shortest_frame_s > 1e-6:
+                most = clip_weights @ durations_s * (settings.e_max / SECONDS_PER_HOUR)
+                floor = out_of_reach(highest, clip_weights[:, silent], most)
+            if floor not in made:
+                heard = np.where(scores > floor, scores, scores.dtype.type(-np.inf))
+                made[floor] = detected_segments(
+                    heard.astype(np.result_type(heard, np.float32), copy=False)
+                )
+            counts.append(count_class(made[floor], label, slots, truth, settings))
+    return [
+        PSDSCounts(
+            settings=settings,
+            classes=clips.classes,
+            truth=truth,
+            durations_s=durations_s,
+            per_class=counts,
         )
-        per_class.append(counts)
-    return PSDSCounts(
-        settings=settings,
-        classes=clips.classes,
-        truth=truth,
-        durations_s=durations_s,
-        per_class=per_class,
-    )
+        for settings, counts in zip(several, per_class, strict=True)
+    ]
 
 
 def event_psds_counts(clips: DetectionSet, settings: PSDSSettings) -> PSDSCounts:
@@ -239,15 +261,7 @@ def event_psds_counts(clips: DetectionSet, settings: PSDSSettings) -> PSDSCounts
         truth=found.truth,
         durations_s=np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64),
         per_class=[
-            count_class(
-                segments,
-                label,
-                found.slots,
-                found.truth,
-                dtc=settings.dtc,
-                gtc=settings.gtc,
-                cttc=settings.cttc if settings.alpha_ct > 0 else None,
-            )
+            count_class(segments, label, found.slots, found.truth, settings)
             for label, segments in enumerate(found.segments)
         ],
     )
@@ -303,6 +317,30 @@ def staircase(tpr: FloatArray, rate: FloatArray, e_max: float) -> tuple[FloatArr
     rate, best = rate[last_at_rate], best[last_at_rate]
     rises = np.append(True, best[1:] > best[:-1])
     return best[rises], rate[rises]
+
+
+def effective_curve(
+    curves: Sequence[tuple[FloatArray, FloatArray]], alpha_st: float
+) -> tuple[FloatArray, FloatArray]:
+    """Rates of all classes' staircases, and the effective true-positive ratio at each of them.
+
+    Args:
+        curves: ratios and rates of each class.
+        alpha_st: as of :func:`effective_tp_ratio`.
+    """
+    grid = np.unique(np.concatenate([rate for _, rate in curves]))
+    effective = np.empty(len(grid))
+    width = max(1, BLOCK_BYTES // (8 * len(curves)))
+    for begin in range(0, len(grid), width):
+        part = grid[begin : begin + width]
+        tpr = np.stack([at_rates(ratio, rate, part) for ratio, rate in curves])
+        effective[begin : begin + width] = effective_tp_ratio(tpr, alpha_st)
+    return grid, effective
+
+
+def at_rates(ratio: FloatArray, rate: FloatArray, wanted: FloatArray) -> FloatArray:
+    """The true-positive ratios of a staircase at rates ``(points,)`` from 0 on."""
+    return np.asarray(ratio[np.searchsorted(rate, wanted, side="right") - 1])
 
 
 def effective_tp_ratio(tpr: FloatArray, alpha_st: float) -> FloatArray:

@@ -1,6 +1,6 @@
 """What metrics return: one number, and the same number for each class."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,7 +42,5 @@ class ClassMean:
         return cls(value=float(np.mean(defined)), per_class=per_class)
 
 
-# By metric: its value for each class, by name, and `macro` and `micro` over all of them.
-Numbers = dict[str, dict[str, float]]
-# Numbers of the clips, each counted as often as `(clips,)` weights say; None: once.
-Counted = Callable[[FloatArray | None], Numbers]
+# By metric and then by class (or `macro`, `micro`): its value for each row of weights, `(draws,)`.
+Numbers = dict[str, dict[str, FloatArray]]

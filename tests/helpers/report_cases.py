@@ -7,10 +7,11 @@ import numpy as np
 from pipelines.presets.settings import RunSettings
 from pipelines.report.contents import ARMS, RunContents
 from pipelines.report.numbers import Scored
-from pmam.events.decoding import decode_at
+from pipelines.stages.evaluate.truth import Truth
 from pmam.events.event import Event
-from pmam.events.settings import PostprocessSettings
+from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.families import Evaluated
 from shards.index import IndexRow
 
 HOP_S = 0.1
@@ -75,9 +76,12 @@ def output(
         arm=ARMS[arm],
         run=run or run_of("run"),
         rows=[row_of(clip) for clip in truth],
-        clips=clips,
-        detections={
-            c: decode_at(clips.scores[c], classes, clips.edges_s(c), 0.5) for c in clips.clips
-        },
-        postprocess=PostprocessSettings(),
+        truth=Truth(
+            subset="test",
+            events=dict(clips.ground_truth),
+            durations_s=dict(clips.durations_s),
+            recordings={clip: clip for clip in truth},
+            classes=tuple(classes),
+        ),
+        evaluated=Evaluated(detections=detected(clips), scores=clips),
     )

@@ -63,13 +63,12 @@ def difference_rows(found: Iterable[Difference]) -> list[dict[str, Any]]:
 
 def curve_rows(subset: str, system: str, metric: str, result: PSDSResult) -> list[dict[str, Any]]:
     """The PSD-ROC: of each class, and `macro` the effective one; corners of staircases alone."""
-    curves = {"macro": result.effective_tpr}
-    curves |= dict(zip(result.per_class, result.tpr, strict=True))
+    curves = {"macro": (result.effective_tpr, result.effective_fpr_per_hour), **result.class_curves}
     return [
         dict(zip(CURVE_HEAD, (subset, system, metric, name, float(rate), float(tpr)), strict=True))
         for name, curve in curves.items()
-        for number, (rate, tpr) in enumerate(zip(result.effective_fpr_per_hour, curve, strict=True))
-        if not math.isnan(tpr) and (number == 0 or tpr != curve[number - 1])
+        for number, (tpr, rate) in enumerate(zip(*curve, strict=True))
+        if number == 0 or tpr != curve[0][number - 1]
     ]
 
 

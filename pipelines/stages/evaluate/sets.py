@@ -1,14 +1,15 @@
 """Outputs and truth as what metrics take: the same clips and classes of all systems."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.words import counted
+from pipelines.stages.evaluate.held_scores import HeldScores, Scores
 from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
 from pipelines.stages.evaluate.pairing import Pairing, check, pair
 from pipelines.stages.evaluate.truth import Truth
@@ -20,8 +21,6 @@ from pmam.metrics.detection_set import DetectionSet, detected
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.families import Evaluated
 
-Scores = npt.NDArray[np.floating]
-HELD_BYTES = 2**30  # of post-processed scores; more are made anew at each pass
 log = logging.getLogger("pmam")
 
 
@@ -42,61 +41,37 @@ class Compared:
     told: dict[str, list[str]]
 
 
-@dataclass
-class _Processed(Mapping[str, Scores]):
-    """A system's scores of the truth's clips and classes, post-processed when they are read."""
-
-    output: FrameOutput
-    pairing: Pairing
-    truth: Truth
-    settings: PostprocessSettings
-    edges_s: dict[str, FloatArray] = field(default_factory=dict)  # of clips that were read
-    held: dict[str, Scores] = field(default_factory=dict)
-    held_bytes: int = 0
-
-    def __getitem__(self, clip: str) -> Scores:
-        if clip in self.held:
-            return self.held[clip]
-        scores = self._made(clip)
-        if self.held_bytes + scores.nbytes <= HELD_BYTES:
-            self.held[clip] = scores
-            self.held_bytes += scores.nbytes
-        return scores
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.pairing.clips)
-
-    def __len__(self) -> int:
-        return len(self.pairing.clips)
-
-    def _made(self, clip: str) -> Scores:
-        name, duration_s = self.pairing.clips[clip], self.truth.durations_s[clip]
-        if name is None:
-            self.edges_s[clip] = np.array([0.0, duration_s])
-            return np.full((1, len(self.truth.classes)), -np.inf, np.float32)
-        raw, edges = self.output.read(name)
-        if raw.ndim != 2 or raw.shape[1] != len(self.output.classes) or not len(raw):
-            raise PipelineError(
-                f"{self.output.name}: clip {name!r} has scores {raw.shape}; expected (frames, "
-                f"{len(self.output.classes)}) with at least one frame"
-            )
-        if not np.issubdtype(raw.dtype, np.floating):
-            raw = raw.astype(np.float64)
-        if np.isnan(raw).any():
-            raise PipelineError(f"{self.output.name}: clip {name!r} has scores that are NaN")
-        if isinstance(edges, float):
-            self.edges_s[clip] = edges_within_s(len(raw), edges, duration_s)
-        else:
-            self.edges_s[clip] = edges
-        columns = list(self.pairing.columns.values())
-        scores = raw[:, [0 if column is None else column for column in columns]]
-        if _smooths(self.settings):
-            hop_s = (
-                edges if isinstance(edges, float) else equal_hop_s(edges, self.output.name, name)
-            )
-            scores = smooth(scores, None, self.truth.classes, hop_s, self.settings)
-        scores[:, [column is None for column in columns]] = -np.inf
-        return scores
+def _made(
+    output: FrameOutput,
+    pairing: Pairing,
+    truth: Truth,
+    settings: PostprocessSettings,
+    clip: str,
+) -> tuple[Scores, FloatArray]:
+    """A clip's scores of the truth's classes, post-processed, and the edges of its frames."""
+    name, duration_s = pairing.clips[clip], truth.durations_s[clip]
+    if name is None:
+        silence = np.full((1, len(truth.classes)), -np.inf, np.float32)
+        return silence, np.array([0.0, duration_s])
+    raw, edges = output.read(name)
+    if raw.ndim != 2 or raw.shape[1] != len(output.classes) or not len(raw):
+        raise PipelineError(
+            f"{output.name}: clip {name!r} has scores {raw.shape}; expected (frames, "
+            f"{len(output.classes)}) with at least one frame"
+        )
+    if not np.issubdtype(raw.dtype, np.floating):
+        raw = raw.astype(np.float64)
+    if np.isnan(raw).any():
+        raise PipelineError(f"{output.name}: clip {name!r} has scores that are NaN")
+    columns = list(pairing.columns.values())
+    scores = raw[:, [0 if column is None else column for column in columns]]
+    if _smooths(settings):
+        hop_s = edges if isinstance(edges, float) else equal_hop_s(edges, output.name, name)
+        scores = smooth(scores, None, truth.classes, hop_s, settings)
+    scores[:, [column is None for column in columns]] = -np.inf
+    if isinstance(edges, float):
+        return scores, edges_within_s(len(raw), edges, duration_s)
+    return scores, edges
 
 
 def _smooths(settings: PostprocessSettings) -> bool:
@@ -121,7 +96,22 @@ def equal_hop_s(edges_s: FloatArray, system: str, clip: str) -> float:
 
 
 def compared(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) -> Compared:
-    """All systems beside the truth.
+    """All systems beside a truth that has something to find.
+
+    Raises:
+        PipelineError, InputError: as `beside`, or nothing sounds in any clip.
+    """
+    found = beside(truth, outputs, settings)
+    if not any(found.truth.events.values()):
+        raise PipelineError(
+            f"truth ({truth.subset}): no event of any class in "
+            f"{counted(len(found.truth.events), 'clip')}; expected at least one to find"
+        )
+    return found
+
+
+def beside(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) -> Compared:
+    """All systems beside the truth, also where nothing sounds.
 
     Raises:
         PipelineError, InputError: names do not fit, or scores are not as they should be.
@@ -134,11 +124,6 @@ def compared(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings
     counts = {o.name: p.counts for o, p in zip(outputs, pairings, strict=True)}
     if settings.on_missing == "drop":
         truth, pairings = _dropped(truth, outputs, pairings)
-    if not any(truth.events.values()):
-        raise PipelineError(
-            f"truth ({truth.subset}): no event of any class in "
-            f"{counted(len(truth.events), 'clip')}; expected at least one to find"
-        )
     systems = {
         output.name: _evaluated(truth, output, pairing, settings)
         for output, pairing in zip(outputs, pairings, strict=True)
@@ -206,9 +191,8 @@ def evaluation_set(
     truth: Truth, output: FrameOutput, pairing: Pairing, settings: PostprocessSettings
 ) -> EvaluationSet:
     """A system's frame scores after post-processing, beside the truth."""
-    scores = _Processed(output, pairing, truth, settings)
-    for clip in truth.events:
-        scores[clip]
+    make = partial(_made, output, pairing, truth, settings)
+    scores = HeldScores(clips=tuple(truth.events), make=make)
     return EvaluationSet(
         scores=scores,
         hop_s=scores.edges_s,

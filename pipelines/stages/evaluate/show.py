@@ -33,7 +33,11 @@ def _rows(url: str, name: str) -> list[dict[str, str]]:
 def _shown(row: dict[str, str], value: str) -> str:
     if not row[value]:
         return "-"
-    interval = f" [{float(row['low']):.3f}, {float(row['high']):.3f}]" if row["low"] else ""
+    interval = (
+        f" [{float(row['low']):.3f}, {float(row['high']):.3f}]"
+        if row["low"] and row["high"]
+        else ""
+    )
     return f"{float(row[value]):.3f}{interval}"
 
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import PipelineError
@@ -17,8 +15,9 @@ from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import TITLES
 from pipelines.stages.evaluate.fingerprints import fingerprints
-from pipelines.stages.evaluate.outputs import Output, read_output
+from pipelines.stages.evaluate.outputs import Output
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
+from pipelines.stages.evaluate.read_output import read_output
 from pipelines.stages.evaluate.results import (
     CURVE_HEAD,
     DIFFERENCE_HEAD,
@@ -34,8 +33,8 @@ from pipelines.stages.evaluate.results import (
 from pipelines.stages.evaluate.sets import Compared, compared
 from pipelines.stages.evaluate.truth import read_truths
 from pipelines.stages.settings import EvaluateSettings
-from pmam.metrics.families import FAMILIES, Evaluated, all_psds
-from pmam.metrics.intervals import Resampled, Row, cluster_draws
+from pmam.metrics.families import FAMILIES, Evaluated, all_psds, resampled
+from pmam.metrics.intervals import Resampled, Row
 from pmam.metrics.psds import event_psds_counts, psds
 from pmam.metrics.results import ClassMean
 
@@ -89,8 +88,8 @@ def evaluate(
                 for system in together.systems
             }
             found = _resampled(together, settings)
-            for system, resampled in found.items():
-                rows[subset, system] = resampled.rows(settings.level)
+            for system, numbers_of_system in found.items():
+                rows[subset, system] = numbers_of_system.rows(settings.level)
                 curves += _curves(subset, system, together.systems[system], settings)
             first = outputs[0].name
             differences += [
@@ -176,27 +175,16 @@ def named(outputs: Sequence[Output], urls: Sequence[str]) -> list[Output]:
 
 def _resampled(together: Compared, settings: EvaluateSettings) -> dict[str, Resampled]:
     """All numbers of all systems, over the same resamples of recordings."""
-    truth = together.truth
-    groups = [truth.recordings[clip] for clip in truth.events]
-    draws = cluster_draws(groups, settings.resamples, settings.seed)
-    chosen = settings.metrics or tuple(FAMILIES)
-    found = {}
-    with bar("resamples", len(together.systems) * len(chosen) * len(draws)) as advance:
-
-        def one() -> None:
-            advance(1, "")
-
-        for system, evaluated in together.systems.items():
-            parts = [
-                Resampled.of(FAMILIES[family](evaluated, settings.metric, draws), draws, one)
-                for family in chosen
-            ]
-            found[system] = Resampled(
-                names=[name for part in parts for name in part.names],
-                value=np.concatenate([part.value for part in parts]),
-                resamples=np.concatenate([part.resamples for part in parts], axis=1),
+    draws = together.truth.draws(settings)
+    families = settings.metrics or tuple(FAMILIES)
+    with bar("metrics", len(together.systems) * len(families)) as advance:
+        return {
+            system: resampled(
+                *(evaluated, families, settings.metric, draws),
+                lambda family: advance(1, family),
             )
-    return found
+            for system, evaluated in together.systems.items()
+        }
 
 
 def _curves(

@@ -15,7 +15,8 @@ from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import counted, listed
 from pipelines.stages.evaluate.clip_names import ClipNames, plain
 from pipelines.stages.settings import EvaluateSettings
-from pmam.events.event import Event
+from pmam.events.event import Event, FloatArray
+from pmam.metrics.intervals import cluster_draws
 from shards.annotations.event import AnnotatedFile, AnnotationError
 from shards.annotations.format import Content
 from shards.annotations.registry import read, recognise
@@ -52,6 +53,11 @@ class Truth:
     recordings: dict[str, str]
     classes: tuple[str, ...]
     elsewhere: tuple[str, ...] = ()
+
+    def draws(self, settings: EvaluateSettings) -> FloatArray:
+        """Resamples ``(resamples, clips)`` of the recordings, in the order of the events' clips."""
+        recordings = [self.recordings[clip] for clip in self.events]
+        return cluster_draws(recordings, settings.resamples, settings.seed)
 
 
 def is_dataset(url: str) -> bool:

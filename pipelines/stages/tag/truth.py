@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pipelines.runtime.urls import open_dataset
 from pipelines.stages.tag.settings import TagError
 from pipelines.stages.tag.words import Classified
-from pmam.metrics.bootstrap import Interval, bootstrap_interval
+from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
 from pmam.metrics.presence import Answers, confusion, intervals
 from pmam.tagging.sentences import plain
 from shards.index import IndexRow
@@ -260,7 +260,10 @@ def numbers_of(
     if scenes is not None:
         told["scenes"] = {
             rule: _told(
-                bootstrap_interval(lambda w, r=right: _mean(w, r), len(right), draws=draws)  # type: ignore[misc]
+                bootstrap_interval(
+                    lambda weights, right=right: _mean(weights, right),  # type: ignore[misc]
+                    cluster_draws(range(len(right)), draws),
+                )
             )
             for rule, right in scenes.within.items()
         }

@@ -15,7 +15,6 @@ from pmam.metrics.average_precision import (
     frame_table,
     macro_average_precision,
 )
-from pmam.metrics.bootstrap import bootstrap_interval, paired_bootstrap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.registry import METRICS
 
@@ -103,30 +102,6 @@ def test_weights_are_a_resample_of_the_clips(clips: EvaluationSet) -> None:
     assert frame_table(clips).result(weights).value == pytest.approx(expected.value, abs=1e-12)
 
 
-def test_bootstrap_of_a_mean_is_near_its_normal_interval() -> None:
-    values = np.random.default_rng(3).standard_normal(400)
-    interval = bootstrap_interval(lambda w: float(w @ values / w.sum()), 400, draws=2000, seed=1)
-    half = 1.96 * values.std() / 20
-    assert interval.value == pytest.approx(values.mean())
-    assert interval.low == pytest.approx(values.mean() - half, abs=0.015)
-    assert interval.high == pytest.approx(values.mean() + half, abs=0.015)
-
-
-def test_pairs_cancel_what_both_share() -> None:
-    hard = np.random.default_rng(4).standard_normal(100)
-
-    def first(w: np.ndarray) -> float:
-        return float(w @ (hard + 0.1) / w.sum())
-
-    def second(w: np.ndarray) -> float:
-        return float(w @ hard / w.sum())
-
-    difference = paired_bootstrap(first, second, 100, draws=50)
-    alone = bootstrap_interval(first, 100, draws=50)
-    assert (difference.low, difference.high) == pytest.approx((0.1, 0.1))
-    assert alone.high - alone.low > 0.2
-
-
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="NaN"):
         average_precision(np.array([np.nan]), np.array([True]))
@@ -136,5 +111,3 @@ def test_bad_arguments_are_refused() -> None:
         clip_f1(np.zeros((3, 1)), np.zeros((3, 1), dtype=bool), ["a"])
     with pytest.raises(ValueError, match=r"expected \(n, 2\) both"):
         macro_average_precision(np.zeros((3, 1)), np.zeros((3, 1), dtype=bool), ["a", "b"])
-    with pytest.raises(ValueError, match=r"level=1\.5"):
-        bootstrap_interval(lambda w: 0.0, 10, level=1.5)

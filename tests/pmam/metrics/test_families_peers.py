@@ -12,7 +12,6 @@ from psds_cases import realistic
 from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.families import FAMILIES, Evaluated
-from pmam.metrics.results import Numbers
 from pmam.metrics.settings import MetricSettings
 
 LIMIT = 0.3
@@ -31,9 +30,10 @@ def clips() -> EvaluationSet:
     return replace(realistic(25, seed=3), threshold=LIMIT)
 
 
-def ours(clips: EvaluationSet, family: str) -> Numbers:
+def ours(clips: EvaluationSet, family: str) -> dict[str, dict[str, float]]:
     evaluated = Evaluated(detections=detected(clips), scores=clips)
-    return FAMILIES[family](evaluated, SETTINGS, np.ones((1, len(clips.clips))))(None)
+    found = FAMILIES[family](evaluated, SETTINGS, np.ones((1, len(clips.clips))))
+    return {metric: {of: float(x[0]) for of, x in each.items()} for metric, each in found.items()}
 
 
 def theirs(peer: ModuleType, clips: EvaluationSet) -> tuple[Any, Any]:

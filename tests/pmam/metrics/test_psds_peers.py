@@ -22,6 +22,7 @@ from pmam.metrics.psds import (
     PSDS2,
     PSDSResult,
     PSDSSettings,
+    at_rates,
     event_psds_counts,
     psds,
 )
@@ -64,7 +65,8 @@ def assert_equal(ours: PSDSResult, peer: Any) -> None:
     value, per_class, _, curves = peer
     assert ours.value == pytest.approx(value, abs=1e-9)
     assert ours.per_class == pytest.approx(per_class, abs=1e-9)
-    for name, row in zip(ours.per_class, ours.tpr, strict=True):
+    for name, (ratio, own_rate) in ours.class_curves.items():
+        row = at_rates(ratio, own_rate, ours.effective_fpr_per_hour)
         tpr, rate, _ = curves[name]
         # A point at e_max itself has no width: rounding decides whether it is there.
         below = rate < ours.effective_fpr_per_hour.max() - 1e-6
