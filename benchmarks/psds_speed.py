@@ -34,7 +34,7 @@ from scipy import ndimage
 
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import PSDS1, PSDS2, psds
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds
 
 LENGTH_S = 10.0
 Scores = npt.NDArray[np.floating]

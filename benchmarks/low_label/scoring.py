@@ -16,7 +16,7 @@ from pmam.metrics.count_table import CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import event_counts
 from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
-from pmam.metrics.psds import PSDS1, PSDS2, psds, psds_counts
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds, psds_counts
 from pmam.metrics.registry import METRICS
 from pmam.models.detector import DetectorModel
 

@@ -13,7 +13,7 @@ from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.families import Evaluated, resampled
 from pmam.metrics.intervals import Interval, Resampled
-from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, psds
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, PSDSResult, psds
 from shards.index import IndexRow
 
 # Those that hold what the page shows.

@@ -26,7 +26,7 @@ from pipelines.report.prototype_cards import PrototypeCards
 from pipelines.report.training_curves import training_charts
 from pipelines.runtime.words import TITLES, counted, duration
 from pipelines.stages.settings import EvaluateSettings
-from pmam.metrics.psds import PSDS1, PSDS2
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2
 
 VERSIONED = ("pmam", "torch", "ray", "numpy")
 

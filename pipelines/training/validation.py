@@ -14,8 +14,8 @@ from pmam.events.event import Event
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.polyphonic.psds import PSDS1, psds
 from pmam.metrics.postprocess_choice import postprocessed
-from pmam.metrics.psds import PSDS1, psds
 from pmam.models.detector import FrameDetector
 
 BATCH = 32

@@ -9,8 +9,8 @@ from pmam.errors import InputError
 from pmam.events.decoding import decode_at
 from pmam.events.event import Event, FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import GroundTruth, Slots, merged
-from pmam.metrics.segments import Segments
+from pmam.metrics.polyphonic.intersections import GroundTruth, Slots, merged
+from pmam.metrics.polyphonic.segments import Segments
 
 Detections = Mapping[str, Sequence[Event]]
 

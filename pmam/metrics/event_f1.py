@@ -20,7 +20,7 @@ from pmam.events.event import Event, FloatArray
 from pmam.events.union import united
 from pmam.metrics.count_table import CountResult, CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import whole_us
+from pmam.metrics.polyphonic.intersections import whole_us
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from pmam.events.event import FloatArray
 from pmam.metrics.count_table import f1_score
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import Collars, matched, within_collars
-from pmam.metrics.intersections import Slots, score_rows
-from pmam.metrics.segments import (
+from pmam.metrics.polyphonic.intersections import Slots, score_rows
+from pmam.metrics.polyphonic.segments import (
     Floats,
     IntArray,
     Segments,

@@ -18,7 +18,7 @@ from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import Collars, event_counts
 from pmam.metrics.intersection_f1 import intersection_counts
 from pmam.metrics.intervals import Resampled, with_each_once
-from pmam.metrics.psds import (
+from pmam.metrics.polyphonic.psds import (
     PSDS1,
     PSDS2,
     PSDSSettings,

@@ -9,7 +9,7 @@ import numpy as np
 
 from pmam.metrics.count_table import CountTable
 from pmam.metrics.detection_set import Detections, DetectionSet, EventSegments
-from pmam.metrics.intersections import found_events, valid_detections
+from pmam.metrics.polyphonic.intersections import found_events, valid_detections
 
 
 def intersection_counts(

@@ -11,7 +11,7 @@ from pmam.events.postprocessing import smooth
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_thresholds import best_thresholds
-from pmam.metrics.psds import PSDS1, psds
+from pmam.metrics.polyphonic.psds import PSDS1, psds
 
 
 def postprocessed(

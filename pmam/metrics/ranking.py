@@ -18,7 +18,7 @@ from pmam.events.targets import encode_at
 from pmam.metrics.average_precision import Ranking, RankingTable, Scores, Targets
 from pmam.metrics.count_table import mean_of_defined, rate
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import Slots, score_rows
+from pmam.metrics.polyphonic.intersections import Slots, score_rows
 from pmam.metrics.results import Numbers
 
 # Scores of all classes in one list that are ranked, for micro numbers; of more there are none.

@@ -15,7 +15,7 @@ from pmam.metrics.average_precision import RankingTable
 from pmam.metrics.count_table import CountTable
 from pmam.metrics.detection_set import Detections, DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import whole_us
+from pmam.metrics.polyphonic.intersections import whole_us
 
 Booleans = npt.NDArray[np.bool_]
 

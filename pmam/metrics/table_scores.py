@@ -8,8 +8,8 @@ import numpy as np
 from pmam.errors import InputError
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import PSDS1, PSDSResult, PSDSSettings
-from pmam.metrics.psds import psds as psds_of
+from pmam.metrics.polyphonic.psds import PSDS1, PSDSResult, PSDSSettings
+from pmam.metrics.polyphonic.psds import psds as psds_of
 
 TIMES = ("onset", "offset")
 

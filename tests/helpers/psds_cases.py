@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import PSDSSettings
+from pmam.metrics.polyphonic.psds import PSDSSettings
 
 CLASSES = ["cat", "dog", "tap"]
 

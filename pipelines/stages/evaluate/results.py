@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pmam.metrics.intervals import Row
-from pmam.metrics.psds import PSDSResult
+from pmam.metrics.polyphonic.psds import PSDSResult
 
 # What is printed, drawn, and told of in one line.
 MAIN = ("psds1", "psds2", "event_f1", "frame_ap", "clip_ap")

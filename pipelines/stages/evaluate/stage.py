@@ -35,7 +35,7 @@ from pipelines.stages.evaluate.truth import read_truths
 from pipelines.stages.settings import EvaluateSettings
 from pmam.metrics.families import FAMILIES, Evaluated, all_psds, resampled
 from pmam.metrics.intervals import Resampled, Row
-from pmam.metrics.psds import event_psds_counts, psds
+from pmam.metrics.polyphonic.psds import event_psds_counts, psds
 from pmam.metrics.results import ClassMean
 
 # Raised by whoever changes what the stage computes.

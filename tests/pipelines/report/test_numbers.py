@@ -11,7 +11,7 @@ from pipelines.report.mistakes import mistakes, worst
 from pipelines.report.numbers import measured
 from pipelines.stages.settings import EvaluateSettings
 from pmam.metrics.intervals import bootstrap_interval, cluster_draws
-from pmam.metrics.psds import PSDS1, psds_counts
+from pmam.metrics.polyphonic.psds import PSDS1, psds_counts
 
 CLASSES = ["cat", "dog"]
 FEW = EvaluateSettings(resamples=60)

@@ -10,7 +10,7 @@ from pmam.events.union import united
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.event_f1 import event_counts, event_f1
 from pmam.metrics.event_thresholds import best_thresholds
-from pmam.metrics.psds import PSDS1, psds
+from pmam.metrics.polyphonic.psds import PSDS1, psds
 
 GRID_S = 0.01
 

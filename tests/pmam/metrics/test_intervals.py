@@ -21,7 +21,7 @@ from pmam.metrics.intervals import (
     interval_of,
     with_each_once,
 )
-from pmam.metrics.psds import PSDS1, PSDS2, psds_counts
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds_counts
 from pmam.metrics.ranking import frame_numbers
 from pmam.metrics.settings import MetricSettings
 

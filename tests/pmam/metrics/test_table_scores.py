@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pmam.errors import InputError
-from pmam.metrics.psds import PSDS1, PSDS2
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2
 from pmam.metrics.table_scores import psds
 
 CLASSES = ("cat", "dog")

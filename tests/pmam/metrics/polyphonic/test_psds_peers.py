@@ -17,7 +17,7 @@ from pmam.events.decoding import decode
 from pmam.events.event import Event
 from pmam.metrics.detection_set import DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import (
+from pmam.metrics.polyphonic.psds import (
     PSDS1,
     PSDS2,
     PSDSResult,

@@ -19,11 +19,11 @@ import numpy as np
 
 from pmam.errors import InputError
 from pmam.events.event import FloatArray
-from pmam.metrics.class_counts import ClassCounts, count_class
 from pmam.metrics.detection_set import DetectionSet, EventSegments
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.intersections import GroundTruth, Slots, score_rows
-from pmam.metrics.segments import Segments, detected_segments
+from pmam.metrics.polyphonic.class_counts import ClassCounts, count_class
+from pmam.metrics.polyphonic.intersections import GroundTruth, Slots, score_rows
+from pmam.metrics.polyphonic.segments import Segments, detected_segments
 
 SECONDS_PER_HOUR = 3600.0
 BLOCK_BYTES = 2**24  # of true-positive ratios of all classes at once

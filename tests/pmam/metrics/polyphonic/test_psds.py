@@ -10,8 +10,8 @@ from psds_cases import CLASSES, all_settings, evaluation_sets
 
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds, psds_counts
-from pmam.metrics.segments import detected_segments
+from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds, psds_counts
+from pmam.metrics.polyphonic.segments import detected_segments
 
 
 @given(st.lists(st.sampled_from([-math.inf, 0.0, 0.2, 0.5, 1.0]), min_size=1, max_size=30))

@@ -6,14 +6,14 @@ from typing import Protocol
 import numpy as np
 
 from pmam.events.event import FloatArray
-from pmam.metrics.intersections import (
+from pmam.metrics.polyphonic.intersections import (
     GroundTruth,
     Slots,
     cross_triggers,
     found_events,
     valid_detections,
 )
-from pmam.metrics.segments import Floats, IntArray, Segments, running_count
+from pmam.metrics.polyphonic.segments import Floats, IntArray, Segments, running_count
 
 
 class Criteria(Protocol):
