@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pipelines.report.numbers import Scored
 from pmam.events.event import Event
-from pmam.metrics.event_f1 import Collars, within_collars
+from pmam.metrics.events.event_f1 import Collars, within_collars
 
 Kind = Literal["missed", "false", "badly placed"]
 KINDS: tuple[Kind, ...] = ("missed", "false", "badly placed")

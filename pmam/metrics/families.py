@@ -12,11 +12,12 @@ import numpy as np
 
 from pmam.events.event import FloatArray
 from pmam.metrics.average_precision import clip_table
-from pmam.metrics.count_table import CountTable
-from pmam.metrics.detection_set import Detections, DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import Collars, event_counts
-from pmam.metrics.intersection_f1 import intersection_counts
+from pmam.metrics.events.count_table import CountTable
+from pmam.metrics.events.detection_set import Detections, DetectionSet
+from pmam.metrics.events.event_f1 import Collars, event_counts
+from pmam.metrics.events.intersection_f1 import intersection_counts
+from pmam.metrics.events.segment_based import segment_counts, segment_table
 from pmam.metrics.intervals import Resampled, with_each_once
 from pmam.metrics.polyphonic.psds import (
     PSDS1,
@@ -28,7 +29,6 @@ from pmam.metrics.polyphonic.psds import (
 )
 from pmam.metrics.ranking import frame_numbers, table_numbers
 from pmam.metrics.results import Numbers
-from pmam.metrics.segment_based import segment_counts, segment_table
 from pmam.metrics.settings import MetricSettings
 
 

@@ -10,7 +10,7 @@ from pmam.events.event import Event, edges_within_s
 from pmam.events.postprocessing import smooth
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_thresholds import best_thresholds
+from pmam.metrics.events.event_thresholds import best_thresholds
 from pmam.metrics.polyphonic.psds import PSDS1, psds
 
 

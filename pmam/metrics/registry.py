@@ -8,7 +8,7 @@ from functools import partial
 
 from pmam.metrics.average_precision import macro_clip_ap, macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_f1
+from pmam.metrics.events.event_f1 import event_f1
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds
 from pmam.metrics.results import MetricResult
 

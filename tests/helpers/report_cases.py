@@ -9,8 +9,8 @@ from pipelines.report.contents import ARMS, RunContents
 from pipelines.report.numbers import Scored
 from pipelines.stages.evaluate.truth import Truth
 from pmam.events.event import Event
-from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import detected
 from pmam.metrics.families import Evaluated
 from shards.index import IndexRow
 

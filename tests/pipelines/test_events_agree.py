@@ -20,8 +20,8 @@ from pipelines.stages.score import score
 from pipelines.stages.settings import EvaluateSettings, ScoreSettings
 from pmam.events.decoding import decode_at
 from pmam.events.settings import BoxOverrides, PostprocessSettings
-from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import detected
 from pmam.models.checkpoint import pack_detector, unpack
 from pmam.models.detector import DetectorModel
 from pmam.settings import from_json

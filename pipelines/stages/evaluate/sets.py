@@ -17,8 +17,8 @@ from pipelines.stages.settings import EvaluateSettings
 from pmam.events.event import FloatArray, edges_within_s
 from pmam.events.postprocessing import smooth
 from pmam.events.settings import PostprocessSettings
-from pmam.metrics.detection_set import DetectionSet, detected
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import DetectionSet, detected
 from pmam.metrics.families import Evaluated
 
 log = logging.getLogger("pmam")

@@ -19,8 +19,8 @@ import numpy as np
 
 from pmam.errors import InputError
 from pmam.events.event import FloatArray
-from pmam.metrics.detection_set import DetectionSet, EventSegments
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import DetectionSet, EventSegments
 from pmam.metrics.polyphonic.class_counts import ClassCounts, count_class
 from pmam.metrics.polyphonic.intersections import GroundTruth, Slots, score_rows
 from pmam.metrics.polyphonic.segments import Segments, detected_segments

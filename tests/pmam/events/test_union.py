@@ -8,8 +8,8 @@ from pmam.events.event import Event
 from pmam.events.targets import encode
 from pmam.events.union import united
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_counts, event_f1
-from pmam.metrics.event_thresholds import best_thresholds
+from pmam.metrics.events.event_f1 import event_counts, event_f1
+from pmam.metrics.events.event_thresholds import best_thresholds
 from pmam.metrics.polyphonic.psds import PSDS1, psds
 
 GRID_S = 0.01

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from psds_cases import realistic
 
-from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import detected
 from pmam.metrics.families import FAMILIES, Evaluated
 from pmam.metrics.settings import MetricSettings
 

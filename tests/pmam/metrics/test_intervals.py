@@ -10,9 +10,9 @@ from psds_cases import realistic
 
 from pmam.errors import InputError
 from pmam.metrics.average_precision import clip_table, frame_table
-from pmam.metrics.detection_set import detected
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_counts
+from pmam.metrics.events.detection_set import detected
+from pmam.metrics.events.event_f1 import event_counts
 from pmam.metrics.families import FAMILIES, Evaluated, resampled
 from pmam.metrics.intervals import (
     Resampled,

@@ -8,7 +8,7 @@ import pytest
 from pmam.events.event import Event
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import event_f1
+from pmam.metrics.events.event_f1 import event_f1
 from pmam.metrics.postprocess_choice import chosen_postprocess, postprocessed
 
 HOP_S, FRAMES = 0.1, 100

@@ -15,8 +15,8 @@ from psds_cases import all_settings, evaluation_sets, realistic
 
 from pmam.events.decoding import decode
 from pmam.events.event import Event
-from pmam.metrics.detection_set import DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import DetectionSet
 from pmam.metrics.polyphonic.psds import (
     PSDS1,
     PSDS2,

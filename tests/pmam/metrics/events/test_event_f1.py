@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import Collars, event_counts, event_f1, matched
-from pmam.metrics.event_thresholds import best_thresholds
+from pmam.metrics.events.event_f1 import Collars, event_counts, event_f1, matched
+from pmam.metrics.events.event_thresholds import best_thresholds
 
 CLASSES = ["cat", "dog"]
 

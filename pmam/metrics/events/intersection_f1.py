@@ -7,8 +7,8 @@ by the ground-truth intersection criterion is found.
 
 import numpy as np
 
-from pmam.metrics.count_table import CountTable
-from pmam.metrics.detection_set import Detections, DetectionSet, EventSegments
+from pmam.metrics.events.count_table import CountTable
+from pmam.metrics.events.detection_set import Detections, DetectionSet, EventSegments
 from pmam.metrics.polyphonic.intersections import found_events, valid_detections
 
 

@@ -6,9 +6,9 @@ For use on validation clips: a threshold chosen on the clips that it is then jud
 import numpy as np
 
 from pmam.events.event import FloatArray
-from pmam.metrics.count_table import f1_score
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.event_f1 import Collars, matched, within_collars
+from pmam.metrics.events.count_table import f1_score
+from pmam.metrics.events.event_f1 import Collars, matched, within_collars
 from pmam.metrics.polyphonic.intersections import Slots, score_rows
 from pmam.metrics.polyphonic.segments import (
     Floats,

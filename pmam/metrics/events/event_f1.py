@@ -18,8 +18,8 @@ from pmam.errors import InputError
 from pmam.events.decoding import decode_at
 from pmam.events.event import Event, FloatArray
 from pmam.events.union import united
-from pmam.metrics.count_table import CountResult, CountTable
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.count_table import CountResult, CountTable
 from pmam.metrics.polyphonic.intersections import whole_us
 
 

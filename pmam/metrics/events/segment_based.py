@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from pmam.events.event import Event, FloatArray
 from pmam.metrics.average_precision import RankingTable
-from pmam.metrics.count_table import CountTable
-from pmam.metrics.detection_set import Detections, DetectionSet
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.count_table import CountTable
+from pmam.metrics.events.detection_set import Detections, DetectionSet
 from pmam.metrics.polyphonic.intersections import whole_us
 
 Booleans = npt.NDArray[np.bool_]
