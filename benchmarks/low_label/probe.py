@@ -8,7 +8,7 @@ import torch
 from low_label.data import Data
 from torch import Tensor
 
-from pmam.metrics.average_precision import macro_average_precision
+from pmam.metrics.ranking.average_precision import macro_average_precision
 from pmam.models.backbone import Backbone
 
 PENALTIES = (1e1, 1e2, 1e3, 1e4)

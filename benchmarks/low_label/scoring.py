@@ -11,12 +11,12 @@ from torch import Tensor
 from pmam.events.decoding import decode_at
 from pmam.events.event import FloatArray
 from pmam.events.median_filter import median_filter
-from pmam.metrics.average_precision import frame_table
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.count_table import CountTable
 from pmam.metrics.events.event_f1 import event_counts
 from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds, psds_counts
+from pmam.metrics.ranking.average_precision import frame_table
 from pmam.metrics.registry import METRICS
 from pmam.models.detector import DetectorModel
 

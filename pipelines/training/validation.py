@@ -12,10 +12,10 @@ from pipelines.inference.events import events_within
 from pipelines.training.examples import CropReader
 from pmam.events.event import Event
 from pmam.events.settings import PostprocessSettings
-from pmam.metrics.average_precision import macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.polyphonic.psds import PSDS1, psds
 from pmam.metrics.postprocess_choice import postprocessed
+from pmam.metrics.ranking.average_precision import macro_frame_ap
 from pmam.models.detector import FrameDetector
 
 BATCH = 32

@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 
 from pmam.events.event import FloatArray
-from pmam.metrics.average_precision import clip_table
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.count_table import CountTable
 from pmam.metrics.events.detection_set import Detections, DetectionSet
@@ -27,7 +26,8 @@ from pmam.metrics.polyphonic.psds import (
     psds_counts_of,
     values_of,
 )
-from pmam.metrics.ranking import frame_numbers, table_numbers
+from pmam.metrics.ranking.areas import frame_numbers, table_numbers
+from pmam.metrics.ranking.average_precision import clip_table
 from pmam.metrics.results import Numbers
 from pmam.metrics.settings import MetricSettings
 

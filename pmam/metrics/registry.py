@@ -6,10 +6,10 @@ A metric is a function from an `EvaluationSet` to something with `.value` and `.
 from collections.abc import Callable
 from functools import partial
 
-from pmam.metrics.average_precision import macro_clip_ap, macro_frame_ap
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.event_f1 import event_f1
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds
+from pmam.metrics.ranking.average_precision import macro_clip_ap, macro_frame_ap
 from pmam.metrics.results import MetricResult
 
 METRICS: dict[str, Callable[[EvaluationSet], MetricResult]] = {

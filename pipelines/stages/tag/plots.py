@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from pipelines.stages.tag.truth import EventAnswers, SceneAnswers
-from pmam.metrics.presence import MAX_FPR, MIN_TPR, Answers, auc, roc_curve
+from pmam.metrics.ranking.presence import MAX_FPR, MIN_TPR, Answers, auc, roc_curve
 
 BINS = 25
 Groups = Sequence[tuple[str, Answers]]

@@ -11,7 +11,7 @@ from pipelines.runtime.urls import open_dataset
 from pipelines.stages.tag.settings import TagError
 from pipelines.stages.tag.words import Classified
 from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
-from pmam.metrics.presence import Answers, confusion, intervals
+from pmam.metrics.ranking.presence import Answers, confusion, intervals
 from pmam.tagging.sentences import plain
 from shards.index import IndexRow
 

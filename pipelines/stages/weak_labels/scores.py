@@ -13,7 +13,7 @@ from pipelines.inference.events import events_of
 from pipelines.stages.weak_labels.folds import tags_of
 from pipelines.training.examples import CropReader
 from pipelines.training.validation import ValidationScores
-from pmam.metrics.clip_ranking import ClipRanking, clip_ranking
+from pmam.metrics.ranking.clip_ranking import ClipRanking, clip_ranking
 from pmam.weak_labels.detector import WeakDetector
 from pmam.weak_labels.networks import WeakOutput
 from shards.index import IndexRow

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pmam.events.event import Event, FloatArray
-from pmam.metrics.average_precision import RankingTable
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.count_table import CountTable
 from pmam.metrics.events.detection_set import Detections, DetectionSet
 from pmam.metrics.polyphonic.intersections import whole_us
+from pmam.metrics.ranking.average_precision import RankingTable
 
 Booleans = npt.NDArray[np.bool_]
 

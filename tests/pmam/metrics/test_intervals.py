@@ -9,7 +9,6 @@ import pytest
 from psds_cases import realistic
 
 from pmam.errors import InputError
-from pmam.metrics.average_precision import clip_table, frame_table
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.detection_set import detected
 from pmam.metrics.events.event_f1 import event_counts
@@ -22,7 +21,8 @@ from pmam.metrics.intervals import (
     with_each_once,
 )
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds_counts
-from pmam.metrics.ranking import frame_numbers
+from pmam.metrics.ranking.areas import frame_numbers
+from pmam.metrics.ranking.average_precision import clip_table, frame_table
 from pmam.metrics.settings import MetricSettings
 
 
@@ -124,7 +124,7 @@ def test_micro_numbers_of_too_many_scores_are_left_out(
 ) -> None:
     weights = np.ones((1, len(clips.clips)))
     whole = frame_numbers(clips, weights)
-    monkeypatch.setattr("pmam.metrics.ranking.MOST_POOLED", 100)
+    monkeypatch.setattr("pmam.metrics.ranking.areas.MOST_POOLED", 100)
     with caplog.at_level("INFO", "pmam"):
         less = frame_numbers(clips, weights)
     assert "no micro numbers" in caplog.text

@@ -8,14 +8,14 @@ from sklearn.metrics import average_precision_score
 from sklearn.metrics import f1_score as sklearn_f1
 
 from pmam.events.event import Event
-from pmam.metrics.average_precision import (
+from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.ranking.average_precision import (
     average_precision,
     clip_f1,
     clip_table,
     frame_table,
     macro_average_precision,
 )
-from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.registry import METRICS
 
 examples = st.lists(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pmam.errors import InputError
-from pmam.metrics.clip_ranking import clip_ranking, roc_auc
+from pmam.metrics.ranking.clip_ranking import clip_ranking, roc_auc
 
 
 @settings(max_examples=60)

@@ -15,10 +15,10 @@ from scipy.special import ndtri
 
 from pmam.events.event import FloatArray
 from pmam.events.targets import encode_at
-from pmam.metrics.average_precision import Ranking, RankingTable, Scores, Targets
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.count_table import mean_of_defined, rate
 from pmam.metrics.polyphonic.intersections import Slots, score_rows
+from pmam.metrics.ranking.average_precision import Ranking, RankingTable, Scores, Targets
 from pmam.metrics.results import Numbers
 
 # Scores of all classes in one list that are ranked, for micro numbers; of more there are none.

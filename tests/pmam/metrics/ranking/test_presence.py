@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmam.errors import InputError
-from pmam.metrics.presence import (
+from pmam.metrics.ranking.presence import (
     NUMBERS,
     Answers,
     adjusted_rand_index,

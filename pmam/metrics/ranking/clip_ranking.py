@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pmam.errors import InputError
-from pmam.metrics.average_precision import (
+from pmam.metrics.ranking.average_precision import (
     Scores,
     Targets,
     average_precision,

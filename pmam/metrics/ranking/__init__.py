@@ -1,0 +1,4 @@
+"""How well scores rank frames, segments or clips, without any threshold.
+
+`areas` has the areas under curves that the others apply.
+"""
