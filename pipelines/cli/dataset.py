@@ -10,8 +10,8 @@ from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import DATASET, FILE, checked
-from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_dataset
+from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import ForeignDataset, NewDataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings

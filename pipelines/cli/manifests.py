@@ -11,8 +11,8 @@ from cluster.slurm import script
 from cluster.slurm.script import SlurmSettings
 from cluster.submit.jobs import job_id
 from pipelines.cli.submitted import Submitted
-from pipelines.runtime.crew import GB, Crew
-from pipelines.runtime.pool import Pool
+from pipelines.runtime.workers.crew import GB, Crew
+from pipelines.runtime.workers.pool import Pool
 
 CPUS, GIB_PER_CPU = 4, 4
 GIB = 2**30

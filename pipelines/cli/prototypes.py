@@ -11,9 +11,9 @@ from tyro.conf import FlagCreatePairsOff, Positional
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.inputs import DATASET, PROTOTYPES, STAGE, WEIGHTS, checked
-from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
+from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import SegmentSettings
 from pipelines.stages.tag.settings import TaggerSettings
 from pmam.tagging.sentences import DEFAULT_MODEL, words_of

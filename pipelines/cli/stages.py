@@ -18,8 +18,8 @@ from pipelines.runtime.inputs import (
     WEIGHTS,
     checked,
 )
-from pipelines.runtime.reach import joined
 from pipelines.runtime.tables import print_dataset, print_result
+from pipelines.runtime.workers.reach import joined
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     SOUNDSCAPE_PRESETS,

@@ -21,10 +21,10 @@ from cluster.submit.upload import EXCLUDED, check_upload
 from pipelines.cli.manifests import kubernetes_manifest, slurm_script
 from pipelines.cli.submitted import Submitted, read_command
 from pipelines.cli.types import REGISTRY, Flag
-from pipelines.runtime.crew import Crew
-from pipelines.runtime.progress import console, log
 from pipelines.runtime.tables import output
 from pipelines.runtime.words import duration
+from pipelines.runtime.workers.crew import Crew
+from pipelines.runtime.workers.progress import console, log
 
 EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
 PROJECT = "pyproject.toml"

@@ -12,8 +12,8 @@ from cluster.submit.checks import SubmitError
 from pipelines.cli.run import parsed_run
 from pipelines.cli.types import REGISTRY
 from pipelines.presets.demand import crews_of, pools_of
-from pipelines.runtime.crew import Crew
-from pipelines.runtime.pool import Pool
+from pipelines.runtime.workers.crew import Crew
+from pipelines.runtime.workers.pool import Pool
 
 HERE_ONLY = ("submit", "jobs", "demo")
 WITH_KINDS = ("reindex", "import", "checkpoint")  # their first word is no path

@@ -17,9 +17,9 @@ from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.inference.settings import InferenceSettings
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import open_dataset, store
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
 from shards.frames.reader import FrameSet, FrameSpec

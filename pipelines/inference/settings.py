@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.runtime.crew import OF_WORKERS
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
-from pipelines.runtime.pool import Pool
+from pipelines.runtime.workers.crew import OF_WORKERS
+from pipelines.runtime.workers.pool import Pool
 from shards.clip import TRAINING_SUBSETS
 
 

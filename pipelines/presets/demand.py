@@ -3,9 +3,9 @@
 from cluster.resources import room
 from cluster.session import is_cluster
 from pipelines.presets.settings import RunSettings
-from pipelines.runtime.crew import Crew, check_room
-from pipelines.runtime.nodes import left_out
-from pipelines.runtime.pool import Pool
+from pipelines.runtime.workers.crew import Crew, check_room
+from pipelines.runtime.workers.nodes import left_out
+from pipelines.runtime.workers.pool import Pool
 
 
 def crews_of(settings: RunSettings) -> dict[str, Crew]:

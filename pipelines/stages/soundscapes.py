@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.settings import SoundscapesSettings
 from shards.audio.errors import AudioError
 from shards.clip import Clip, Event

@@ -7,7 +7,7 @@ from typing import Any
 
 from cluster.session import is_cluster
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.worker_group import run_workers
+from pipelines.runtime.workers.worker_group import run_workers
 from pipelines.training.loop import Task, loop
 from pipelines.training.recorder import speed_of, steps_kept
 from pipelines.training.settings import TrainSettings

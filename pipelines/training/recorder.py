@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import load, save
 
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.progress import bar
-from pipelines.runtime.remote_progress import Advance, Messages, Phase, Reported, held
+from pipelines.runtime.workers.progress import bar
+from pipelines.runtime.workers.remote_progress import Advance, Messages, Phase, Reported, held
 from pmam.training.trainer import Trainer
 from shards.io.store import Store
 

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
-from pipelines.runtime.crew import OF_WORKERS, Crew
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.identity import at_defaults
+from pipelines.runtime.workers.crew import OF_WORKERS, Crew
 from pmam.training.settings import OptimizerSettings, Precision
 
 

@@ -14,11 +14,11 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.audio_inputs import AudioInput, OnError, opened
 from pipelines.inference.layers import load_detector
 from pipelines.inference.sample_rate_check import low_rate
-from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import USER_ERRORS, is_full
-from pipelines.runtime.pool import Pool
-from pipelines.runtime.progress import bar
-from pipelines.runtime.reach import joined
+from pipelines.runtime.workers.actors import through_actors
+from pipelines.runtime.workers.pool import Pool
+from pipelines.runtime.workers.progress import bar
+from pipelines.runtime.workers.reach import joined
 from pipelines.stages.detect.file import ScoreTarget, attempt, told_of
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectError, DetectSettings

@@ -10,10 +10,10 @@ from typing import Any
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import TITLES
+from pipelines.runtime.workers.progress import bar
 from pipelines.stages.evaluate.fingerprints import fingerprints
 from pipelines.stages.evaluate.outputs import Output
 from pipelines.stages.evaluate.plots import class_bars, example_timelines

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipelines.runtime.remote_progress import Advance
+from pipelines.runtime.workers.remote_progress import Advance
 from pmam.clustering.pca import Projection
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import ROWS_ON_GPU

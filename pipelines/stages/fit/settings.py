@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.runtime.crew import OF_WORKERS, Crew
 from pipelines.runtime.identity import at_defaults
+from pipelines.runtime.workers.crew import OF_WORKERS, Crew
 from pmam.errors import InputError
 from pmam.mixture.settings import COVARIANCE_TYPES, Backend, CovarianceType, Criterion
 from shards.clip import TRAINING_SUBSETS

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.runtime.remote_progress import Advance, Phase
+from pipelines.runtime.workers.remote_progress import Advance, Phase
 from pipelines.stages.fit.frame_partition import FramePartition
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.state import Saved

@@ -9,9 +9,6 @@ import torch
 
 from cluster.session import is_cluster
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.nodes import check_process
-from pipelines.runtime.progress import bar
-from pipelines.runtime.remote_progress import Phase, Reported, silent
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.urls import (
     join,
@@ -20,7 +17,10 @@ from pipelines.runtime.urls import (
     read_prototypes,
     write_prototypes,
 )
-from pipelines.runtime.worker_group import run_workers
+from pipelines.runtime.workers.nodes import check_process
+from pipelines.runtime.workers.progress import bar
+from pipelines.runtime.workers.remote_progress import Phase, Reported, silent
+from pipelines.runtime.workers.worker_group import run_workers
 from pipelines.stages.fit.candidate import CANDIDATES, outcome_of
 from pipelines.stages.fit.drift import drift_of
 from pipelines.stages.fit.frame_partition import FramePartition

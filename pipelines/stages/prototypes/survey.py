@@ -14,7 +14,6 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.events import events_of
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.urls import (
     join,
@@ -25,6 +24,7 @@ from pipelines.runtime.urls import (
     store,
 )
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.settings import SegmentSettings
 from pmam.events.event import uniform_edges_s
 from pmam.events.targets import encode_at

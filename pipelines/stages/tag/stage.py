@@ -15,12 +15,12 @@ from pipelines.inference.weights import weights_fingerprint
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import USER_ERRORS, is_full
 from pipelines.runtime.identity import at_defaults, digest
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
-from pipelines.runtime.pool import Pool
-from pipelines.runtime.progress import bar
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
+from pipelines.runtime.workers.pool import Pool
+from pipelines.runtime.workers.progress import bar
 from pipelines.stages.tag.settings import TagError, TagStageSettings
 from pipelines.stages.tag.tagger import load_tagger
 from pmam.tagging.recording import grid_of, window_probabilities

@@ -13,10 +13,10 @@ import torch
 
 from pipelines.inference.frame_job import FrameFunction, FrameWorker, open_frames
 from pipelines.inference.settings import InferenceSettings
-from pipelines.runtime.parallel_map import ShardResult, ShardTask
-from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import record_of
 from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask
+from pipelines.runtime.workers.pool import Pool
 from pipelines.stages.embed import embed
 from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.base import FrameEncoder

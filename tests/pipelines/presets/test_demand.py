@@ -9,7 +9,7 @@ from pipelines.presets import PRESETS, demand
 from pipelines.presets.ablations import changed
 from pipelines.presets.demand import check_demand, crews_of
 from pipelines.presets.settings import RunSettings
-from pipelines.runtime.crew import RoomError
+from pipelines.runtime.workers.crew import RoomError
 
 NODES = Room(nodes=({"CPU": 4.0, "memory": 60e9}, {"CPU": 4.0, "memory": 60e9}))
 GPUS = NodeGroup(name="gpu", each={"CPU": 8.0, "GPU": 1.0, "memory": 60e9}, most=2)

@@ -16,7 +16,7 @@ from ray.train import WorkerGroupError
 
 from pipelines.runtime.errors import PipelineError, user_error
 from pipelines.runtime.urls import store, write_checkpoint
-from pipelines.runtime.worker_group import restarted
+from pipelines.runtime.workers.worker_group import restarted
 from pipelines.stages.finetune import FinetuneTask, finetune
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings

@@ -12,10 +12,10 @@ import torch.distributed
 from process_groups import groups
 
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.crew import Crew
-from pipelines.runtime.remote_progress import silent
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import read_prototypes
+from pipelines.runtime.workers.crew import Crew
+from pipelines.runtime.workers.remote_progress import silent
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit import workers as fit_job
 from pipelines.stages.fit.frame_partition import FramePartition

@@ -5,7 +5,7 @@ from ray.exceptions import ActorDiedError
 from ray.train import WorkerGroupError
 
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.worker_group import WorkersDiedError, restarted
+from pipelines.runtime.workers.worker_group import WorkersDiedError, restarted
 
 
 class Group:

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from pipelines.runtime import progress
-from pipelines.runtime.progress import bar, progress_line
 from pipelines.runtime.words import duration
+from pipelines.runtime.workers import progress
+from pipelines.runtime.workers.progress import bar, progress_line
 
 
 @pytest.mark.parametrize(

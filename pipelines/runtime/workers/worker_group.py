@@ -8,12 +8,12 @@ from typing import Any
 
 from cluster.resources import room
 from cluster.session import is_cluster, session
-from pipelines.runtime.crew import Crew, check_room
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
-from pipelines.runtime.nodes import expected, left_out, selector
-from pipelines.runtime.remote_progress import watching
 from pipelines.runtime.room import on_node
 from pipelines.runtime.stage import Stage
+from pipelines.runtime.workers.crew import Crew, check_room
+from pipelines.runtime.workers.nodes import expected, left_out, selector
+from pipelines.runtime.workers.remote_progress import watching
 
 RESTARTS = 2  # of a worker group, where one of its workers died
 log = logging.getLogger("pmam")

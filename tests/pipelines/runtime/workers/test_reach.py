@@ -9,10 +9,10 @@ import pytest
 from packing import noise_clips, pack
 
 from cluster.preflight import PreflightError
-from pipelines.runtime import reach
-from pipelines.runtime.reach import objects
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.urls import PROTOTYPES_FILE
+from pipelines.runtime.workers import reach
+from pipelines.runtime.workers.reach import objects
 from shards.manifest import DatasetError
 
 # Command: its words, and which of the names below it reads and writes. `OUT` is absent at first.

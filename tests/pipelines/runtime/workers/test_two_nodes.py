@@ -16,7 +16,7 @@ from shards.io.store import Store
 from shards.repair.verification import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 CLIPS = 12
 
 

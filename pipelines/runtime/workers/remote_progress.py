@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from pipelines.runtime.progress import bar
+from pipelines.runtime.workers.progress import bar
 from shards.io.store import Store
 
 PROGRESS = "progress.json"
@@ -33,7 +33,7 @@ class Reported:
 
     @contextlib.contextmanager
     def __call__(self, title: str, total: int, done: int) -> Iterator[Advance]:
-        """As `pipelines.runtime.progress.bar`."""
+        """As `pipelines.runtime.workers.progress.bar`."""
         state = {"title": title, "total": total, "done": done, "note": ""}
 
         def advance(more: int, note: str) -> None:

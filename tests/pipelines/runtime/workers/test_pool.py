@@ -9,10 +9,10 @@ import pytest
 
 from cluster.resources import NodeGroup, Room
 from pipelines.inference.settings import InferenceSettings
-from pipelines.runtime.crew import RoomError
-from pipelines.runtime.parallel_map import ShardResult, ShardTask, run_shards
-from pipelines.runtime.pool import Pool
 from pipelines.runtime.stage import Stage, run_stage
+from pipelines.runtime.workers.crew import RoomError
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
+from pipelines.runtime.workers.pool import Pool
 
 LAPTOP = Room(nodes=({"CPU": 3.0},))
 SERVER = Room(nodes=({"CPU": 17.0, "GPU": 2.0},))

@@ -4,8 +4,8 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from cluster.resources import room
-from pipelines.runtime.nodes import Guarded, answer, expected, left_out, selector
-from pipelines.runtime.pool import Pool
+from pipelines.runtime.workers.nodes import Guarded, answer, expected, left_out, selector
+from pipelines.runtime.workers.pool import Pool
 
 
 def through_actors(

@@ -13,14 +13,14 @@ from contextlib import closing
 from typing import Any
 
 from cluster.session import session
-from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
-from pipelines.runtime.pool import Pool
-from pipelines.runtime.progress import bar
-from pipelines.runtime.remote_progress import asked
 from pipelines.runtime.room import on_node
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.urls import store
+from pipelines.runtime.workers.actors import through_actors
+from pipelines.runtime.workers.pool import Pool
+from pipelines.runtime.workers.progress import bar
+from pipelines.runtime.workers.remote_progress import asked
 from shards.io.store import Store
 
 RESULTS = "parts"  # the folder, by its name on disk

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from training_cases import trained
 
-from pipelines.runtime import remote_progress
-from pipelines.runtime.remote_progress import PROGRESS, Messages, Reported, held, watching
 from pipelines.runtime.urls import store
+from pipelines.runtime.workers import remote_progress
+from pipelines.runtime.workers.remote_progress import PROGRESS, Messages, Reported, held, watching
 from pipelines.stages.finetune import FinetuneTask
 from pipelines.training.recorder import Recorder
 from pmam.training.settings import OptimizerSettings

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cluster.resources import NodeGroup, Room
-from pipelines.runtime.crew import Count, Crew, RoomError, check_room
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.workers.crew import Count, Crew, RoomError, check_room
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.training.settings import TrainSettings
 

@@ -8,9 +8,10 @@ from ray import cloudpickle
 
 from cluster.node_code import OtherCodeError, report
 from cluster.preflight import Checked
-from pipelines.runtime.actors import through_actors
 from pipelines.runtime.errors import user_error
-from pipelines.runtime.nodes import (
+from pipelines.runtime.room import NoRoomError
+from pipelines.runtime.workers.actors import through_actors
+from pipelines.runtime.workers.nodes import (
     MODULES,
     PACKAGES,
     Guarded,
@@ -19,9 +20,8 @@ from pipelines.runtime.nodes import (
     selector,
     taking_part,
 )
-from pipelines.runtime.pool import Pool
-from pipelines.runtime.room import NoRoomError
-from pipelines.runtime.worker_group import _named
+from pipelines.runtime.workers.pool import Pool
+from pipelines.runtime.workers.worker_group import _named
 from shards.errors import explained
 
 # Workers do not find modules of tests.

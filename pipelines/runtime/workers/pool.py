@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from cluster.resources import Amounts, Room
-from pipelines.runtime.crew import GB, RoomError, told
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.workers.crew import GB, RoomError, told
 
 
 @dataclass(frozen=True, kw_only=True)
