@@ -40,8 +40,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers" / "processes
 from train_workers import own_workers
 
 from cluster.session import session
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.stage import Stage, run_stage
-from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.stage import fit
 from pmam.clustering.pca import moments

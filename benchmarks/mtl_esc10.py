@@ -30,9 +30,9 @@ from dataclasses import replace
 import torch
 
 from cluster.session import session
+from pipelines.runtime.files.urls import join
 from pipelines.runtime.identity import overlaid
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import join
 from pipelines.stages.settings import SOUNDSCAPE_PRESETS, SoundscapesSettings
 from pipelines.stages.soundscapes import soundscapes
 from pipelines.stages.weak_labels.report import TITLES, metrics_of, spread

@@ -28,8 +28,8 @@ import torch
 from cluster.session import session
 from pipelines.inference.frame_job import open_frames
 from pipelines.presets import esc10
+from pipelines.runtime.files.urls import join, read_prototypes, store
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import join, read_prototypes, store
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.fit.stage import fit
 from pipelines.stages.label import label

@@ -78,7 +78,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.inference.audio_inputs import audio_inputs
-from pipelines.runtime.urls import join
+from pipelines.runtime.files.urls import join
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.settings import PackSettings
 from pipelines.stages.tag import report

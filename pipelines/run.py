@@ -20,9 +20,9 @@ from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
 from pipelines.presets.validate import check_classes, long_crops
 from pipelines.runtime.declared import is_told_only, told_only
+from pipelines.runtime.files.run_folder import RunFolder
+from pipelines.runtime.files.urls import join, open_dataset
 from pipelines.runtime.redo import from_stage, redoing
-from pipelines.runtime.run_folder import RunFolder
-from pipelines.runtime.urls import join, open_dataset
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.evaluate.stage import evaluate, has_truth, results_of
 from pipelines.stages.finetune import CHECKPOINT as DETECTOR

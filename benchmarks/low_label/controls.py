@@ -16,8 +16,8 @@ from pipelines.runtime.declared import (
     Work,
     stage_function,
 )
+from pipelines.runtime.files.urls import read_prototypes, write_prototypes
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import read_prototypes, write_prototypes
 from shards.frames.writer import FrameWriter
 
 ALGORITHM_VERSION = 1

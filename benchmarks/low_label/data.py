@@ -14,7 +14,7 @@ from pipelines.inference.frame_job import open_frames
 from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import weights_fingerprint
 from pipelines.presets.esc10 import ALL_SUBSETS, ESC10_FOLDS
-from pipelines.runtime.urls import join, open_dataset, read_checkpoint
+from pipelines.runtime.files.urls import join, open_dataset, read_checkpoint
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.reindex.edit import reindex_labels
 from pipelines.stages.settings import EmbedSettings, NewDataset, SoundscapesSettings

@@ -8,7 +8,7 @@ from typing import Any
 
 from low_label import controls
 
-from pipelines.runtime.run_folder import Place
+from pipelines.runtime.files.run_folder import Place
 from pipelines.stages import embed, finetune, label, pretrain, soundscapes
 from pipelines.stages.fit import stage as fit
 from pipelines.stages.reindex import edit

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from pipelines.inference.layers import load_detector
 from pipelines.runtime.declared import told_only
+from pipelines.runtime.files.urls import join, read_checkpoint, read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import join, read_checkpoint, read_prototypes
 from pipelines.stages import finetune as finetuning
 from pipelines.stages import pretrain as pretraining
 from pipelines.stages.embed import embed

@@ -10,9 +10,9 @@ from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
 from pipelines.cli.types import Flag
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import CHECKPOINT, WEIGHTS, checked
+from pipelines.runtime.files.inputs import CHECKPOINT, WEIGHTS, checked
+from pipelines.runtime.files.urls import read_checkpoint, store, write_checkpoint
 from pipelines.runtime.tables import output, print_result
-from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint
 from pmam.events.settings import PostprocessOverrides
 from pmam.models.settings import DetectorSettings
 

@@ -7,7 +7,7 @@ from tyro.conf import Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.cli.run import CONFIG
-from pipelines.runtime.clean import clean as clean_run
+from pipelines.runtime.files.clean import clean as clean_run
 from pipelines.runtime.tables import output
 
 

@@ -9,7 +9,7 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import DATASET, FILE, checked
+from pipelines.runtime.files.inputs import DATASET, FILE, checked
 from pipelines.runtime.tables import print_dataset
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import ForeignDataset, NewDataset

@@ -10,8 +10,8 @@ from tyro.conf import FlagCreatePairsOff
 
 from pipelines.cli.run import RunArguments, execute
 from pipelines.presets import PRESETS
+from pipelines.runtime.files.urls import join, open_dataset
 from pipelines.runtime.tables import print_rows
-from pipelines.runtime.urls import join, open_dataset
 
 SHOWN = "test"  # clips that no training has seen
 

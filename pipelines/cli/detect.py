@@ -10,7 +10,7 @@ from cluster.preflight import check_job_outputs
 from cluster.session import session
 from pipelines.cli.types import Flag, Flat
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import (
+from pipelines.runtime.files.inputs import (
     CHECKPOINT,
     checked,
 )

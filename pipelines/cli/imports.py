@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
-from pipelines.runtime.inputs import DATASET, FILE, FOLDER, WEIGHTS, checked
+from pipelines.runtime.files.inputs import DATASET, FILE, FOLDER, WEIGHTS, checked
 from pipelines.runtime.tables import print_dataset, print_result
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import ImportSettings

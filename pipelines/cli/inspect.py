@@ -9,9 +9,9 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import DATASET, checked
+from pipelines.runtime.files.inputs import DATASET, checked
+from pipelines.runtime.files.urls import join, open_dataset, store
 from pipelines.runtime.tables import output, print_result
-from pipelines.runtime.urls import join, open_dataset, store
 from pipelines.runtime.workers.reach import joined
 from shards.quality.report import Inspection
 

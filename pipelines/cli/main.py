@@ -11,7 +11,7 @@ import tyro
 
 from pipelines.cli.types import REGISTRY
 from pipelines.runtime.errors import user_error
-from pipelines.runtime.room import named_room
+from pipelines.runtime.files.room import named_room
 from pipelines.runtime.workers.progress import set_up_logging, show_error
 
 # Command: where its function is, and what it does. Modules load when their command is called.

@@ -10,9 +10,9 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import DATASET, PROTOTYPES, STAGE, WEIGHTS, checked
+from pipelines.runtime.files.inputs import DATASET, PROTOTYPES, STAGE, WEIGHTS, checked
+from pipelines.runtime.files.urls import join, open_dataset, read_prototypes, store
 from pipelines.runtime.tables import output, print_result
-from pipelines.runtime.urls import join, open_dataset, read_prototypes, store
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import SegmentSettings
 from pipelines.stages.tag.settings import TaggerSettings

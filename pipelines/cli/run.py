@@ -19,13 +19,13 @@ from pipelines.presets import PRESETS
 from pipelines.presets.ablations import ablated
 from pipelines.presets.demand import check_demand
 from pipelines.presets.settings import RunSettings
-from pipelines.runtime.folders import absent_folders, delete_all, remove_empty
+from pipelines.runtime.files.folders import absent_folders, delete_all, remove_empty
+from pipelines.runtime.files.inputs import DATASET, FOLDER, PROTOTYPES, STAGE, WEIGHTS, checked
+from pipelines.runtime.files.set_aside import ASIDE, sweep
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.identity import digest, parted
-from pipelines.runtime.inputs import DATASET, FOLDER, PROTOTYPES, STAGE, WEIGHTS, checked
-from pipelines.runtime.set_aside import ASIDE, sweep
 from pipelines.runtime.stage import Command, commanded
 from pipelines.runtime.tables import output, print_numbers
-from pipelines.runtime.urls import join, store
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.pack.streams import shard_streams
 from pmam.settings import SettingsError, from_json, to_json

@@ -8,8 +8,7 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.identity import overlaid
-from pipelines.runtime.inputs import (
+from pipelines.runtime.files.inputs import (
     CHECKPOINT,
     DATASET,
     FOLDER,
@@ -18,6 +17,7 @@ from pipelines.runtime.inputs import (
     WEIGHTS,
     checked,
 )
+from pipelines.runtime.identity import overlaid
 from pipelines.runtime.tables import print_dataset, print_result
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.fit.settings import FitSettings

@@ -8,9 +8,9 @@ from tyro.conf import Positional
 
 from cluster.storage.filesystems import absolute
 from pipelines.cli.types import Flat
-from pipelines.runtime.inputs import CHECKPOINT, checked
+from pipelines.runtime.files.inputs import CHECKPOINT, checked
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.tables import print_result
-from pipelines.runtime.urls import store
 from pipelines.stages.detect.settings import DetectSettings
 
 

@@ -7,10 +7,10 @@ from tyro.conf import Positional
 
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.inputs import CHECKPOINT, DATASET, checked
+from pipelines.runtime.files.urls import dataset_fingerprint, join, open_dataset
 from pipelines.runtime.identity import digest, parted
-from pipelines.runtime.inputs import CHECKPOINT, DATASET, checked
 from pipelines.runtime.tables import print_result, print_rows
-from pipelines.runtime.urls import dataset_fingerprint, join, open_dataset
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.weak_labels.settings import WeakTrainSettings
 

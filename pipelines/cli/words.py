@@ -13,10 +13,10 @@ from tyro.conf import Positional
 from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Flag, Flat
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.inputs import WEIGHTS, checked
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.identity import overlaid
-from pipelines.runtime.inputs import WEIGHTS, checked
 from pipelines.runtime.tables import print_result, print_rows
-from pipelines.runtime.urls import store
 from pipelines.stages.tag.settings import TaggerSettings
 from pmam.tagging.sentences import DEFAULT_MODEL, words_of
 from pmam.tagging.settings import PRESETS, EventRule, SceneRule, TagSettings, WordSettings

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, cast
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import MissingFileError, PipelineError
-from pipelines.runtime.urls import is_folder, join, open_dataset, store
+from pipelines.runtime.files.urls import is_folder, join, open_dataset, store
 from shards.dataset import Dataset
 from shards.errors import Faults, SourceError
 from shards.io.store import Store

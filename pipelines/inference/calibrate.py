@@ -12,8 +12,8 @@ from pipelines.inference.sample_rate_check import low_rates
 from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import OF_ENCODERS, load_weights
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pmam.clustering.pca import Moments, moments
 from pmam.encoders.base import FrameEncoder

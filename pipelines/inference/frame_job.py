@@ -17,8 +17,8 @@ from pipelines.inference.frame_sampling import sampled
 from pipelines.inference.sample_rate_check import warn_of_low_rates
 from pipelines.inference.settings import InferenceSettings
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.stage import Stage, record_of
-from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split

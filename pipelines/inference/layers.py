@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from pipelines.inference.frame_job import FrameFunction
-from pipelines.runtime.urls import read_checkpoint
+from pipelines.runtime.files.urls import read_checkpoint
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import CheckpointError, unpack
 from pmam.models.detector import FrameDetector

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from cluster.storage.download import fetch
 from cluster.storage.filesystems import absolute
-from pipelines.runtime.urls import file_fingerprint, read_checkpoint
+from pipelines.runtime.files.urls import file_fingerprint, read_checkpoint
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.published import PublishedFile
 from pmam.encoders.registry import published_weights

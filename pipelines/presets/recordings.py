@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.runtime.declared import Work, stage_function
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import SoundscapesSettings
 from shards.soundscapes.demo_sounds import write_demo_recordings

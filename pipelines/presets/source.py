@@ -8,9 +8,9 @@ from pipelines.presets.recordings import DemoSettings, demo_recordings
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.declared import is_told_only
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.run_folder import RunFolder
+from pipelines.runtime.files.run_folder import RunFolder
+from pipelines.runtime.files.urls import join
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
-from pipelines.runtime.urls import join
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.soundscapes import soundscapes
 

@@ -10,7 +10,7 @@ from pipelines.pages.sound import Excerpt, cut
 from pipelines.report.mistakes import Mistake
 from pipelines.report.numbers import Scored
 from pipelines.runtime.errors import USER_ERRORS
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 from pmam.events.event import Event
 
 CONTEXT_S = 2.0  # before and after

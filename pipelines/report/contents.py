@@ -9,8 +9,8 @@ from cluster.storage.filesystems import absolute
 from pipelines.presets.settings import RunSettings
 from pipelines.run import stage_folders
 from pipelines.runtime.errors import MissingFileError, PipelineError
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.stage import DONE, PLAN, read_record
-from pipelines.runtime.urls import join, store
 from pmam.settings import SettingsError, from_json
 from shards.manifest import MANIFEST
 

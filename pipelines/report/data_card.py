@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.contents import RunContents
-from pipelines.runtime.urls import join, open_dataset, store
+from pipelines.runtime.files.urls import join, open_dataset, store
 from pipelines.runtime.words import counted, hours
 from pmam.encoders.registry import build_encoder
 from shards.dataset import Dataset

@@ -13,7 +13,7 @@ import yaml
 from pipelines.report.comparison import Output, in_percent
 from pipelines.report.contents import Arm, RunContents
 from pipelines.report.data_card import DataCard
-from pipelines.runtime.urls import join, store
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.words import TITLES, counted
 from pmam.events.settings import PostprocessSettings
 from pmam.settings import from_json

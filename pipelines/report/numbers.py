@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.report.contents import Arm, RunContents
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.stages.evaluate.read_output import read_output
 from pipelines.stages.evaluate.sets import beside
 from pipelines.stages.evaluate.truth import Truth, read_truths

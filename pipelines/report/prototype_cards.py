@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.contents import RunContents
-from pipelines.runtime.urls import open_dataset, read_prototypes
+from pipelines.runtime.files.urls import open_dataset, read_prototypes
 from pipelines.stages.prototypes.excerpts import excerpts
 from pipelines.stages.prototypes.page import shown_prototype
 from pipelines.stages.prototypes.report import described, level_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pipelines.pages.charts import Chart, line_chart
 from pipelines.report.contents import RunContents
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 
 SPLITS = ("use/", "lr/")  # one line per prototype or group: not drawn one by one
 # Charts by what they show: names of what is logged, and the axis.

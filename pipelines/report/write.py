@@ -15,7 +15,7 @@ from pipelines.report.page import OfRun, page
 from pipelines.report.prototype_cards import prototype_cards
 from pipelines.report.settings import ReportSettings
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.urls import join, store
+from pipelines.runtime.files.urls import join, store
 from pipelines.stages.settings import EvaluateSettings
 
 PAGE, METRICS = "report.html", "metrics.csv"

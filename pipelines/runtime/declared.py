@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ParamSpec, get_args, get_type_hints
 
 from cluster.storage.filesystems import absolute
-from pipelines.runtime.inputs import CHECKPOINT, DATASET, FOLDER, PROTOTYPES, STAGE, Kind
+from pipelines.runtime.files.inputs import CHECKPOINT, DATASET, FOLDER, PROTOTYPES, STAGE, Kind
 from pipelines.runtime.stage import Stage, Summary, brief, run_stage
 
 P = ParamSpec("P")

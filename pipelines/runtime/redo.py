@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.set_aside import set_aside, sweep
+from pipelines.runtime.files.set_aside import set_aside, sweep
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.stage import (
     DONE,
     PLAN,
@@ -24,7 +25,6 @@ from pipelines.runtime.stage import (
     current_command,
     read_record,
 )
-from pipelines.runtime.urls import join, store
 from shards.io.store import Store
 
 INTENT = "redo.json"

@@ -19,10 +19,15 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.folders import absent_folders, delete_all, leave_nothing, sweep_temporary
+from pipelines.runtime.files.folders import (
+    absent_folders,
+    delete_all,
+    leave_nothing,
+    sweep_temporary,
+)
+from pipelines.runtime.files.set_aside import set_aside
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.identity import Identity, differences, digest, identify
-from pipelines.runtime.set_aside import set_aside
-from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
 from shards.io.store import Store
 

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.files.urls import join
 from pipelines.runtime.stage import DONE, record_of
-from pipelines.runtime.urls import join
 from pipelines.runtime.words import TITLES, counted, thousands
 
 SHOWN = 10  # of long lists, on the terminal

@@ -12,7 +12,7 @@ import pyarrow.fs as pafs
 from cluster.storage.filesystems import absolute
 from pipelines.inference.annotation_files import chosen_formats, output_names
 from pipelines.runtime.errors import MissingFileError, PipelineError
-from pipelines.runtime.urls import is_folder, join, store
+from pipelines.runtime.files.urls import is_folder, join, store
 from shards.annotations.event import AnnotatedFile, AnnotationError
 from shards.annotations.format import Format
 from shards.annotations.loss import lost

@@ -9,8 +9,8 @@ from pipelines.inference.frame_job import clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
 from pipelines.inference.weights import weights_fingerprint, weights_url
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.files.urls import join, write_checkpoint
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import join, write_checkpoint
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.settings import EncoderSettings

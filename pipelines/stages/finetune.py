@@ -17,13 +17,13 @@ from pipelines.runtime.declared import (
     stage_function,
 )
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import (
+from pipelines.runtime.files.urls import (
     open_dataset,
     read_checkpoint,
     read_prototypes,
     write_checkpoint,
 )
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import TrainingClips, tag_targets

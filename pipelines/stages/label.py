@@ -17,8 +17,8 @@ from pipelines.runtime.declared import (
     stage_function,
 )
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import read_prototypes
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import LabelSettings
 from shards.frames.reader import FrameSpec

@@ -15,13 +15,13 @@ from pipelines.runtime.declared import (
     Work,
     stage_function,
 )
-from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import (
+from pipelines.runtime.files.urls import (
     open_dataset,
     read_checkpoint,
     read_prototypes,
     write_checkpoint,
 )
+from pipelines.runtime.stage import Stage
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import PretrainSettings
 from pipelines.training.examples import TrainingClips

@@ -9,8 +9,8 @@ from pipelines.inference.frame_job import FrameFunction, clips_of, open_frames, 
 from pipelines.inference.layers import load_detector
 from pipelines.inference.score_files import ScoreFormat, score_file
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.stage import Stage, record_of
-from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import counted
 from pipelines.stages.settings import ScoreSettings
 from pmam.settings import to_json

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage, listing_fingerprint
-from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.settings import SoundscapesSettings

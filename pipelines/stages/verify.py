@@ -7,9 +7,9 @@ from typing import Any
 
 from cluster.session import is_running
 from cluster.storage.filesystems import absolute
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import PLAN
 from pipelines.runtime.tables import SHOWN, output
-from pipelines.runtime.urls import store
 from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store
 from pipelines.runtime.workers.nodes import check_process
 from pipelines.training.examples import TrainingClips, in_background
 from pipelines.training.recorder import Recorder, restore

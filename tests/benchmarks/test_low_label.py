@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipelines.presets.esc10 import ESC10_FOLDS
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import open_dataset
 from pipelines.stages.settings import SoundscapesSettings
 from shards.io.store import Store
 from shards.soundscapes.demo_sounds import BACKGROUNDS, TEXTURES, write_demo_recordings
@@ -122,7 +122,7 @@ def test_shuffled_labels_are_the_same_in_another_order(bench):
 def test_centred_means_lose_the_mean_of_the_features(bench):
     from low_label.controls import centred
 
-    from pipelines.runtime.urls import read_prototypes
+    from pipelines.runtime.files.urls import read_prototypes
 
     url = bench.prototypes(small(), seed=0)
     plain = read_prototypes(url)

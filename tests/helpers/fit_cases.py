@@ -8,8 +8,8 @@ import numpy.typing as npt
 import packing
 import tiny_models
 
+from pipelines.runtime.files.urls import write_checkpoint
 from pipelines.runtime.stage import run_stage
-from pipelines.runtime.urls import write_checkpoint
 from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip
 from shards.frames.reader import FrameSpec
@@ -34,7 +34,7 @@ def write_dataset(folder: Path, clips: int) -> str:
 
 
 def keys(dataset: str) -> list[str]:
-    from pipelines.runtime.urls import open_dataset
+    from pipelines.runtime.files.urls import open_dataset
 
     return [row.key for row in open_dataset(dataset).rows]
 

@@ -9,13 +9,13 @@ import packing
 import soundfile as sf
 import torch
 
-from pipelines.runtime.stage import Stage, run_stage
-from pipelines.runtime.urls import (
+from pipelines.runtime.files.urls import (
     dataset_fingerprint,
     prototypes_fingerprint,
     store,
     write_prototypes,
 )
+from pipelines.runtime.stage import Stage, run_stage
 from pmam.prototypes.artifact import Prototypes
 from shards.clip import Clip, Event
 from shards.dataset import Dataset

@@ -11,7 +11,7 @@ import soundfile as sf
 from safetensors.numpy import load_file
 
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 
 # A text must be equal; a number may differ by float noise.
 Output = dict[str, float | str]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.presets import demo
 from pipelines.presets.settings import RunSettings
-from pipelines.runtime.urls import read_checkpoint
+from pipelines.runtime.files.urls import read_checkpoint
 from pipelines.stages.fit.settings import FitSettings
 from pmam.settings import to_json
 

@@ -7,7 +7,7 @@ from typing import Any
 import packing
 import tiny_models
 
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.stages.finetune import finetune
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings

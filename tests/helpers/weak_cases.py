@@ -9,7 +9,7 @@ import yaml
 from matplotlib.image import imread
 from stage_outputs import Output, text
 
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 from shards.loading.array_reader import array_of
 
 FRAMES, MELS = 32, 16

@@ -12,7 +12,7 @@ from tiny_run import tiny_settings
 
 from pipelines.cli.main import main
 from pipelines.run import RunResult, run
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.encoders.settings import EncoderSettings
 from pmam.events.settings import PostprocessSettings

@@ -15,8 +15,8 @@ from bad_input_cases import truncated
 from tiny_run import ROOT, tiny_settings
 
 from pipelines.presets import demo
+from pipelines.runtime.files.urls import store, write_prototypes
 from pipelines.runtime.stage import run_stage
-from pipelines.runtime.urls import store, write_prototypes
 from pmam.prototypes.artifact import Prototypes
 from pmam.settings import to_json
 from shards.frames.reader import FrameSpec

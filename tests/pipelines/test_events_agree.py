@@ -10,8 +10,8 @@ import soundfile as sf
 from detect_cases import CLASSES, RATE, noise
 
 from pipelines.inference import frame_job
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.write import write_detections
 from pipelines.stages.evaluate import sets

@@ -13,8 +13,8 @@ from tiny_run import write_config
 
 from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.files.urls import open_dataset, read_checkpoint, read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import open_dataset, read_checkpoint, read_prototypes
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import unpack
 from pmam.models.detector import DetectorModel

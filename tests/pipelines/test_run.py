@@ -13,8 +13,8 @@ from tiny_run import COUNTS, numbers, start, tiny_settings, write_config
 
 from pipelines.inference.frame_job import open_frames
 from pipelines.run import RunResult, run
+from pipelines.runtime.files.urls import read_prototypes, store
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import read_prototypes, store
 from pipelines.stages.score import export_scores
 from shards.dataset import Dataset
 from shards.repair.verification import verify

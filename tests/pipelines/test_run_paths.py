@@ -140,7 +140,7 @@ def test_soundscapes_as_shards_are_those_as_files(tmp_path: Path) -> None:
     main(["soundscapes", str(tmp_path / "events"), str(tmp_path / "files"), *common])
     main(["soundscapes", str(tmp_path / "events"), str(tmp_path / "packed"), *common, "--shards"])
     main(["verify", str(tmp_path / "packed")])
-    from pipelines.runtime.urls import open_dataset
+    from pipelines.runtime.files.urls import open_dataset
 
     packed = open_dataset(str(tmp_path / "packed"))
     assert packed.manifest.totals.subsets == {"strong": 3, "test": 2}

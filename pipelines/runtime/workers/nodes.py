@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster.node_code import OtherCodeError, Report, check_here
 from cluster.preflight import Checked
-from pipelines.runtime.room import NoRoomError, on_node
+from pipelines.runtime.files.room import NoRoomError, on_node
 
 MODULES = ("pmam", "shards", "cluster", "pipelines")
 # What decides numbers and bytes, or whether tensors and tables travel.

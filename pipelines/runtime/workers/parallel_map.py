@@ -14,9 +14,9 @@ from typing import Any
 
 from cluster.session import session
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
-from pipelines.runtime.room import on_node
+from pipelines.runtime.files.room import on_node
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store
 from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar

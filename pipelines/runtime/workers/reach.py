@@ -9,7 +9,7 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 from cluster.preflight import check_job_outputs, check_reach
 from cluster.session import cluster_address, is_running, session
 from cluster.storage.filesystems import absolute, filesystem
-from pipelines.runtime.urls import join, store
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.workers.nodes import MODULES, PACKAGES, taking_part
 from shards.io.atomic import TEMPORARY
 from shards.locations import url_of

@@ -9,7 +9,7 @@ from typing import Any
 from cluster.resources import room
 from cluster.session import is_cluster, session
 from pipelines.runtime.errors import USER_ERRORS, PipelineError
-from pipelines.runtime.room import on_node
+from pipelines.runtime.files.room import on_node
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.workers.crew import Crew, check_room
 from pipelines.runtime.workers.nodes import expected, left_out, selector

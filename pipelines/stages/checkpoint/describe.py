@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.inference.weights import OURS, PUBLISHED, weights_file
-from pipelines.runtime.urls import file_fingerprint, read_checkpoint, read_prototypes, store
+from pipelines.runtime.files.urls import file_fingerprint, read_checkpoint, read_prototypes, store
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.passt.state_dict_names import LORA, without_wrapper
 from pmam.models.checkpoint import CheckpointError, Model, pack_encoder, unpack

@@ -12,8 +12,8 @@ from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
 from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import join, store, write_prototypes
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import join, store, write_prototypes
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.checkpoint.archive import unpack

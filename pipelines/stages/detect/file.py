@@ -12,7 +12,7 @@ import numpy as np
 from pipelines.inference.audio_inputs import AudioInput, opened
 from pipelines.inference.score_files import ScoreFormat, score_file
 from pipelines.runtime.errors import USER_ERRORS, is_full
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.streaming import Floats

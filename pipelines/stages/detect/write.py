@@ -11,7 +11,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.annotation_files import FormatError, chosen_formats, output_names
 from pipelines.inference.audio_inputs import AudioInput, OnError, audio_inputs
 from pipelines.inference.score_files import ScoreFormat
-from pipelines.runtime.urls import checkpoint_fingerprint, store
+from pipelines.runtime.files.urls import checkpoint_fingerprint, store
 from pipelines.runtime.words import counted
 from pipelines.stages.detect.counts import Counts
 from pipelines.stages.detect.file import ScoreTarget

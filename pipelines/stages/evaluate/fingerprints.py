@@ -6,8 +6,8 @@ from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import filesystem
 from pipelines.runtime.errors import MissingFileError
+from pipelines.runtime.files.urls import dataset_fingerprint, file_fingerprint, store
 from pipelines.runtime.stage import DONE, fingerprint_of, listing_fingerprint
-from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, store
 from pipelines.stages.evaluate.truth import is_dataset
 
 

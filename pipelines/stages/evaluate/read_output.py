@@ -9,8 +9,8 @@ from pyarrow.fs import FileType
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.errors import MissingFileError, PipelineError
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import DONE, record_of
-from pipelines.runtime.urls import store
 from pipelines.stages.evaluate.clip_names import plain
 from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
 from pipelines.stages.evaluate.places import KINDS, NEW_FORM

@@ -3,8 +3,8 @@
 import csv
 import io
 
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.tables import output, print_numbers, print_rows
-from pipelines.runtime.urls import store
 from pipelines.runtime.words import TITLES, counted
 from pipelines.stages.evaluate.results import MAIN
 from pipelines.stages.evaluate.stage import lacking_of, systems_of

@@ -10,8 +10,8 @@ from typing import Any
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import TITLES
 from pipelines.runtime.workers.progress import bar
 from pipelines.stages.evaluate.fingerprints import fingerprints

@@ -11,7 +11,7 @@ from pyarrow.fs import FileType
 from cluster.storage.filesystems import filesystem
 from pipelines.inference.events import events_of
 from pipelines.runtime.errors import MissingFileError, PipelineError
-from pipelines.runtime.urls import open_dataset, store
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.words import counted, listed
 from pipelines.stages.evaluate.clip_names import ClipNames, plain
 from pipelines.stages.settings import EvaluateSettings

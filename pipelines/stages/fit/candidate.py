@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.runtime.urls import write_prototypes
+from pipelines.runtime.files.urls import write_prototypes
 from pipelines.stages.fit.frame_partition import Blocks, projected
 from pipelines.stages.fit.shared import Work
 from pipelines.stages.fit.state import Saved

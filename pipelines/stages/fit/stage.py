@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.runtime.declared import DatasetUrl, StageUrl, Work, stage_function
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.workers import SWEEP, FitJob, run_fit

@@ -9,14 +9,14 @@ import torch
 
 from cluster.session import is_cluster
 from pipelines.inference.frame_job import open_frames
-from pipelines.runtime.stage import Stage, record_of
-from pipelines.runtime.urls import (
+from pipelines.runtime.files.urls import (
     join,
     open_dataset,
     read_checkpoint,
     read_prototypes,
     write_prototypes,
 )
+from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.workers.nodes import check_process
 from pipelines.runtime.workers.progress import bar
 from pipelines.runtime.workers.remote_progress import Phase, Reported, silent

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from pipelines.runtime.declared import DatasetUrl, NoSettings, Work, stage_function
 from pipelines.runtime.errors import USER_ERRORS
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.stage import DONE, Stage, record_of
-from pipelines.runtime.urls import open_dataset, store
 from pipelines.runtime.words import counted, thousands
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from shards.audio.levels import BLOCK_S, SCHEMA, measure

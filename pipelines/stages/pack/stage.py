@@ -7,8 +7,8 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.stage import Stage, listing_fingerprint
-from pipelines.runtime.urls import join, store
 from pipelines.runtime.words import counted, hours, label_counts
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.pack.streams import (

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 from cluster.storage.filesystems import PIPE, StorageError
 from cluster.storage.http import NoRangesError, remote_file
 from cluster.storage.streams import copy_stream, expand_streams, is_stream
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from shards.io import retry
 from shards.locations import shard_names

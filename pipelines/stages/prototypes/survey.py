@@ -14,8 +14,7 @@ from cluster.storage.filesystems import absolute
 from pipelines.inference.events import events_of
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
-from pipelines.runtime.urls import (
+from pipelines.runtime.files.urls import (
     join,
     open_dataset,
     prototypes_fingerprint,
@@ -23,6 +22,7 @@ from pipelines.runtime.urls import (
     read_prototypes,
     store,
 )
+from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.settings import SegmentSettings

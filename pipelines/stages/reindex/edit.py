@@ -6,8 +6,8 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
+from pipelines.runtime.files.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import NewDataset
 from shards.editing.filter import compile_filter

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, cast
 from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
 from pipelines.runtime.declared import Work, stage_function
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import store
 from pipelines.runtime.workers.parallel_map import RESULTS, ShardResult, ShardTask, run_shards
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.settings import ForeignDataset, NewDataset

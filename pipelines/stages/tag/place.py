@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from cluster.storage.filesystems import absolute
 from pipelines.inference.audio_inputs import Inputs, OnError
+from pipelines.runtime.files.urls import join
 from pipelines.runtime.identity import digest
-from pipelines.runtime.urls import join
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.tag.results import TagSet
 from pipelines.stages.tag.settings import TaggerSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipelines.runtime.urls import join, store
+from pipelines.runtime.files.urls import join, store
 from pipelines.stages.tag.plots import event_figures, scene_figures
 from pipelines.stages.tag.results import json_list
 from pipelines.stages.tag.truth import (

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import store
 from pipelines.stages.tag.stage import Tagged
 from pmam.tagging.events import TagScores
 from pmam.tagging.settings import TagSettings

@@ -14,9 +14,9 @@ from pipelines.inference.audio_inputs import AudioInput, OnError, opened
 from pipelines.inference.weights import weights_fingerprint
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import USER_ERRORS, is_full
+from pipelines.runtime.files.urls import dataset_fingerprint, open_dataset, store
 from pipelines.runtime.identity import at_defaults, digest
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import dataset_fingerprint, open_dataset, store
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.runtime.workers.pool import Pool

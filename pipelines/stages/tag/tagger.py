@@ -7,7 +7,7 @@ import torch
 from cluster.storage.filesystems import absolute
 from pipelines.inference.weights import OF_ENCODERS, OURS, weights_file, weights_url
 from pipelines.runtime.errors import MissingFileError
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from pipelines.stages.tag.settings import TagError, TaggerSettings
 from pmam.models.published import read_published
 from pmam.tagging.classes import class_names

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.stages.tag.settings import TagError
 from pipelines.stages.tag.words import Classified
 from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from pipelines.pages.render import rendered
 from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import open_dataset, read_checkpoint
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import open_dataset, read_checkpoint
 from pipelines.runtime.words import counted, listed
 from pipelines.stages.weak_labels.folds import labels_of
 from pipelines.stages.weak_labels.plots import ClipView, attention_figure, reconstruction_figure

@@ -12,8 +12,8 @@ import numpy as np
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import file_fingerprint, join, store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import file_fingerprint, join, store
 from pipelines.runtime.words import counted, label_counts
 from pipelines.runtime.workers.progress import bar
 from shards.audio.decoding import AudioInfo

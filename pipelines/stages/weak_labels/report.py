@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.pages.render import rendered
 from pipelines.runtime.declared import NoSettings, StageUrl, Work, stage_function
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage, fingerprint_of, record_of
-from pipelines.runtime.urls import store
 from pipelines.runtime.words import counted
 from pipelines.stages.weak_labels.figures import data_url, png
 from pipelines.stages.weak_labels.plots import learning_curves

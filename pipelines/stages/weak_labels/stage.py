@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.runtime.declared import DatasetUrl, Work, stage_function
+from pipelines.runtime.files.urls import join, lacking_checkpoint, open_dataset
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import join, lacking_checkpoint, open_dataset
 from pipelines.runtime.words import counted
 from pipelines.stages.weak_labels.folds import split_fold
 from pipelines.stages.weak_labels.settings import METRIC, WeakTrainSettings

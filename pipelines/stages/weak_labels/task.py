@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cluster.storage.download import cache_folder
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.urls import open_dataset, read_checkpoint, write_checkpoint
+from pipelines.runtime.files.urls import open_dataset, read_checkpoint, write_checkpoint
 from pipelines.runtime.workers.progress import bar
 from pipelines.stages.weak_labels.folds import FoldSplit, split_fold, tags_of
 from pipelines.stages.weak_labels.scores import HeldOut, held_out, inputs_of

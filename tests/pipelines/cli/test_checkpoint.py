@@ -11,7 +11,7 @@ import torch
 from parity_rule import load, tensors
 
 from pipelines.cli.main import main
-from pipelines.runtime.urls import read_checkpoint, store, write_checkpoint, write_prototypes
+from pipelines.runtime.files.urls import read_checkpoint, store, write_checkpoint, write_prototypes
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked, unpack
 from pmam.models.importers.prototypes import import_prototypes

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.cli.demo import show_events
 from pipelines.presets import PRESETS
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pmam.models.checkpoint import pack_detector
 from pmam.models.detector import DetectorModel
 from shards.clip import Clip, Event

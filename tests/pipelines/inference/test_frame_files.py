@@ -13,8 +13,8 @@ import torch
 
 from pipelines.inference.frame_job import FrameFunction, FrameWorker, open_frames
 from pipelines.inference.settings import InferenceSettings
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask
 from pipelines.runtime.workers.pool import Pool
 from pipelines.stages.embed import embed

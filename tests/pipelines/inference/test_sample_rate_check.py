@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.inference.calibrate import check_rates
 from pipelines.inference.sample_rate_check import low_rates, noting_once, warn_of_low_rates
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.training.examples import TrainingClips
 from pmam.encoders.registry import build_encoder
 from pmam.encoders.settings import EncoderSettings

@@ -18,7 +18,7 @@ from pipelines.inference.weights import (
     weights_url,
     with_published_weights,
 )
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pmam.clustering.pca import moments
 from pmam.deferred import Deferred
 from pmam.encoders.registry import ENCODERS, build_encoder

@@ -19,8 +19,8 @@ from pipelines.cli import run as run_commands
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
 from pipelines.run import stages
+from pipelines.runtime.files.set_aside import set_aside
 from pipelines.runtime.redo import INTENT, from_stage, redoing
-from pipelines.runtime.set_aside import set_aside
 from pipelines.runtime.stage import Command, Stage, StageError, commanded, run_stage
 from shards.io.store import Store
 

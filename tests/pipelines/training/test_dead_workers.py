@@ -12,7 +12,7 @@ import pytest
 from train_workers import own_workers
 from training_cases import trained
 
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from pipelines.training.recorder import steps_kept
 
 STEPS = 400

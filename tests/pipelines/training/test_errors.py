@@ -15,7 +15,7 @@ from ray.exceptions import RayActorError
 from ray.train import WorkerGroupError
 
 from pipelines.runtime.errors import PipelineError, user_error
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.workers.worker_group import restarted
 from pipelines.stages.finetune import FinetuneTask, finetune
 from pipelines.stages.settings import FinetuneSettings

@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 import torch
 
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneTask
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import (

@@ -16,8 +16,8 @@ from ray.train import WorkerGroupError
 
 from pipelines.inference.layers import load_detector
 from pipelines.runtime.errors import user_error
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import FinetuneTask, finetune
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.recorder import speed_of

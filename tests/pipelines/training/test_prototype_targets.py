@@ -14,8 +14,8 @@ import torch
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.validate import check_run
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import open_dataset, store, write_checkpoint, write_prototypes
 from pipelines.runtime.stage import Stage, run_stage
-from pipelines.runtime.urls import open_dataset, store, write_checkpoint, write_prototypes
 from pipelines.stages.finetune import FinetuneTask, finetune, labels_alone
 from pipelines.stages.settings import FinetuneSettings, PretrainSettings
 from pipelines.training.prototype_targets import PrototypeTargets

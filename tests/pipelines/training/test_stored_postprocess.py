@@ -9,8 +9,8 @@ import pytest
 import tiny_models
 
 from pipelines.inference.layers import load_detector
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import store, write_checkpoint
 from pipelines.stages.finetune import finetune
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings

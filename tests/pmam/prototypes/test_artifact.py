@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture as Reference
 
-from pipelines.runtime.urls import read_prototypes, write_prototypes
+from pipelines.runtime.files.urls import read_prototypes, write_prototypes
 from pmam.clustering.pca import fit_projection, moments
 from pmam.mixture.diagnostics import Diagnostics, complaints
 from pmam.mixture.gaussian_mixture import GaussianMixture

@@ -9,7 +9,7 @@ from ray import cloudpickle
 from cluster.node_code import OtherCodeError, report
 from cluster.preflight import Checked
 from pipelines.runtime.errors import user_error
-from pipelines.runtime.room import NoRoomError
+from pipelines.runtime.files.room import NoRoomError
 from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.nodes import (
     MODULES,

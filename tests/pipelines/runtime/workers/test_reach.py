@@ -9,8 +9,8 @@ import pytest
 from packing import noise_clips, pack
 
 from cluster.preflight import PreflightError
+from pipelines.runtime.files.urls import PROTOTYPES_FILE
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
-from pipelines.runtime.urls import PROTOTYPES_FILE
 from pipelines.runtime.workers import reach
 from pipelines.runtime.workers.reach import objects
 from shards.manifest import DatasetError

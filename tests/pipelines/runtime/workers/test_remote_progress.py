@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from training_cases import trained
 
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from pipelines.runtime.workers import remote_progress
 from pipelines.runtime.workers.remote_progress import PROGRESS, Messages, Reported, held, watching
 from pipelines.stages.finetune import FinetuneTask

@@ -9,7 +9,7 @@ import packing
 import pytest
 import torch
 
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.stages.embed import embed
 from pipelines.stages.finetune import FinetuneTask, finetune
 from pipelines.stages.fit.settings import FitSettings

@@ -8,7 +8,7 @@ import torch
 from parity_rule import load, tensors
 
 from pipelines.cli.main import main
-from pipelines.runtime.urls import read_checkpoint
+from pipelines.runtime.files.urls import read_checkpoint
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import unpack
 from pmam.models.detector import DetectorModel

@@ -18,8 +18,8 @@ from cluster.storage.download import FetchError
 from pipelines.inference.frame_job import open_frames
 from pipelines.inference.weights import weights_file
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.inputs import PROTOTYPES, STAGE, checked
-from pipelines.runtime.urls import open_dataset, read_prototypes, store
+from pipelines.runtime.files.inputs import PROTOTYPES, STAGE, checked
+from pipelines.runtime.files.urls import open_dataset, read_prototypes, store
 from pipelines.stages.checkpoint.archive import unpack
 from pipelines.stages.checkpoint.import_published import import_published
 from pipelines.stages.settings import ImportSettings

@@ -10,8 +10,8 @@ import torch
 
 from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.files.urls import open_dataset, read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import open_dataset, read_prototypes
 from pipelines.stages.checkpoint.import_published import TableWorker
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -14,7 +14,7 @@ from detect_cases import RATE, SETTINGS, detect_files, noise
 from s3_server import s3_server
 
 from pipelines.inference.audio_inputs import InputError, audio_inputs
-from pipelines.runtime.urls import store, write_checkpoint
+from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.stages.detect.file import detect_file
 from pipelines.stages.detect.settings import DetectError, DetectSettings
 from pipelines.stages.detect.stage import IN_PROCESS_FILES

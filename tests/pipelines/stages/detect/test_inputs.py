@@ -10,7 +10,7 @@ from detect_cases import RATE, SETTINGS, noise
 from s3_server import s3_server
 
 from pipelines.inference.audio_inputs import InputError, audio_inputs, opened
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from pipelines.stages.detect.settings import DetectError
 from pipelines.stages.detect.write import write_detections
 

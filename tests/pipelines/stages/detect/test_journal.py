@@ -17,7 +17,7 @@ import soundfile as sf
 from detect_cases import RATE, SETTINGS, noise
 from s3_server import s3_server
 
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from pipelines.stages.detect import stage, write
 from pipelines.stages.detect.journal import FOLDER, JournalError
 from pipelines.stages.detect.settings import DetectSettings

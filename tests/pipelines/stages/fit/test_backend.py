@@ -7,8 +7,8 @@ import fit_cases
 import pytest
 import torch
 
+from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.stage import fit

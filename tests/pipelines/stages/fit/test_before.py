@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.stage import fit
 

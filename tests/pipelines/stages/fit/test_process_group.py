@@ -15,8 +15,8 @@ from safetensors.torch import load
 from train_workers import own_workers
 
 from pipelines.runtime.errors import user_error
+from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.fit.stage import fit
 

@@ -15,8 +15,8 @@ from sklearn.mixture import GaussianMixture as Reference
 
 from pipelines.cli.main import main
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import read_prototypes
 from pipelines.stages.fit import candidate as fit_outcome
 from pipelines.stages.fit import state as fit_state
 from pipelines.stages.fit.settings import FitSettings

@@ -12,8 +12,8 @@ import torch.distributed
 from process_groups import groups
 
 from pipelines.inference.frame_job import open_frames
+from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.urls import read_prototypes
 from pipelines.runtime.workers.crew import Crew
 from pipelines.runtime.workers.remote_progress import silent
 from pipelines.stages.fit import candidate as fit_outcome

@@ -15,8 +15,8 @@ from cluster.storage.http import NoRangesError
 from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
-from pipelines.runtime.run_folder import RunFolder
-from pipelines.runtime.urls import open_dataset, store
+from pipelines.runtime.files.run_folder import RunFolder
+from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.workers.parallel_map import ShardTaskError
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.reindex.foreign import reindex_foreign

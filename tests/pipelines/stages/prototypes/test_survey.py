@@ -16,7 +16,7 @@ from s3_server import s3_server
 from sklearn.metrics import normalized_mutual_info_score
 
 from pipelines.cli.main import main
-from pipelines.runtime.urls import read_checkpoint, read_prototypes, store, write_checkpoint
+from pipelines.runtime.files.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask
 from pipelines.stages.prototypes.survey import survey, survey_of
 from pipelines.stages.settings import SegmentSettings

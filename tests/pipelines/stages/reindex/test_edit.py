@@ -9,7 +9,7 @@ from foreign_cases import sound, write_tar
 from packing import files, noise_clips, pack
 
 from pipelines.cli.main import main
-from pipelines.runtime.urls import open_dataset
+from pipelines.runtime.files.urls import open_dataset
 from shards.dataset import Dataset
 from shards.manifest import MANIFEST
 

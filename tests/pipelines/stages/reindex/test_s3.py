@@ -11,8 +11,8 @@ from foreign_cases import sound, write_tar
 from packing import noise_clips, pack
 from s3_server import S3Server, s3_server
 
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import open_dataset
 
 ROOT = Path(__file__).resolve().parents[4]
 COMMAND = "import sys; from pipelines.cli.main import main; main(sys.argv[1:])"

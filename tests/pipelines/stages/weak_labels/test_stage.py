@@ -15,8 +15,8 @@ from weak_cases import write_h5
 from pipelines.cli.main import main
 from pipelines.inference.layers import load_detector
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.runtime.stage import record_of
-from pipelines.runtime.urls import open_dataset
 from pipelines.stages.weak_labels.folds import split_fold
 from pipelines.stages.weak_labels.import_h5 import import_logmel
 from pipelines.stages.weak_labels.scores import inputs_of

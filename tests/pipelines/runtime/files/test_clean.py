@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.runtime.clean import clean, is_remade
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.clean import clean, is_remade
 from pipelines.runtime.stage import Stage, run_stage
 
 CONFIG = "run.json"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipelines.runtime.errors import PipelineError
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.stage import DONE, PLAN, read_record
-from pipelines.runtime.urls import join, store
 
 # Folders of stages whose files the stage makes again from its inputs.
 REMADE = {"shards", "frames", "moments", "parts", "state", "speed", "tensorboard"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main as cli
-from pipelines.runtime.room import named_room
+from pipelines.runtime.files.room import named_room
 from shards.errors import StoreError
 
 Usage = namedtuple("Usage", "total used free")

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipelines.runtime.urls import store
+from pipelines.runtime.files.urls import store
 from shards.io.atomic import TEMPORARY
 from shards.io.store import Store
 

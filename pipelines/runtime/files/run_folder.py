@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from pipelines.runtime.urls import join
+from pipelines.runtime.files.urls import join
 
 
 class Place(TypedDict):

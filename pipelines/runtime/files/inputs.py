@@ -7,8 +7,7 @@ from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.errors import MissingFileError
-from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
-from pipelines.runtime.urls import (
+from pipelines.runtime.files.urls import (
     PROTOTYPES_FILE,
     checkpoint_fingerprint,
     dataset_fingerprint,
@@ -18,6 +17,7 @@ from pipelines.runtime.urls import (
     prototypes_fingerprint,
     store,
 )
+from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
 from shards.manifest import read_manifest
 
 
