@@ -30,8 +30,8 @@ from pipelines.cli import (
     weak,
     words,
 )
-from pipelines.cli import inspect as inspect_command
 from pipelines.cli.comments import comment_of
+from pipelines.cli.data import inspect as inspect_command
 from pipelines.cli.main import COMMANDS, main
 from pipelines.cli.run import RunArguments
 from pipelines.cli.types import REGISTRY

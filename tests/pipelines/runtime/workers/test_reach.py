@@ -98,7 +98,8 @@ def test_what_a_command_reads_and_writes(
 
 
 def test_every_command_with_an_address_is_tried() -> None:
-    from pipelines.cli import dataset, detect, imports, inspect, prototypes, run, stages, training
+    from pipelines.cli import detect, imports, prototypes, run, stages, training
+    from pipelines.cli.data import dataset, inspect
 
     found = set()
     for module in (stages, detect, dataset, imports, inspect):
