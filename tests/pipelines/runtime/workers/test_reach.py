@@ -98,8 +98,9 @@ def test_what_a_command_reads_and_writes(
 
 
 def test_every_command_with_an_address_is_tried() -> None:
-    from pipelines.cli import detect, imports, prototypes, run, stages, training
+    from pipelines.cli import detect, prototypes, run, stages
     from pipelines.cli.data import dataset, inspect
+    from pipelines.cli.models import imports, training
 
     found = set()
     for module in (stages, detect, dataset, imports, inspect):

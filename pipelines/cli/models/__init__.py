@@ -1,0 +1,1 @@
+"""Commands that train models, take over published ones and tell what one is."""
