@@ -98,9 +98,10 @@ def test_what_a_command_reads_and_writes(
 
 
 def test_every_command_with_an_address_is_tried() -> None:
-    from pipelines.cli import detect, prototypes, run, stages
+    from pipelines.cli import prototypes, run, stages
     from pipelines.cli.data import dataset, inspect
     from pipelines.cli.models import imports, training
+    from pipelines.cli.recordings import detect
 
     found = set()
     for module in (stages, detect, dataset, imports, inspect):

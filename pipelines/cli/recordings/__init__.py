@@ -1,0 +1,1 @@
+"""Commands that put models to work on recordings: events, tags, words, films."""
