@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("stages:embed", "Compute frame embeddings of a dataset."),
     "fit": ("stages:fit", "Fit prototypes to embeddings."),
     "label": ("stages:label", "Compute the prototypes' posteriors of each frame."),
-    "prototypes": ("prototypes:prototypes", "Tell what each prototype is: labels, sounds."),
+    "prototypes": ("results.prototypes:prototypes", "Tell what each prototype is: labels, sounds."),
     "pretrain": ("models.training:pretrain", "Train a masked audio model on the posteriors."),
     "finetune": (
         "models.training:finetune",
@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train-weak": ("models.weak:train_weak", "Train on weak labels alone, fold by fold (MTL)."),
     "weak-figures": ("models.weak:weak_figures", "Draw attention and reconstruction of clips."),
     "score": ("stages:score", "Compute a detector's frame scores of a dataset."),
-    "report": ("report:report", "Show what runs found: a page to look at and hear."),
+    "report": ("results.report:report", "Show what runs found: a page to look at and hear."),
     "evaluate": ("stages:evaluate", "Compare scores with strong labels: PSDS, F1, AP."),
     "detect": ("recordings.detect:detect", "Find events in any audio file."),
     "convert": ("data.convert:convert", "Convert annotations from any format to others."),
@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attention": ("recordings.words:attention", "Draw where M2D looks in recordings."),
     "checkpoint": ("models.checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("models.imports:import_", "Take over what others published: prototypes, log-mel."),
-    "clean": ("clean:clean", "Shrink a finished run to its results and records."),
+    "clean": ("results.clean:clean", "Shrink a finished run to its results and records."),
     "submit": ("submit:submit", "Run a command on a cluster, and follow its log."),
     "jobs": ("submit:jobs", "List, follow, stop or resume jobs of a cluster."),
 }

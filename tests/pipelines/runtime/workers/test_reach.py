@@ -98,10 +98,11 @@ def test_what_a_command_reads_and_writes(
 
 
 def test_every_command_with_an_address_is_tried() -> None:
-    from pipelines.cli import prototypes, run, stages
+    from pipelines.cli import run, stages
     from pipelines.cli.data import dataset, inspect
     from pipelines.cli.models import imports, training
     from pipelines.cli.recordings import detect
+    from pipelines.cli.results import prototypes
 
     found = set()
     for module in (stages, detect, dataset, imports, inspect):
