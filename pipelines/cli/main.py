@@ -46,8 +46,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "checkpoint": ("models.checkpoint:checkpoint", "Show or convert models, ours and others'."),
     "import": ("models.imports:import_", "Take over what others published: prototypes, log-mel."),
     "clean": ("results.clean:clean", "Shrink a finished run to its results and records."),
-    "submit": ("submit:submit", "Run a command on a cluster, and follow its log."),
-    "jobs": ("submit:jobs", "List, follow, stop or resume jobs of a cluster."),
+    "submit": ("jobs.submit:submit", "Run a command on a cluster, and follow its log."),
+    "jobs": ("jobs.submit:jobs", "List, follow, stop or resume jobs of a cluster."),
 }
 
 

@@ -18,8 +18,8 @@ from cluster.submit.checks import SubmitError, check_environment, check_paths, c
 from cluster.submit.job_log import follow
 from cluster.submit.jobs import Job, Jobs, job_id
 from cluster.submit.upload import EXCLUDED, check_upload
-from pipelines.cli.manifests import kubernetes_manifest, slurm_script
-from pipelines.cli.submitted import Submitted, read_command
+from pipelines.cli.jobs.manifests import kubernetes_manifest, slurm_script
+from pipelines.cli.jobs.submitted import Submitted, read_command
 from pipelines.cli.types import REGISTRY, Flag
 from pipelines.runtime.tables import output
 from pipelines.runtime.words import duration

@@ -4,9 +4,9 @@ import pytest
 
 from cluster.submit.checks import SubmitError
 from cluster.submit.jobs import Job, job_id
+from pipelines.cli.jobs.submit import last_lines
+from pipelines.cli.jobs.submitted import read_command
 from pipelines.cli.main import COMMANDS, main
-from pipelines.cli.submit import last_lines
-from pipelines.cli.submitted import read_command
 
 RUN = ["run", "--preset", "demo", "--out", "s3://bucket/run"]
 

@@ -10,7 +10,7 @@ from cluster.kubernetes.settings import KubernetesSettings
 from cluster.slurm import script
 from cluster.slurm.script import SlurmSettings
 from cluster.submit.jobs import job_id
-from pipelines.cli.submitted import Submitted
+from pipelines.cli.jobs.submitted import Submitted
 from pipelines.runtime.workers.crew import GB, Crew
 from pipelines.runtime.workers.pool import Pool
 

@@ -1,0 +1,1 @@
+"""Commands that send work to a cluster, and follow it there."""
