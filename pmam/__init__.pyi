@@ -8,9 +8,9 @@ from .events.decoding import decode as decode
 from .events.event import Event as Event
 from .events.targets import encode as encode
 from .metrics.evaluation_set import EvaluationSet as EvaluationSet
-from .metrics.event_f1 import event_f1 as event_f1
-from .metrics.psds import PSDS1 as PSDS1
-from .metrics.psds import PSDS2 as PSDS2
+from .metrics.events.event_f1 import event_f1 as event_f1
+from .metrics.polyphonic.psds import PSDS1 as PSDS1
+from .metrics.polyphonic.psds import PSDS2 as PSDS2
 from .metrics.registry import METRICS as METRICS
 from .metrics.table_scores import psds as psds
 from .mixture.gaussian_mixture import GaussianMixture as GaussianMixture

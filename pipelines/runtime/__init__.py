@@ -1,9 +1,8 @@
 """What every stage stands on: done once, continued after a kill, carried out on all workers.
 
 `stage` decides whether a stage is done, goes on or begins; `identity` is what decides it, and
-`declared` makes a stage of a function. `parallel_map` is a job over shards, `worker_group` a
-training on several workers; `reach` joins a cluster, `urls` opens what is at a URL, and `errors`
-says which errors are a person's.
+`declared` makes a stage of a function. `workers` carries work out, `files` is what stands in
+folders, and `errors` says which errors are a person's.
 """
 
 import lazy_loader

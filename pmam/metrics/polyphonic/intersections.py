@@ -3,7 +3,8 @@
 Section 2 of the paper: a detection is valid when enough of it lies in ground truth of its class
 (DTC), else it is a false positive; a ground-truth event is found when valid detections cover enough
 of it (GTC); a false positive that lies enough in ground truth of another class cross-triggers that
-class (CTTC). Here this is counted for all segments of :mod:`pmam.metrics.polyphonic.segments` at once.
+class (CTTC). Here this is counted for all segments of :mod:`pmam.metrics.polyphonic.segments` at
+once.
 
 "Enough" compares whole microseconds, as sed_scores_eval does, so that a ratio that is met exactly
 does not depend on rounding errors.
@@ -25,7 +26,7 @@ from pmam.metrics.polyphonic.segments import Floats, IntArray, Segments, ranges
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """All clips' frames laid out in one row of slots (see :class:`pmam.metrics.polyphonic.segments.Segments`).
+    """All clips' frames laid out in one row of slots (see :class:`~.segments.Segments`).
 
     Args:
         base: ``(clips,)`` each clip's first slot.

@@ -14,25 +14,15 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import tyro
 
-from pipelines.cli import (
-    checkpoint,
-    clean,
-    dataset,
-    detect,
-    imports,
-    prototypes,
-    report,
-    run_help,
-    stages,
-    submit,
-    training,
-    video,
-    weak,
-    words,
-)
+from pipelines.cli import run_help, stages
 from pipelines.cli.comments import comment_of
+from pipelines.cli.data import dataset
 from pipelines.cli.data import inspect as inspect_command
+from pipelines.cli.jobs import submit
 from pipelines.cli.main import COMMANDS, main
+from pipelines.cli.models import checkpoint, imports, training, weak
+from pipelines.cli.recordings import detect, video, words
+from pipelines.cli.results import clean, prototypes, report
 from pipelines.cli.run import RunArguments
 from pipelines.cli.types import REGISTRY
 from pipelines.presets import PRESETS

@@ -13,7 +13,7 @@ from pipelines.runtime.files.urls import read_checkpoint
 from pipelines.stages.fit.settings import FitSettings
 from pmam.settings import to_json
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COUNTS = {"strong": 6, "weak": 6, "unlabeled": 10, "validation": 8, "test": 12}
 
 
