@@ -17,7 +17,8 @@ from pipelines.presets.esc10 import ALL_SUBSETS, ESC10_FOLDS
 from pipelines.runtime.files.urls import join, open_dataset, read_checkpoint
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.reindex.edit import reindex_labels
-from pipelines.stages.settings import EmbedSettings, NewDataset, SoundscapesSettings
+from pipelines.stages.reindex.settings import NewDataset
+from pipelines.stages.settings import EmbedSettings, SoundscapesSettings
 from pipelines.stages.soundscapes import soundscapes
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.settings import EncoderSettings

@@ -8,7 +8,7 @@ from typing import Any
 from low_label.places import Places
 
 from pipelines.stages.reindex.edit import reindex_labels
-from pipelines.stages.settings import NewDataset
+from pipelines.stages.reindex.settings import NewDataset
 from shards.editing.relabel import RelabelSettings
 from shards.index import IndexRow
 

@@ -6,10 +6,11 @@ from typing import Any
 from pipelines.report.contents import RunContents
 from pipelines.runtime.files.urls import open_dataset, read_prototypes
 from pipelines.stages.prototypes.excerpts import excerpts
+from pipelines.stages.prototypes.labels import rows_of
 from pipelines.stages.prototypes.page import shown_prototype
 from pipelines.stages.prototypes.report import described, level_of
-from pipelines.stages.prototypes.survey import rows_of, survey_clips
-from pipelines.stages.settings import SegmentSettings
+from pipelines.stages.prototypes.settings import SegmentSettings
+from pipelines.stages.prototypes.survey import survey_clips
 from pmam.prototypes.usage import Segment
 from shards.dataset import Dataset
 

@@ -35,9 +35,9 @@ from pmam.metrics.postprocess_choice import chosen_postprocess
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import DetectorModel
 from pmam.objectives.auxiliary import AuxiliaryTask
+from pmam.objectives.following import Following
 from pmam.objectives.mean_teacher import (
     Finetuning,
-    Following,
     LabelledBatch,
     MeanTeacherBatch,
 )

@@ -290,47 +290,8 @@ class EvaluateSettings(PostprocessOverrides):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentSettings:
-    """Which segments stand for a prototype."""
-
-    # Length of the segments to see and hear.
-    segment_s: float = 1.0
-    # Number of segments listed for each prototype: those with its highest mean posterior.
-    segments: int = 20
-    # Largest number of a prototype's segments from one clip.
-    per_clip: int = 2
-
-    def __post_init__(self) -> None:
-        if not self.segment_s > 0 or self.segments < 1 or self.per_clip < 1:
-            raise PipelineError(
-                f"segments of {self.segment_s} s, {self.segments} per prototype, {self.per_clip} "
-                "per clip: expected a positive length, and at least one of each"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class ImportSettings:
     """What is imported for which clips."""
 
     # Subsets for pretraining; their clips without a table are left out, and counted.
     subsets: tuple[str, ...] = ("strong", "weak", "unlabeled")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewDataset:
-    """What every reindexed dataset needs."""
-
-    # Name of the new dataset; by default that of the old one.
-    name: str | None = None
-    # Write paths of shards relative to the new dataset, for folders that move together.
-    relative: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignDataset(NewDataset):
-    """What an index over foreign shards needs besides the rule for their members."""
-
-    # Licence of the recordings.
-    licence: str = "unknown"
-    # Unpack gzipped tars into the new dataset, since gzip has no byte ranges.
-    unpack: bool = False

@@ -12,7 +12,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import DATASET, FILE, checked
 from pipelines.runtime.tables import print_dataset
 from pipelines.runtime.workers.reach import joined
-from pipelines.stages.settings import ForeignDataset, NewDataset
+from pipelines.stages.reindex.settings import ForeignDataset, NewDataset
 from shards.editing.foreign import ForeignSettings
 from shards.editing.relabel import RelabelSettings
 

@@ -14,7 +14,7 @@ from pipelines.runtime.files.inputs import DATASET, PROTOTYPES, STAGE, WEIGHTS, 
 from pipelines.runtime.files.urls import join, open_dataset, read_prototypes, store
 from pipelines.runtime.tables import output, print_result
 from pipelines.runtime.workers.reach import joined
-from pipelines.stages.settings import SegmentSettings
+from pipelines.stages.prototypes.settings import SegmentSettings
 from pipelines.stages.tag.settings import TaggerSettings
 from pmam.tagging.sentences import DEFAULT_MODEL, words_of
 from pmam.tagging.settings import EventRule
@@ -107,7 +107,7 @@ def _named(
     sentences: str,
 ) -> dict[int, list[dict[str, Any]]]:
     """The nearest words of each prototype, by its number."""
-    from pipelines.stages.prototypes.survey import rows_of
+    from pipelines.stages.prototypes.labels import rows_of
     from pipelines.stages.tag.segments import SegmentWords
     from pmam.tagging.sentences import SentenceModel
 
@@ -129,9 +129,9 @@ def _found(
     named: dict[int, list[dict[str, Any]]],
 ) -> dict[str, Any]:
     from pipelines.stages.prototypes.excerpts import excerpts
+    from pipelines.stages.prototypes.labels import rows_of
     from pipelines.stages.prototypes.page import page
     from pipelines.stages.prototypes.report import described
-    from pipelines.stages.prototypes.survey import rows_of
     from pmam.prototypes.usage import Segment
 
     dataset = open_dataset(dataset_url)

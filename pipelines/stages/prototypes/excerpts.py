@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.pages.sound import Excerpt, cut
 from pipelines.runtime.errors import USER_ERRORS
-from pipelines.stages.prototypes.survey import rows_of
+from pipelines.stages.prototypes.labels import rows_of
 from pmam.prototypes.usage import Segment
 from shards.dataset import Dataset
 from shards.index import IndexRow

@@ -1,17 +1,14 @@
 """prototypes: what each prototype is used for, from the posteriors of a dataset's frames."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from cluster.storage.filesystems import absolute
-from pipelines.inference.events import events_of
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.urls import (
@@ -25,15 +22,14 @@ from pipelines.runtime.files.urls import (
 from pipelines.runtime.stage import DONE, Stage, fingerprint_of, record_of
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
-from pipelines.stages.settings import SegmentSettings
-from pmam.events.event import uniform_edges_s
-from pmam.events.targets import encode_at
-from pmam.metrics.clustering import LabelOverlap, Labels
+from pipelines.stages.prototypes.labels import label_sets, rows_of
+from pipelines.stages.prototypes.settings import SegmentSettings
+from pmam.metrics.clustering import LabelOverlap
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.usage import PrototypeUsage, TopSegments
 from shards.dataset import Dataset
-from shards.frames.reader import FrameFile, FrameSpec
-from shards.index import IndexRow, table_to_rows
+from shards.frames.reader import FrameFile
+from shards.index import IndexRow
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -171,43 +167,6 @@ def _blocks(
         if kinds:
             found.overlaps[level].add(kinds, of_grid[here][used], likeliest[used])
         yield values, here
-
-
-def label_sets(row: IndexRow, spec: FrameSpec, frames: int) -> tuple[list[Labels], Ints]:
-    """The sets of classes that sound in a clip, and which of them each frame of the grid has.
-
-    Where a clip has no events but tags, all of its frames have these; without any label there
-    are no sets. `frames` is what the grid must have at least.
-    """
-    frames = max(frames, int(np.ceil(row.duration_s / spec.hop_s)))
-    if row.events is None:
-        kinds = [] if row.weak is None else [tuple(sorted(set(row.weak)))]
-        return kinds, np.zeros(frames, np.int64)
-    names = sorted({event.label for event in row.events})
-    edges_s = uniform_edges_s(frames, spec.hop_s, spec.first_frame_s)
-    events = events_of(  # but those without length or behind the clip: `pmam inspect` tells of them
-        e for e in row.events if e.offset_s > e.onset_s and e.onset_s < edges_s[-1]
-    )
-    active = encode_at(events, names, edges_s) > 0  # (frames, classes of the clip)
-    kinds_found, of_grid = np.unique(active, axis=0, return_inverse=True)
-    kinds = [tuple(n for n, on in zip(names, kind, strict=True) if on) for kind in kinds_found]
-    return kinds, of_grid.reshape(-1)
-
-
-def rows_of(dataset: Dataset, keys: Collection[str]) -> list[IndexRow]:
-    """The index rows of some clips, without building those of others.
-
-    Raises:
-        PipelineError: a clip is not in the dataset.
-    """
-    held = pc.is_in(dataset.table["key"], value_set=pa.array(list(keys), pa.string()))
-    rows = table_to_rows(dataset.table.filter(held))
-    if missing := set(keys) - {row.key for row in rows}:
-        raise PipelineError(
-            f"{dataset.store.root}: has no clip {min(missing)}, of which there are posteriors; "
-            "give the dataset that was labelled, or one over the same audio"
-        )
-    return rows
 
 
 @stage_function(ALGORITHM_VERSION)

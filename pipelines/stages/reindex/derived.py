@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.runtime import words
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.words import label_counts
-from pipelines.stages.settings import NewDataset
+from pipelines.stages.reindex.settings import NewDataset
 from shards.index import IndexRow
 from shards.locations import counted
 from shards.manifest import ShardEntry, write_dataset

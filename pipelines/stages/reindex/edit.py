@@ -9,7 +9,7 @@ from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.files.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
 from pipelines.runtime.stage import Stage
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
-from pipelines.stages.settings import NewDataset
+from pipelines.stages.reindex.settings import NewDataset
 from shards.editing.filter import compile_filter
 from shards.editing.merge import MergeInput, merge
 from shards.editing.relabel import (

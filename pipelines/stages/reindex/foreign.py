@@ -14,7 +14,7 @@ from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.workers.parallel_map import RESULTS, ShardResult, ShardTask, run_shards
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
-from pipelines.stages.settings import ForeignDataset, NewDataset
+from pipelines.stages.reindex.settings import ForeignDataset, NewDataset
 from shards.audio.decoding import AudioError
 from shards.brace_patterns import expand_braces
 from shards.clip import ClipError

@@ -13,7 +13,7 @@ from packing import noise_clips, pack
 from parity_rule import load
 
 from pipelines.cli.main import main
-from pipelines.cli.run import resolved
+from pipelines.cli.run_start import resolved
 from pipelines.inference.weights import with_published_weights
 from pipelines.presets import PRESETS, paper
 from pipelines.presets.ablations import ABLATIONS, ablated

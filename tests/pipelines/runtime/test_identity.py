@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.cli.run import default_folder
+from pipelines.cli.run_start import default_folder
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.identity import at_defaults, differences, identify, parted

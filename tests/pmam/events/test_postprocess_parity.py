@@ -17,7 +17,7 @@ from pmam.events.postprocessing import smooth
 from pmam.events.settings import PostprocessSettings
 from pmam.events.targets import encode_published
 from pmam.models.detector import linear_softmax
-from pmam.objectives.mean_teacher import follow
+from pmam.objectives.following import follow
 from pmam.training.schedules import (
     ema_decay,
     exponential_down,

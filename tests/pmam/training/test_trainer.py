@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from pmam.augment.settings import AugmentSettings
 from pmam.models.backbone import Backbone
 from pmam.models.settings import ContextSettings
+from pmam.objectives.following import follow
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
-from pmam.objectives.mean_teacher import Finetuning, LabelledBatch, follow
+from pmam.objectives.mean_teacher import Finetuning, LabelledBatch
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.errors import TrainingError
 from pmam.training.schedules import (

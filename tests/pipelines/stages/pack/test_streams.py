@@ -20,7 +20,8 @@ from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.workers.parallel_map import ShardTaskError
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.reindex.foreign import reindex_foreign
-from pipelines.stages.settings import ForeignDataset, PackSettings
+from pipelines.stages.reindex.settings import ForeignDataset
+from pipelines.stages.settings import PackSettings
 from shards.editing.foreign import ForeignSettings
 from shards.io.store import Store
 from shards.locations import Places

@@ -18,8 +18,8 @@ from sklearn.metrics import normalized_mutual_info_score
 from pipelines.cli.main import main
 from pipelines.runtime.files.urls import read_checkpoint, read_prototypes, store, write_checkpoint
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask
+from pipelines.stages.prototypes.settings import SegmentSettings
 from pipelines.stages.prototypes.survey import survey, survey_of
-from pipelines.stages.settings import SegmentSettings
 from pmam.events.event import Event
 from pmam.events.targets import encode
 from pmam.models.checkpoint import pack_encoder
