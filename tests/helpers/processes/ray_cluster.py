@@ -67,13 +67,19 @@ class RayCluster:
     def start_node(self, ip: str, *, scratch_bytes: int | None = None) -> None:
         """Start a node; with `scratch_bytes`, its folder of temporary files is a small disk."""
         options = [f"--address={self.address}", f"--num-cpus={self.cpus}"]
+        # Ray without its dashboard, as it is where this package is not: its agent, which has 15 s
+        # to start on each node, then imports a part of what it does.
+        bare = self.folder / "bare"
+        bare.mkdir(exist_ok=True)
+        (bare / "aiohttp_cors.py").write_text("raise ImportError\n")
+        environment = {"PYTHONPATH": str(bare)}
         if scratch_bytes is None:
-            self._start(ip, options)
+            self._start(ip, options, environment=environment)
             return
         self.scratch.mkdir(exist_ok=True)
         script = f'mount -t tmpfs -o size={scratch_bytes} tmpfs "$1" && shift && exec "$@"'
         prefix = ["unshare", "-m", "sh", "-c", script, "sh", str(self.scratch)]
-        self._start(ip, options, prefix, {"TMPDIR": str(self.scratch)})
+        self._start(ip, options, prefix, {**environment, "TMPDIR": str(self.scratch)})
 
     @property
     def scratch(self) -> Path:
