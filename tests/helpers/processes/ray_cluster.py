@@ -71,7 +71,7 @@ class RayCluster:
         # to start on each node, then imports a part of what it does.
         bare = self.folder / "bare"
         bare.mkdir(exist_ok=True)
-        (bare / "aiohttp_cors.py").write_text("raise ImportError\n")
+        (bare / "aiohttp_cors.py").write_text("raise ModuleNotFoundError\n")
         environment = {"PYTHONPATH": str(bare)}
         if scratch_bytes is None:
             self._start(ip, options, environment=environment)
