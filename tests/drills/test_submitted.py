@@ -20,13 +20,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_gro
 JOB_S = 900.0
 
 
-def pmam(drill: Drill, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command of a machine that has no key of the store, and the cluster's token."""
-    keyless = {k: v for k, v in drill.cluster.environment.items() if not k.startswith("AWS_")}
+def pmam(drill: Drill, *words: str, keys: bool = True) -> subprocess.CompletedProcess[str]:
+    """A command of a machine that has the cluster's token, and keys of the store or none."""
+    environment = dict(drill.cluster.environment)
+    if not keys:
+        environment = {k: v for k, v in environment.items() if not k.startswith("AWS_")}
     return subprocess.run(
         [sys.executable, "-m", "pipelines", *words],
         cwd=ROOT,
-        env={**keyless, "RAY_API_SERVER_ADDRESS": drill.cluster.job_server},
+        env={**environment, "RAY_API_SERVER_ADDRESS": drill.cluster.job_server},
         capture_output=True,
         text=True,
         timeout=JOB_S,
@@ -84,7 +86,9 @@ def test_a_job_that_is_stopped_and_resumed(drill: Drill, undisturbed: Outcome, c
 
 
 def test_a_job_that_fails(drill: Drill) -> None:
-    ended = pmam(drill, "submit", "--", "embed", drill.s3.url("nothing"), drill.s3.url("failed"))
+    """Sent from where there are no keys: the nodes have them."""
+    words = ["embed", drill.s3.url("nothing"), drill.s3.url("failed")]
+    ended = pmam(drill, "submit", "--", *words, keys=False)
     assert ended.returncode == 1
     assert "pmam: error: " in ended.stderr
     assert "resume   pmam jobs resume" in ended.stdout
