@@ -41,7 +41,8 @@ from shards.loading.loader import Loader, Loading
 from shards.loading.prefetch import FileReader, Reading
 
 ROOT = Path(__file__).parents[1]
-sys.path += [str(ROOT / "tests" / "helpers"), str(ROOT / "tests" / "helpers" / "processes")]
+HELPERS = ROOT / "tests" / "helpers"
+sys.path += [str(HELPERS / "datasets"), str(HELPERS / "processes")]
 from fault_proxy import fault_proxy  # noqa: E402
 from packing import pack  # noqa: E402
 from s3_server import S3Server, s3_server  # noqa: E402

@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("models.imports:import_", "Take over what others published: prototypes, log-mel."),
     "clean": ("results.clean:clean", "Shrink a finished run to its results and records."),
     "submit": ("jobs.submit:submit", "Run a command on a cluster, and follow its log."),
-    "jobs": ("jobs.submit:jobs", "List, follow, stop or resume jobs of a cluster."),
+    "jobs": ("jobs.sent:jobs", "List, follow, stop or resume jobs of a cluster."),
 }
 
 

@@ -1,32 +1,28 @@
-"""The commands `submit` and `jobs`: work on a cluster, from a machine that only sends it there."""
+"""The command `submit`: work on a cluster, from a machine that only sends it there."""
 
-import datetime
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import tyro
-from rich.table import Table
 
 from cluster.kubernetes.settings import KubernetesSettings
 from cluster.slurm.script import SlurmSettings
 from cluster.submit.checks import SubmitError, check_environment, check_paths, check_words
-from cluster.submit.job_log import follow
-from cluster.submit.jobs import Job, Jobs, job_id
+from cluster.submit.jobs import Jobs, job_id
 from cluster.submit.upload import EXCLUDED, check_upload
 from pipelines.cli.jobs.manifests import kubernetes_manifest, slurm_script
-from pipelines.cli.jobs.submitted import Submitted, read_command
+from pipelines.cli.jobs.sent import followed
+from pipelines.cli.jobs.submitted import read_command
 from pipelines.cli.types import REGISTRY, Flag
 from pipelines.runtime.tables import output
-from pipelines.runtime.words import duration
 from pipelines.runtime.workers.crew import Crew
-from pipelines.runtime.workers.progress import console, log
+from pipelines.runtime.workers.progress import log
 
-EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
 PROJECT = "pyproject.toml"
 PROGRAM = {
     "image": ["python", "-m", "pipelines"],
@@ -113,7 +109,7 @@ def submit(arguments: Sequence[str]) -> None:
         output().print(job.id, markup=False)
         return
     log.info("%s is sent; interrupting this leaves it at work", job.id)
-    _follow(jobs, job, command)
+    followed(jobs, job, command)
 
 
 submit.parses_itself = True  # type: ignore[attr-defined]
@@ -175,128 +171,3 @@ def _tell_room(jobs: Jobs, crews: Mapping[str, Crew]) -> None:
                     name,
                     there.get(name, 0.0),
                 )
-
-
-def _follow(jobs: Jobs, job: Job, command: Submitted | None) -> None:
-    """Show the log of a job until it ends, and what came of it; ends with the job's status."""
-
-    def write(text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-    try:
-        ended = follow(jobs, job.id, write)
-    except KeyboardInterrupt:
-        console.print(
-            f"{job.id} goes on; `pmam jobs log {job.id}` follows it, `pmam jobs stop {job.id}` "
-            "stops it",
-            markup=False,
-            soft_wrap=True,
-        )
-        raise SystemExit(130) from None
-    for line in last_lines(ended, jobs.address, command):
-        output().print(line, markup=False, soft_wrap=True)
-    raise SystemExit(EXIT.get(ended.status, 1))
-
-
-def last_lines(job: Job, address: str, command: Submitted | None) -> list[str]:
-    """What came of a job, where it is, and what to do next."""
-    took = ""
-    if job.start_s is not None and job.end_s is not None:
-        took = f" after {duration(job.end_s - job.start_s)}"
-    lines = [f"job      {job.id} {job.status.lower()}{took}"]
-    if job.status == "FAILED" and job.message:
-        lines.append(f"reason   {job.message[:500]}")
-    if command is not None and command.out:
-        lines.append(f"result   {command.out}")
-    lines.append(f"report   {address}/#/jobs/{job.id}")
-    if job.status != "SUCCEEDED":
-        lines.append(f"resume   pmam jobs resume {job.id} --address {shlex.quote(address)}")
-    return lines
-
-
-def list_(address: str | None = None) -> None:
-    """List the jobs that were submitted to a cluster, the oldest first.
-
-    Args:
-        address: Address of the cluster's job server.
-    """
-    table = Table(box=None, pad_edge=False)
-    for column in ("job", "status", "began", "took", "command"):
-        table.add_column(column, no_wrap=column != "command")
-    now = datetime.datetime.now(datetime.UTC).timestamp()
-    for job in Jobs(address).all():
-        began, took = "", ""
-        if job.start_s is not None:
-            moment = datetime.datetime.fromtimestamp(job.start_s, datetime.UTC).astimezone()
-            began, took = f"{moment:%Y-%m-%d %H:%M}", duration((job.end_s or now) - job.start_s)
-        command = job.command.partition(" -m pipelines ")[2] or job.command
-        table.add_row(job.id, job.status.lower(), began, took, command.replace("[", r"\["))
-    output().print(table)
-
-
-def log_(job: tyro.conf.Positional[str], address: str | None = None, no_wait: Flag = False) -> None:
-    """Show the log of a job, and follow it until it ends; ends with the job's status.
-
-    Args:
-        job: Id of the job.
-        address: Address of the cluster's job server.
-        no_wait: Print what is there, and stop.
-    """
-    jobs = Jobs(address)
-    if no_wait:
-        sys.stdout.write(jobs.log(job))
-        return
-    _follow(jobs, jobs.one(job), None)
-
-
-def stop(job: tyro.conf.Positional[str], address: str | None = None) -> None:
-    """Stop a job; what is whole stays, and resuming it goes on from there.
-
-    Args:
-        job: Id of the job.
-        address: Address of the cluster's job server.
-    """
-    jobs = Jobs(address)
-    was = jobs.one(job)
-    if was.ended:
-        raise SubmitError(f"{job} is {was.status.lower()} already")
-    for line in last_lines(jobs.stop(job), jobs.address, None):
-        output().print(line, markup=False, soft_wrap=True)
-
-
-def resume(
-    job: tyro.conf.Positional[str], address: str | None = None, no_wait: Flag = False
-) -> None:
-    """Send the command of a job that ended once more: it goes on from what is whole.
-
-    Args:
-        job: Id of the job.
-        address: Address of the cluster's job server.
-        no_wait: Return when the job is accepted, and print its id.
-    """
-    jobs = Jobs(address)
-    again = jobs.again(job)
-    if no_wait:
-        output().print(again.id, markup=False)
-        return
-    log.info("%s is sent; interrupting this leaves it at work", again.id)
-    _follow(jobs, again, None)
-
-
-KINDS: dict[str, Callable[..., Any]] = {
-    "list": list_,
-    "log": log_,
-    "stop": stop,
-    "resume": resume,
-}
-
-
-def jobs(arguments: Sequence[str]) -> None:
-    """List, follow, stop or resume the jobs of a cluster."""
-    tyro.extras.subcommand_cli_from_dict(
-        KINDS, prog="pmam jobs", description=jobs.__doc__, args=[*arguments] or ["--help"]
-    )
-
-
-jobs.parses_itself = True  # type: ignore[attr-defined]

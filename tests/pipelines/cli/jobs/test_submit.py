@@ -4,7 +4,7 @@ import pytest
 
 from cluster.submit.checks import SubmitError
 from cluster.submit.jobs import Job, job_id
-from pipelines.cli.jobs.submit import last_lines
+from pipelines.cli.jobs.sent import last_lines
 from pipelines.cli.jobs.submitted import read_command
 from pipelines.cli.main import COMMANDS, main
 
