@@ -49,6 +49,7 @@ class Clip:
     weak: tuple[str, ...] | None = None
     events: tuple[Event, ...] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    channel: int | None = None  # the only one that is meant, from 0 on; None = all
 
     @property
     def key(self) -> str:
@@ -56,8 +57,11 @@ class Clip:
         return escape_key(self.source_id)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; a channel only where one is meant."""
+        values = asdict(self)
+        if self.channel is None:
+            del values["channel"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Clip":

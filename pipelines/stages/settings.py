@@ -12,7 +12,7 @@ from pmam.events.settings import PostprocessOverrides, PostprocessSettings
 from pmam.metrics.settings import FAMILY_NAMES, MetricSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import AuxiliarySettings, FinetuneLossSettings, PretextSettings
-from shards.audio.channels import Channel
+from shards.audio.channels import ChannelChoice
 from shards.clip import TRAINING_SUBSETS
 from shards.soundscapes.scene import SoundscapeSettings
 
@@ -31,8 +31,9 @@ class PackSettings:
     # Audio format in the shards; keep copies each recording's bytes unchanged.
     codec: Literal["keep", "flac", "wav"] = "keep"
     # What of several channels is stored: all, of which readers take the mean; or, encoded anew, the
-    # left or right one, or the loudest.
-    channel: Channel = "mean"
+    # left or right one, the loudest, or each as a clip of its own, called NAME-left, NAME-right, or
+    # NAME-ch1, NAME-ch2 ... of more than two, with the labels of NAME.
+    channel: ChannelChoice = "mean"
     # Sample rate to resample to; by default each recording keeps its own.
     sample_rate_hz: int | None = None
     # Approximate size of a shard.

@@ -1,6 +1,7 @@
 """What `pmam verify` does and prints: repairs, problems, and the status that tells."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,9 +11,11 @@ from cluster.storage.filesystems import absolute
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import PLAN
 from pipelines.runtime.tables import SHOWN, output
+from pipelines.runtime.words import counted
 from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar
+from shards.errors import SHOWN as MOST
 from shards.io.store import Store
 from shards.manifest import read_manifest
 from shards.repair.restore import repair
@@ -30,9 +33,10 @@ class _Actor:
         return {"name": row["name"], "problems": json.dumps(problems)}
 
 
-def verify_dataset(url: str, decode: float) -> None:
+def verify_dataset(url: str, decode: float, *, every: bool = False) -> None:
     """Problems of a dataset, one a line; ends with status 1 where there are any.
 
+    Of each kind the first 20 are listed and the others counted, or with `every` all are listed.
     Inside a Ray session, its workers read the shards; else this process does.
     """
     dataset, url = store(url), absolute(url)
@@ -53,14 +57,27 @@ def verify_dataset(url: str, decode: float) -> None:
         else:
             report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""), resolve=store)
     console = output()
-    for problem in report.problems:
-        console.print(str(problem), markup=False)
+    for line in (*_listed(report.problems, every), *_listed(report.warnings, every)):
+        console.print(line, markup=False)
+    warned = f", {counted(len(report.warnings), 'warning')}" if report.warnings else ""
     console.print(
-        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems",
+        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems{warned}",
         markup=False,
     )
     if not report.ok:
         raise SystemExit(1)
+
+
+def _listed(problems: Sequence[Problem], every: bool) -> Iterator[str]:
+    """Problems in their order: all, or the first of each kind and how many more there are."""
+    counts: Counter[str] = Counter()
+    for problem in problems:
+        counts[problem.kind] += 1
+        if every or counts[problem.kind] <= MOST:
+            yield str(problem)
+    for kind, count in counts.items():
+        if count > MOST and not every:
+            yield f"{kind}: and {count - MOST} more; --every lists them all"
 
 
 def repair_dataset(url: str, *, drop: bool) -> None:

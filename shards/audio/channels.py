@@ -4,18 +4,23 @@ Two channels of opposite phase (a plug that is wired wrong, a balanced signal re
 average to silence: that is told, and another choice is offered.
 """
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from shards.audio.errors import AudioError
+from shards.errors import told
 
 Floats = npt.NDArray[np.float32]
 # What becomes mono: the mean of all channels, one by its place, or the one with the most energy.
 Channel = Literal["mean", "left", "right", "loudest"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+# The same, or each channel by itself.
+ChannelChoice = Literal["mean", "left", "right", "loudest", "each"]
 FAR_BELOW_DB = 20.0  # of the mean under the loudest channel, beyond which something is cancelled
+LOWEST_DB = 60.0  # what is further below is told as this: rounding alone
 QUIET = 1e-10  # mean square of what counts as silence: -100 dBFS
 
 
@@ -31,14 +36,10 @@ class ChannelMeter:
         """Count a part `(samples, channels)`; nothing is counted of one channel."""
         if part.shape[1] < 2:
             return
-        wide = part.astype(np.float64)
-        self._channels = (
-            self._channels + np.einsum("ij,ij->j", wide, wide)
-            if self.samples
-            else (np.einsum("ij,ij->j", wide, wide))
-        )
-        mean = wide.mean(axis=1)
-        self._mean += float(mean @ mean)
+        products = (part.T @ part).astype(np.float64)  # (channels, channels)
+        energy = np.diagonal(products)
+        self._channels = self._channels + energy if self.samples else energy.copy()
+        self._mean += float(products.sum()) / part.shape[1] ** 2
         self.samples += len(part)
 
     @property
@@ -51,7 +52,7 @@ class ChannelMeter:
         """How far the mean lies below the loudest channel; 0 of one channel and of silence."""
         if not self.samples or (most := float(self._channels.max())) < QUIET * self.samples:
             return 0.0
-        return float(10 * np.log10(most / max(self._mean, most * 1e-12)))
+        return float(10 * np.log10(most / max(self._mean, most * 10 ** (-LOWEST_DB / 10))))
 
     def warning(self, name: str) -> str | None:
         """What to tell of a recording whose channels cancel each other; None where they do not."""
@@ -60,16 +61,27 @@ class ChannelMeter:
         return (
             f"{name}: the mean of its {len(self._channels)} channels is "
             f"{self.mean_below_db:.0f} dB below the loudest one: they are of opposite "
-            "phase, or most are silent; take one by --channel left, right or loudest"
+            "phase, or most are silent; pack or detect with --channel left, right, loudest or each"
         )
 
 
-def place(channel: Channel, channels: int, name: str) -> int | None:
+def place(channel: Channel | int, channels: int, name: str) -> int | None:
     """Which channel is taken, None for the mean; of one channel it is that one.
+
+    Args:
+        channel: a choice, or a place from 0 on.
+        channels: how many there are.
+        name: what errors call the recording.
 
     Raises:
         AudioError: a choice that only the whole recording tells, or none that there is.
     """
+    if isinstance(channel, int):
+        if not 0 <= channel < channels:
+            raise AudioError(
+                f"{name}: got channel {channel + 1} of {channels}; expected one that there is"
+            )
+        return channel if channels > 1 else None
     if channel not in CHANNELS or channel == "loudest":
         raise AudioError(f"{name}: channel {channel!r}; expected one of {', '.join(CHANNELS)}")
     if channel == "mean" or channels == 1:
@@ -82,3 +94,14 @@ def mono(part: Floats, taken: int | None) -> Floats:
     if part.shape[1] == 1:
         return part[:, 0]
     return part.mean(axis=1, dtype=np.float32) if taken is None else part[:, taken]
+
+
+def each_name(number: int, channels: int) -> str:
+    """What a channel is called, by its place from 0 on: left and right of two, else ch1, ch2 ..."""
+    return ("left", "right")[number] if channels == 2 else f"ch{number + 1}"
+
+
+def channel_notes(warnings: Iterable[str]) -> list[str]:
+    """Warnings of recordings as one line, sorted; no line where there are none."""
+    lines = sorted(warnings)
+    return [told(lines)] if lines else []

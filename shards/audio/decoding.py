@@ -93,7 +93,7 @@ def blocks(
     *,
     sample_rate_hz: int,
     block_s: float,
-    channel: Channel = "mean",
+    channel: Channel | int = "mean",
     meter: ChannelMeter | None = None,
 ) -> Iterator[Samples]:
     """Decode a file of any length in bounded memory.
@@ -106,7 +106,8 @@ def blocks(
         name: what errors call it.
         sample_rate_hz: of the blocks.
         block_s: length of each.
-        channel: what becomes mono; for the loudest a file of several channels is decoded twice.
+        channel: what becomes mono, a choice or a channel's place from 0 on; for the loudest a file
+            of several channels is decoded twice.
         meter: counts the energy of the channels.
     """
     size = round(block_s * sample_rate_hz)

@@ -10,11 +10,12 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
 from shards import audio
+from shards.audio.channels import ChannelMeter
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import ClipError, check_clip, escape_key, nfc
 from shards.editing.foreign_rules import ForeignError, ForeignSettings
 from shards.editing.foreign_samples import NoAudio, Sample, check_whole, clip_of, scan_samples
-from shards.errors import several
+from shards.errors import several, told
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile, taken
 from shards.packing.plan import Skipped
@@ -27,6 +28,7 @@ __all__ = ["ForeignError", "ForeignSettings", "index_shard"]
 class _Audio(NamedTuple):
     member: Member
     info: AudioInfo | AudioError  # or why it cannot be used
+    warning: str | None  # of its channels
     sha256: str
     crc32: int
 
@@ -40,9 +42,10 @@ def index_shard(
 ) -> WrittenShard:
     """Index one tar in one pass: its size and sha256, a row per clip, and what was left out.
 
-    Frames, pages and sizes tell the length of the audio, but for MP3, which is decoded: damage
-    within a FLAC frame is found by `pmam verify`, not here. Links, devices and
-    names that lead out of the tar are left out and listed, whatever `on_error` says.
+    Frames, pages and sizes tell the length of the audio, but for MP3 and several channels, which
+    are decoded: damage within a FLAC frame of one channel is found by `pmam verify`, not here.
+    Recordings whose channels cancel each other are warned of. Links, devices and names that lead
+    out of the tar are left out and listed, whatever `on_error` says.
 
     Args:
         file: the tar, uncompressed.
@@ -73,12 +76,14 @@ def index_shard(
             skipped.append(Skipped(where, f"the rest of the tar: {found.cut}"))
     hashed.drain()
     rows: list[IndexRow] = []
+    warnings: list[str] = []
     wrong: list[ForeignError | AudioError | ClipError] = []
     name = PurePosixPath(shard).stem
     for key, sample in found.by_key.items():
         try:
-            row, unused = _row(sample, shard, name, settings)
+            row, unused, warning = _row(sample, shard, name, settings)
             rows.append(row)
+            warnings += [warning] if warning else []
             found.unused.update(unused)
         except NoAudio as reason:
             skipped.append(Skipped(key, str(reason)))
@@ -94,6 +99,7 @@ def index_shard(
         sha256=hashed.sha256.hexdigest(),
         rows=tuple(rows),
         skipped=tuple(skipped),
+        warnings=tuple(warnings),
         unused=dict(sorted(found.unused.items())),
     )
 
@@ -101,30 +107,34 @@ def index_shard(
 def _taken(member: Member, file: ForwardFile, where: str) -> _Audio:
     """An audio member's checksums and length."""
     before = file.size
+    meter, name = ChannelMeter(), f"{where}/{member.name}"
     with taken(file, member.size) as data:
         check_whole(file.size - before, member, where)
         try:
-            info: AudioInfo | AudioError = _probed(data.file, f"{where}/{member.name}")
+            info: AudioInfo | AudioError = _probed(data.file, name, meter)
         except AudioError as error:
             info = error
-    return _Audio(member, info, data.sha256, data.crc32)
+    return _Audio(member, info, meter.warning(name), data.sha256, data.crc32)
 
 
-def _probed(file: BinaryIO, name: str) -> AudioInfo:
+def _probed(file: BinaryIO, name: str, meter: ChannelMeter) -> AudioInfo:
     info = audio.probe(file, name, quick=False)
     if info.codec not in audio.CODECS:
         raise AudioError(
             f"{name}: got {info.codec} audio; in tars expected {', '.join(audio.CODECS)}: convert "
             "it, or pack the recordings"
         )
-    # decoders of MP3 drop what encoders padded, some more and some less of it
-    return audio.measured(file, name) if info.codec == "mp3" else info
+    # Decoders of MP3 drop what encoders padded, some more and some less of it. Of several channels
+    # only samples tell whether they cancel each other.
+    if info.codec == "mp3" or info.channels > 1:
+        return audio.measured(file, name, meter=meter)
+    return info
 
 
 def _row(
     sample: Sample[_Audio], shard: str, name: str, settings: ForeignSettings
-) -> tuple[IndexRow, Iterable[str]]:
-    clip, (member, info, checksum, crc32), unused = clip_of(sample, name, settings)
+) -> tuple[IndexRow, Iterable[str], str | None]:
+    clip, (member, info, warning, checksum, crc32), unused = clip_of(sample, name, settings)
     if isinstance(info, AudioError):
         raise info
     known = None if settings.classes is None else frozenset(map(nfc, settings.classes))
@@ -148,10 +158,10 @@ def _row(
         events=clip.events,
         meta=clip.meta,
     )
-    return row, unused
+    return row, unused, warning
 
 
 def _check_ids(rows: list[IndexRow], where: str) -> None:
-    for source_id, count in Counter(row.source_id for row in rows).items():
-        if count > 1:
-            raise ForeignError(f"{where}: {count} clips have the id {source_id!r}; rename them")
+    counts = Counter(row.source_id for row in rows)
+    if doubled := [f"{source_id!r} ({count})" for source_id, count in counts.items() if count > 1]:
+        raise ForeignError(f"{where}: several clips have one id: {told(doubled)}; rename them")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shards.clip import escape_key
+from shards.errors import Faults, told
 from shards.index import IndexRow
 from shards.locations import shard_names
 from shards.manifest import DatasetError, ShardEntry
@@ -79,22 +80,25 @@ def _check_ids(inputs: Sequence[MergeInput], rows: Sequence[Sequence[IndexRow]])
             if other != number:
                 doubled.append((row.source_id, inputs[other].name, inputs[number].name))
     if doubled:
-        source_id, first, second = doubled[0]
+        names = [f"{source_id!r} in {first} and {second}" for source_id, first, second in doubled]
         raise DatasetError(
-            f"{len(doubled)} clips are in several datasets, the first {source_id!r} in {first} and "
-            f"{second}; give each dataset a prefix with --prefixes, or filter one of them first"
+            f"{len(doubled)} clips are in several datasets: {told(names)}; give each dataset a "
+            "prefix with --prefixes, or filter one of them first"
         )
 
 
 def _unique_tars(shards: Iterable[ShardEntry]) -> dict[str, ShardEntry]:
     found: dict[str, ShardEntry] = {}
+    faults = Faults(DatasetError)
     for entry in shards:
         other = found.setdefault(str(entry.url), entry)
-        if other.sha256 != entry.sha256:
-            raise DatasetError(
-                f"{entry.url}: the datasets name it with other bytes ({other.sha256[:12]} and "
-                f"{entry.sha256[:12]}); run pmam verify on both"
-            )
+        with faults.noted():
+            if other.sha256 != entry.sha256:
+                raise DatasetError(
+                    f"{entry.url}: the datasets name it with other bytes ({other.sha256[:12]} and "
+                    f"{entry.sha256[:12]}); run pmam verify on both"
+                )
+    faults.check()
     return found
 
 

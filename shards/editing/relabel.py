@@ -82,7 +82,8 @@ def with_labels(
         cells = cells_of.get(row.source_id)
         if cells is not None:
             try:
-                labelled.append(_labelled(row, cells, settings.subset, whole, wrong))
+                with wrong.noted():
+                    labelled.append(_labelled(row, cells, settings.subset, whole, wrong))
             except ClipError as error:
                 wrong_clips.append(str(error))
         elif settings.others == "unlabel":
@@ -144,8 +145,9 @@ def with_mapping(
     unknown = sorted(labels_of(rows) - mapping.keys())
     if unknown and settings.unmapped == "fail":
         raise RelabelError(
-            f"the mapping lacks {len(unknown)} labels of the dataset, the first "
-            f"{_nearest(unknown[0], mapping)}; add them, or give --unmapped keep or drop"
+            f"the mapping lacks {len(unknown)} labels of the dataset: "
+            f"{told([_nearest(label, mapping) for label in unknown])}; add them, or give "
+            "--unmapped keep or drop"
         )
     if settings.unmapped == "keep":
         mapping |= {label: [label] for label in unknown}
@@ -183,18 +185,24 @@ def with_nfc_labels(row: IndexRow) -> IndexRow:
 def with_subsets(
     rows: Sequence[IndexRow], table: Mapping[str, Sequence[Mapping[str, str]]]
 ) -> list[IndexRow]:
-    """Rows with the `subset` and the `fold` of a table, where it names the clip and has them."""
-    changed = []
+    """Rows with the `subset` and the `fold` of a table, where it names the clip and has them.
+
+    Raises:
+        SourceError: folds that are no whole numbers, all of them in one message.
+    """
+    changed, wrong = [], WrongRows("subset table")
     for row in rows:
         cell: Mapping[str, str] = table.get(row.source_id, [{}])[0]
         fold = "" if is_empty(cell.get("fold", "")) else cell["fold"]
-        changed.append(
-            replace(
-                row,
-                subset=cell.get("subset") or row.subset,
-                fold=integer(fold, f"subset table, clip {row.source_id}") if fold else row.fold,
+        with wrong.noted():
+            changed.append(
+                replace(
+                    row,
+                    subset=cell.get("subset") or row.subset,
+                    fold=integer(fold, f"subset table, clip {row.source_id}") if fold else row.fold,
+                )
             )
-        )
+    wrong.check()
     return changed
 
 
@@ -222,14 +230,14 @@ def class_list(
         labelled = any(row.weak is not None or row.events is not None for row in rows)
         return tuple(sorted(labels)) if labelled else None
     given = tuple(map(nfc, given))
-    if doubled := [name for name, count in Counter(given).items() if count > 1]:
-        raise RelabelError(f"the class {doubled[0]!r} is given twice; expected each once")
+    if doubled := [repr(name) for name, count in Counter(given).items() if count > 1]:
+        raise RelabelError(f"the class {told(doubled)} is given twice; expected each once")
     if unknown := sorted(labels - set(given)):
         counts = Counter(label for row in rows for label in labels_of([row]))
+        names = [f"{_nearest(label, given)} ({counts[label]} clips)" for label in unknown]
         raise RelabelError(
-            f"{len(unknown)} labels are not among the {len(given)} classes, the first "
-            f"{_nearest(unknown[0], given)} ({counts[unknown[0]]} clips); add it to --classes, or "
-            "map it with --mapping"
+            f"{len(unknown)} labels are not among the {len(given)} classes: {told(names)}; add "
+            "them to --classes, or map them with --mapping"
         )
     return tuple(given)
 

@@ -21,7 +21,7 @@ from shards.manifest import (
     read_manifest,
     totals,
 )
-from shards.repair.verify_shard import Problem, one_line, verify_shard
+from shards.repair.verify_shard import WARNING, Problem, one_line, verify_shard
 
 __all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]
 
@@ -30,11 +30,12 @@ Decode = Literal["all", "none"] | float
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was looked at, and every problem found."""
+    """What was looked at, every problem found, and what a person may want to know besides."""
 
     problems: tuple[Problem, ...]
     clips: int
     shards: int
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -86,7 +87,12 @@ def verify(
             problems += found
             if on_shard is not None:
                 on_shard(shard)
-    return Report(problems=tuple(problems), clips=len(rows), shards=len(manifest.shards))
+    return Report(
+        problems=tuple(problem for problem in problems if problem.kind != WARNING),
+        clips=len(rows),
+        shards=len(manifest.shards),
+        warnings=tuple(problem for problem in problems if problem.kind == WARNING),
+    )
 
 
 class ShardChecker:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from shards import audio
+from shards.audio.channels import ChannelMeter
 from shards.audio.decoding import AudioError
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile, Taken, taken
@@ -14,12 +15,18 @@ from shards.io.store import Store
 from shards.manifest import ShardEntry
 from shards.packing.tar_scan import Member, TarError, scan_members
 
+WARNING = "warning"
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: of what kind, where, and what was found."""
+    """One thing that is wrong: of what kind, where, and what was found.
 
-    kind: str  # manifest | index | missing | foreign | size | checksum | tar | range | audio | json
+    A warning is of a clip that is as the dataset says, and perhaps not as somebody wants it.
+    """
+
+    # manifest, index, missing, foreign, size, checksum, tar, range, audio, json, or WARNING
+    kind: str
     where: str
     what: str
 
@@ -140,8 +147,9 @@ def _audio_member_problems(
 
 
 def _audio_problems(where: str, file: BinaryIO, row: IndexRow) -> Iterator[Problem]:
+    meter = ChannelMeter()
     try:
-        info = audio.measured(file, where)
+        info = audio.measured(file, where, meter=meter)
     except AudioError as error:
         yield Problem("audio", where, str(error))
         return
@@ -150,6 +158,8 @@ def _audio_problems(where: str, file: BinaryIO, row: IndexRow) -> Iterator[Probl
     if found != expected:
         what = f"codec, rate, channels and samples are {found}, the index says {expected}"
         yield Problem("audio", where, what)
+    if (warning := meter.warning(where)) is not None:
+        yield Problem(WARNING, where, warning.removeprefix(f"{where}: "))
 
 
 def _json_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ COLUMNS = ("event_label", "events", "hours", "per_hour", "low_95", "high_95")
 
 
 class Counts:
-    """Events and hours so far."""
+    """Events and hours so far; each channel that is listened to has hours of its own."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.events: Counter[str] = Counter(dict.fromkeys(classes, 0))
@@ -22,7 +22,7 @@ class Counts:
     def add(self, found: FileEvents) -> None:
         """Count the events of one more file."""
         self.events.update(event.label for event in found.events)
-        self.seconds += found.duration_s or 0.0
+        self.seconds += (found.duration_s or 0.0) * found.channels
 
     def text(self) -> bytes:
         """A CSV table, a row a class."""

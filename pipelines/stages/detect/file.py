@@ -1,7 +1,8 @@
 """The events of one audio file, which streams through: no step holds more than a few windows.
 
 Memory does not grow with the length of a file, but for the events that are found in it; and, where
-boxes or a clip mask look at all of it, for its scores.
+boxes or a clip mask look at all of it, for its scores. Where each channel is listened to, the file
+is decoded once for each.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ from pmam.models.detector import FrameDetector
 from pmam.models.facade import Detector
 from pmam.models.window_scores import stream_events, stream_scores
 from shards.annotations.event import SoundEvent
-from shards.audio.channels import ChannelMeter
+from shards.audio.channels import Channel, ChannelChoice, ChannelMeter
 from shards.audio.decoding import AudioError, blocks, probe
 
 DEFAULT = DetectSettings()
@@ -56,7 +57,7 @@ def detect_file(
         settings: windows, and post-processing other than the detector's.
         tell: is called, on the way, with how many more percent of the file are done.
         scores_to: where its frame scores are written, before post-processing; all of them are
-            held until then.
+            held until then; of one channel alone.
 
     Raises:
         AudioError: the file cannot be read as audio, holds none, or makes the detector give NaN.
@@ -67,33 +68,38 @@ def detect_file(
     model = (detector.model if isinstance(detector, Detector) else detector).eval()
     encoder = model.encoder
     held: list[Floats] = []
+    events: list[SoundEvent] = []
     with opened(audio_input) as handle:
         info = probe(handle, name)
         end_s = info.num_samples / info.sample_rate_hz
-        meter = ChannelMeter()
-        audio = blocks(
-            handle,
-            name,
-            sample_rate_hz=encoder.sample_rate_hz,
-            block_s=settings.window_s,
-            channel=settings.channel,
-            meter=meter,
-        )
-        scores = stream_scores(
-            model,
-            audio,
-            window_s=settings.window_s,
-            overlap_s=settings.overlap_s,
-            batch=settings.batch,
-        )
-        scores = _watched(scores, name, encoder.hop_s, end_s, tell)
-        if scores_to is not None:
-            scores = _kept(scores, held)
-        postprocess = settings.applied(model.postprocess)
-        events = [
-            SoundEvent(**event._asdict())
-            for event in stream_events(model, scores, lambda: end_s, postprocess)
-        ]
+        meter = ChannelMeter() if settings.channel == "mean" else None
+        taken = _listened_to(settings.channel, info.channels)
+        for number, channel in enumerate(taken):
+            audio = blocks(
+                handle,
+                name,
+                sample_rate_hz=encoder.sample_rate_hz,
+                block_s=settings.window_s,
+                channel=channel,
+                meter=meter,
+            )
+            scores = stream_scores(
+                model,
+                audio,
+                window_s=settings.window_s,
+                overlap_s=settings.overlap_s,
+                batch=settings.batch,
+            )
+            scores = _watched(scores, name, encoder.hop_s, end_s, _shared(tell, number, len(taken)))
+            if scores_to is not None:
+                scores = _kept(scores, held)
+            postprocess = settings.applied(model.postprocess)
+            events += [
+                SoundEvent(
+                    **event._asdict(), channel=number + 1 if settings.channel == "each" else None
+                )
+                for event in stream_events(model, scores, lambda: end_s, postprocess)
+            ]
     if scores_to is not None:
         rows = np.concatenate(held)
         data = score_file(rows, model.classes, encoder.hop_s, end_s, scores_to.score_format)
@@ -104,8 +110,31 @@ def detect_file(
         duration_s=end_s,
         sample_rate_hz=info.sample_rate_hz,
         low_rate_hz=encoder.lacking_rate_hz(info.sample_rate_hz),
-        warning=meter.warning(name) if settings.channel == "mean" else None,
+        warning=None if meter is None else meter.warning(name),
+        channels=len(taken),
     )
+
+
+def _listened_to(channel: ChannelChoice, channels: int) -> list[Channel | int]:
+    """What is listened to, one after another."""
+    return list(range(channels)) if channel == "each" else [channel]
+
+
+def _shared(
+    tell: Callable[[int], None] | None, number: int, passes: int
+) -> Callable[[int], None] | None:
+    """Progress of one of several passes as percent of all of them."""
+    if tell is None or passes == 1:
+        return tell
+    done = 0
+
+    def part(more: int) -> None:
+        nonlocal done
+        before, done = done, done + more
+        told = [(100 * number + percent) // passes for percent in (before, done)]
+        tell(told[1] - told[0])
+
+    return part
 
 
 def _kept(scores: Iterable[Floats], held: list[Floats]) -> Iterator[Floats]:

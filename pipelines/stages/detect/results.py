@@ -6,6 +6,7 @@ from typing import Any
 from shards.annotations.event import AnnotatedFile, Columns, SoundEvent
 
 SCORED = Columns(("score",))  # what every detected event has beside times and label
+BY_CHANNEL = Columns(("score", "channel"))  # and where each channel is listened to
 DIGITS = 4  # of scores that are written
 
 
@@ -16,7 +17,8 @@ class FileEvents:
     The score of an event is the highest smoothed frame probability inside it, or a box's
     confidence: at any threshold below it, some of the event, or the whole box, would still be
     found. `low_rate_hz` is the file's rate where that is less than the model has learnt from.
-    `warning` is a line to tell of a file that was read.
+    `warning` is a line to tell of a file that was read. `channels` counts those that were listened
+    to one by one.
     """
 
     file: str
@@ -26,6 +28,7 @@ class FileEvents:
     error: str | None = None
     low_rate_hz: int | None = None
     warning: str | None = None
+    channels: int = 1
 
     def annotated(self) -> AnnotatedFile:
         """As it is written, scores with four digits."""
@@ -40,15 +43,21 @@ class FileEvents:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; an event is a list of onset, offset, label and score."""
-        events = [[e.onset_s, e.offset_s, e.label, e.score] for e in self.events]
+        """Plain values; an event is a list of onset, offset, label, score and channel."""
+        events = [[e.onset_s, e.offset_s, e.label, e.score, e.channel] for e in self.events]
         return {**asdict(replace(self, events=())), "events": events}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "FileEvents":
         """What `to_json` gave."""
         events = tuple(
-            SoundEvent(onset_s=onset_s, offset_s=offset_s, label=label, score=score)
-            for onset_s, offset_s, label, score in values["events"]
+            SoundEvent(
+                onset_s=onset_s,
+                offset_s=offset_s,
+                label=label,
+                score=score,
+                channel=channel[0] if channel else None,  # journals of before have none
+            )
+            for onset_s, offset_s, label, score, *channel in values["events"]
         )
         return cls(**{**values, "events": events})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipelines.runtime.errors import PipelineError
 from pmam.events.settings import PostprocessOverrides
 from shards.annotations.event import SoundEvent
-from shards.audio.channels import Channel
+from shards.audio.channels import ChannelChoice
 
 
 class DetectError(PipelineError):
@@ -27,8 +27,9 @@ class DetectSettings(PostprocessOverrides):
     window_s: float = 10.0
     # Overlap of neighbouring windows in seconds, where they fade into each other.
     overlap_s: float = 2.0
-    # What of several channels is listened to: their mean, the left or right one, or the loudest.
-    channel: Channel = "mean"
+    # What of several channels is listened to: their mean, the left or right one, the loudest, or
+    # each by itself, whose number events then have in the column channel, 1 the left one.
+    channel: ChannelChoice = "mean"
     # Number of windows in a batch.
     batch: int = 8
     # Length in seconds below which an event is left out.
@@ -60,4 +61,8 @@ class DetectSettings(PostprocessOverrides):
             found = sorted(found, key=lambda event: (-(event.score or 0.0), event.onset_s))[
                 : self.top
             ]
-        return tuple(sorted(found, key=lambda event: (event.onset_s, event.offset_s, event.label)))
+        return tuple(sorted(found, key=_order))
+
+
+def _order(event: SoundEvent) -> tuple[float, float, str, int]:
+    return event.onset_s, event.offset_s, event.label, event.channel or 0

@@ -17,11 +17,12 @@ from pipelines.stages.detect.counts import Counts
 from pipelines.stages.detect.file import ScoreTarget
 from pipelines.stages.detect.journal import Journal
 from pipelines.stages.detect.outputs import TOGETHER, pieces, write_together
-from pipelines.stages.detect.results import FileEvents
+from pipelines.stages.detect.results import BY_CHANNEL, SCORED, FileEvents
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.stage import Task, checked_detector, detect
 from pmam.settings import to_json
 from shards.annotations.delimited import line
+from shards.annotations.event import Columns
 from shards.annotations.format import Format
 from shards.io.store import Store
 
@@ -81,22 +82,30 @@ def write_detections(
     if output_dir is None and (scores is not None or together):
         what = "--scores" if scores is not None else "--together"
         raise FormatError(f"{what} writes files: give --output-dir, the folder that they go to")
+    if scores is not None and settings.channel == "each":
+        raise FormatError(
+            "--scores keeps those of one channel: give --channel left, right, loudest or mean, or "
+            "leave it out"
+        )
     # Taken before any progress bar is up, which would put its own stream there.
     out = sys.stdout if out is None else out
     detector = checked_detector(checkpoint, settings)
+    columns = BY_CHANNEL if settings.channel == "each" else SCORED
     for each in chosen.values():
         if "score" not in each.holds:
             log.info("%s cannot hold scores: they are left out there", each.title)
+        if columns is BY_CHANNEL and "channel" not in each.holds:
+            log.warning("%s cannot hold channels: events of all stand together there", each.title)
     total = Counts(detector.classes)
     if output_dir is None:
         tasks: list[Task] = [(audio, None) for audio in inputs.audio]
         results = detect(tasks, checkpoint, detector, settings, on_error)
         (text_format,) = chosen.values()
-        errors = write_together(_counted(results, total), text_format, out)
+        errors = write_together(_counted(results, total), text_format, out, columns)
     else:
         url = absolute(output_dir)
         names = output_names([audio.name for audio in inputs.audio])
-        folder = _Folder(store(url), names, chosen, together, scores)
+        folder = _Folder(store(url), names, chosen, together, scores, columns)
         identity = {
             "detector": checkpoint_fingerprint(checkpoint),
             "settings": to_json(settings),
@@ -136,6 +145,7 @@ class _Folder:
         formats: by name.
         together: one file of all recordings.
         scores: how frame scores are written, if they are.
+        columns: what events have.
     """
 
     def __init__(
@@ -145,9 +155,10 @@ class _Folder:
         formats: Mapping[str, Format],
         together: bool,
         scores: ScoreFormat | None,
+        columns: Columns,
     ) -> None:
         self.store, self._names, self._formats = store, names, formats
-        self._together, self._scores = together, scores
+        self._together, self._scores, self._columns = together, scores, columns
 
     def names(self) -> set[str]:
         """All that the run may write."""
@@ -174,7 +185,7 @@ class _Folder:
             if not self._together:
                 for each in self._formats.values():
                     name = self._names[found.file] + each.suffix
-                    self.store.write(name, b"".join(pieces([found], each)))
+                    self.store.write(name, b"".join(pieces([found], each, self._columns)))
             journal.add(found.to_json())
         return errors
 
@@ -191,7 +202,9 @@ class _Folder:
             total.add(found)
         if self._together:
             for each in self._formats.values():
-                self.store.write(TOGETHER + each.suffix, b"".join(pieces(done, each)))
+                self.store.write(
+                    TOGETHER + each.suffix, b"".join(pieces(done, each, self._columns))
+                )
         if errors:
             lines = [line((file, error), "\t") for file, error in errors.items()]
             text = line(("filename", "error"), "\t") + "".join(lines)

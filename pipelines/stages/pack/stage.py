@@ -1,7 +1,7 @@
 """pack: audio and labels from a source to shards with an index."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,9 +19,11 @@ from pipelines.stages.pack.streams import (
     streams_fingerprint,
 )
 from pipelines.stages.settings import PackSettings
-from shards.errors import several, told
+from shards.audio.channels import channel_notes
+from shards.errors import several
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore
 from shards.manifest import write_dataset
+from shards.packing.by_channel import by_channel
 from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
 from shards.quality.label_notes import classes_of_kept, label_notes
@@ -115,6 +117,9 @@ def pack(
             members, listing.clips, classes=listing.classes, on_error=settings.on_error
         )
         skipped += more
+        split = list[str]()
+        if settings.channel == "each":
+            surveyed, split = by_channel(surveyed)
         skipped += [Skipped(name, "its name is not UTF-8: rename it") for name in odd]
         plans = plan_shards(
             surveyed,
@@ -161,18 +166,13 @@ def pack(
                 *listing.notes,
                 *unread_notes(folder.names(), READ_TOO.get(settings.source, ())),
                 *left_out,
-                *_channel_notes(written),
+                *split,
+                *channel_notes(warning for shard in written for warning in shard.warnings),
                 *label_notes(rows),
             ],
         }
 
     return Work(do=work, settings=settings, inputs=identified, summary=_summary)
-
-
-def _channel_notes(shards: Sequence[WrittenShard]) -> list[str]:
-    """Warnings of recordings, all in one line."""
-    warnings = sorted(warning for shard in shards for warning in shard.warnings)
-    return [told(warnings)] if warnings else []
 
 
 def _summary(result: Mapping[str, Any]) -> str:

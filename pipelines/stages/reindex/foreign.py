@@ -15,6 +15,7 @@ from pipelines.runtime.stage import Stage
 from pipelines.runtime.workers.parallel_map import RESULTS, ShardResult, ShardTask, run_shards
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.reindex.settings import ForeignDataset, NewDataset
+from shards.audio.channels import channel_notes
 from shards.audio.decoding import AudioError
 from shards.brace_patterns import expand_braces
 from shards.clip import ClipError
@@ -22,7 +23,7 @@ from shards.editing.foreign import index_shard
 from shards.editing.foreign_rules import ForeignError, ForeignSettings, hint
 from shards.editing.foreign_samples import check_rules, unused_notes
 from shards.editing.relabel import class_list
-from shards.errors import naming, several
+from shards.errors import Faults, naming, several, told
 from shards.index import IndexRow
 from shards.io.tar_members import is_tar
 from shards.io.unpacking import UnpackError, unpack
@@ -152,10 +153,18 @@ def reindex_foreign(
             **result,
             "skipped": [list(entry) for entry in skipped],
             "unlabelled": without if any(labelled) else [],
-            "notes": list(unused_notes(unused)),
+            "notes": [
+                *unused_notes(unused),
+                *channel_notes(warning for shard, _ in found for warning in shard.warnings),
+                *result["notes"],
+            ],
         }
 
-    inputs = {url: _size_and_time(url) for url in urls}
+    inputs, faults = dict[str, str](), Faults(ForeignError, FileNotFoundError)
+    for url in urls:
+        with faults.noted():
+            inputs[url] = _size_and_time(url)
+    faults.check()
     return Work(
         do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
     )
@@ -164,30 +173,37 @@ def reindex_foreign(
 def shard_list(shards: Sequence[str]) -> list[str]:
     """Absolute URLs of all tars that some words name."""
     urls: list[str] = []
+    faults = Faults(ForeignError, FileNotFoundError)
     for word in shards:
         for url in map(absolute, expand_braces(word)):
-            if is_tar(url):
-                urls.append(url)
-            else:
-                below = [name for name in store(url).names() if is_tar(name)]
-                if not below:
-                    raise ForeignError(f"{url}: no tars there; expected .tar, .tar.gz or .tgz")
-                urls += [f"{url}/{name}" for name in below]
+            with faults.noted():
+                urls += [url] if is_tar(url) else _tars_below(url)
+    faults.check()
     if doubled := [url for url, count in Counter(urls).items() if count > 1]:
-        raise ForeignError(f"{doubled[0]}: given twice; expected each shard once")
+        raise ForeignError(f"{told(doubled)}: given twice; expected each shard once")
     return urls
+
+
+def _tars_below(url: str) -> list[str]:
+    below = [name for name in store(url).names() if is_tar(name)]
+    if not below:
+        raise ForeignError(f"{url}: no tars there; expected .tar, .tar.gz or .tgz")
+    return [f"{url}/{name}" for name in below]
 
 
 def _check_keys(rows: Sequence[IndexRow], urls: Mapping[str, str]) -> None:
     """Refuse an id that clips of two tars have."""
     by_id: dict[str, IndexRow] = {}
+    doubled = []
     for row in rows:
         if (other := by_id.setdefault(row.source_id, row)) is not row:
-            raise ForeignError(
-                f"{row.source_id!r} is doubled, in {urls.get(other.shard, other.shard)} and "
-                f"{urls.get(row.shard, row.shard)}; expected each key once: put the shard's name "
-                f"in front by {hint('id', 'shard')}"
-            )
+            places = [urls.get(each.shard, each.shard) for each in (other, row)]
+            doubled.append(f"{row.source_id!r} is doubled, in {places[0]} and {places[1]}")
+    if doubled:
+        raise ForeignError(
+            f"{told(doubled)}; expected each key once: put the shard's name in front by "
+            f"{hint('id', 'shard')}"
+        )
 
 
 def _forget(stage: Stage, results: Sequence[ShardResult]) -> None:

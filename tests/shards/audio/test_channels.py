@@ -8,7 +8,7 @@ import pytest
 from packing import pack
 from sound_files import encoded, noise
 
-from shards.audio.channels import CHANNELS, Channel, ChannelMeter
+from shards.audio.channels import CHANNELS, Channel, ChannelMeter, each_name
 from shards.audio.decoding import AudioError, blocks, decode
 from shards.clip import Clip
 
@@ -18,7 +18,7 @@ RIGHT = 0.5 * noise(1.0, seed=2)[:, 0]
 STEREO = encoded(np.stack([LEFT, RIGHT], axis=1), subtype="FLOAT")
 
 
-def mono(data: bytes, channel: Channel, meter: ChannelMeter | None = None) -> np.ndarray:
+def mono(data: bytes, channel: Channel | int, meter: ChannelMeter | None = None) -> np.ndarray:
     parts = blocks(
         io.BytesIO(data), "x", sample_rate_hz=RATE_HZ, block_s=0.3, channel=channel, meter=meter
     )
@@ -47,7 +47,7 @@ def test_a_choice_that_is_none() -> None:
 @pytest.mark.parametrize(
     ("right", "said"),
     [
-        (-LEFT, "the mean of its 2 channels is 120 dB below"),
+        (-LEFT, "the mean of its 2 channels is 60 dB below"),
         (-0.9 * LEFT, "26 dB below"),
         (-0.75 * LEFT, None),  # 18 dB
         (LEFT, None),
@@ -65,7 +65,7 @@ def test_opposite_phase_is_told(right: np.ndarray, said: str | None) -> None:
         assert warning is not None
         assert warning.startswith("x.wav: ")
         assert said in warning
-        assert "--channel left, right or loudest" in warning
+        assert "--channel left, right, loudest or each" in warning
 
 
 def test_silence_and_many_channels() -> None:
@@ -90,3 +90,24 @@ def test_packing_tells_of_it_and_takes_another_channel(tmp_path: Path, codec: st
     for row in dataset.rows:
         assert (row.channels, row.num_samples) == (1, RATE_HZ)
         np.testing.assert_allclose(dataset.audio(row), LEFT, atol=1e-4)
+
+
+def test_one_of_several_by_its_place() -> None:
+    three = encoded(np.stack([LEFT, RIGHT, -LEFT], axis=1), subtype="FLOAT")
+    assert np.array_equal(mono(three, 1), mono(encoded(RIGHT[:, None], subtype="FLOAT"), "mean"))
+    with pytest.raises(AudioError, match="got channel 4 of 3"):
+        mono(three, 3)
+    assert [each_name(n, 2) for n in range(2)] == ["left", "right"]
+    assert [each_name(n, 3) for n in range(3)] == ["ch1", "ch2", "ch3"]
+
+
+def test_the_meter_is_numpys_in_double_precision() -> None:
+    part = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32) * [0.1, 0.02, 0.1]
+    part[:, 2] = -0.98 * part[:, 0]
+    meter = ChannelMeter()
+    for block in np.split(part.astype(np.float32), [7, 3000]):
+        meter.add(block)
+    wide = part.astype(np.float64)
+    expected = 10 * np.log10((wide**2).mean(axis=0).max() / (wide.mean(axis=1) ** 2).mean())
+    assert meter.mean_below_db == pytest.approx(expected, abs=0.01)
+    assert meter.loudest == 0

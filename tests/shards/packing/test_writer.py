@@ -219,7 +219,7 @@ def test_what_a_tar_cannot_hold_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_noise(tmp_path / "in/long.wav", seconds=5)  # 80 kB
-    monkeypatch.setattr("shards.packing.writer.MEMBER_MAX_BYTES", 75_000)
+    monkeypatch.setattr("shards.packing.stored_audio.MEMBER_MAX_BYTES", 75_000)
     with pytest.raises(AudioError, match=r"^long\.wav: got 80044 bytes to store; .* split"):
         pack(tmp_path / "in", [one("long.wav")], tmp_path / "out")
     stored, _ = pack(tmp_path / "in", [one("long.wav")], tmp_path / "out", sample_rate_hz=4000)
