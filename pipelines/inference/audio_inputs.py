@@ -118,7 +118,7 @@ def _expanded(file: str, on_error: OnError | None, notes: dict[str, None]) -> li
         return [_file(name) for name in _audio_below(file, on_error, notes)]
     if at_folder is not None:
         return [_file(file)]
-    if names := _matching(file):
+    if names := _matching(file, notes):
         return [_file(name) for name in names]
     if on_error == "skip" and not _PATTERN.search(file):
         return [_file(file)]
@@ -130,14 +130,21 @@ def _file(name: str) -> AudioInput:
     return AudioInput(name=name, url=name)
 
 
-def _matching(file: str) -> list[str]:
-    """The audio that a pattern fits, or whose name a remote prefix begins; sorted."""
+def _matching(file: str, notes: dict[str, None]) -> list[str]:
+    """The audio that a pattern fits, or whose name a remote prefix begins; sorted.
+
+    Of what fits and is no audio, the notes tell.
+    """
     place = store(file)
     if place.is_local:
         if not _PATTERN.search(file):
             return []
-        found = glob.glob(str(Path(file).expanduser()), recursive=True)  # noqa: PTH207  (names as given)
-        return sorted(name for name in found if is_audio(name) and not Path(name).is_dir())
+        fitting = glob.glob(str(Path(file).expanduser()), recursive=True)  # noqa: PTH207  (names as given)
+        found = [name for name in fitting if not Path(name).is_dir()]
+        notes.update(
+            {f"{file}: {note}": None for note in unread_notes(Path(n).name for n in found)}
+        )
+        return sorted(name for name in found if is_audio(name))
     if "://" in file and file.split("://")[0] in ("http", "https"):
         return []  # a server does not tell what it has
     first = _PATTERN.search(file)
@@ -146,12 +153,9 @@ def _matching(file: str) -> list[str]:
         return []
     rest = file[len(folder) + 1 :]
     fits = re.compile(_as_regex(rest) if first else re.escape(rest) + ".*", re.DOTALL)
-    names = store(folder).names()
-    return [
-        join(folder, name)
-        for name in names
-        if is_audio(name) and not is_hidden(name) and fits.fullmatch(name)
-    ]
+    found = [name for name in store(folder).names() if fits.fullmatch(name)]
+    notes.update({f"{file}: {note}": None for note in unread_notes(found)})
+    return [join(folder, name) for name in found if is_audio(name) and not is_hidden(name)]
 
 
 def _as_regex(pattern: str) -> str:

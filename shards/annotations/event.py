@@ -1,13 +1,15 @@
 """What every annotation format is read to and written from: files, and the events in them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from shards.errors import ShardsError
+from shards.errors import Faults, ShardsError
+
+T = TypeVar("T")
 
 # What an event may have beside its times and its label, in the order of a table's columns.
 OPTIONAL_FIELDS = ("score", "low_hz", "high_hz", "channel", "annotator", "notes")
@@ -127,13 +129,31 @@ def _rows(file: AnnotatedFile) -> list[dict[str, Any]]:
     ]
 
 
-def grouped(pairs: Iterable[tuple[str, SoundEvent | None]]) -> list[AnnotatedFile]:
-    """Rows of a table as files, each in the order in which it first comes; None is no event."""
+Pair = tuple[str, SoundEvent | None] | None
+
+
+def grouped(rows: Iterable[T], pair: Callable[[T], Pair]) -> list[AnnotatedFile]:
+    """Rows of a table as files, each in the order in which it first comes.
+
+    Args:
+        rows: of a table, in any form.
+        pair: gives of a row its file and its event, None for no event; None of a row that tells
+            of no file.
+
+    Raises:
+        AnnotationError: rows that are wrong, all of them in one message.
+    """
     events: dict[str, list[SoundEvent]] = {}
-    for file, event in pairs:
-        of_file = events.setdefault(file, [])
-        if event is not None:
-            of_file.append(event)
+    faults = Faults(AnnotationError)
+    with faults.noted():  # the table itself may break off
+        for row in rows:
+            with faults.noted():
+                if (found := pair(row)) is None:
+                    continue
+                of_file = events.setdefault(found[0], [])
+                if found[1] is not None:
+                    of_file.append(found[1])
+    faults.check()
     return [AnnotatedFile(file=name, events=tuple(found)) for name, found in events.items()]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.inference.audio_inputs import AudioInput, opened
+from pipelines.inference.readable import told_of
 from pipelines.inference.score_files import ScoreFormat, score_file
 from pipelines.runtime.errors import USER_ERRORS, is_full
 from pipelines.runtime.files.urls import store
@@ -179,9 +180,3 @@ def attempt(
         if is_full(error):
             raise  # no file's fault
         return FileEvents(file=audio.name, error=told_of(audio.name, error))
-
-
-def told_of(name: str, error: BaseException) -> str:
-    """An error of a recording in one line that names it."""
-    text = " ".join(str(error).split())
-    return text if name in text else f"{name}: {text}"

@@ -11,20 +11,18 @@ from typing import Any
 from rich.markup import escape
 
 from cluster.storage.filesystems import absolute
-from pipelines.inference.audio_inputs import AudioInput, OnError, opened
+from pipelines.inference.audio_inputs import AudioInput, OnError
 from pipelines.inference.layers import load_detector
+from pipelines.inference.readable import check_readable
 from pipelines.inference.sample_rate_check import low_rate
-from pipelines.runtime.errors import USER_ERRORS, is_full
 from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar
 from pipelines.runtime.workers.reach import joined
-from pipelines.stages.detect.file import ScoreTarget, attempt, told_of
+from pipelines.stages.detect.file import ScoreTarget, attempt
 from pipelines.stages.detect.results import FileEvents
 from pipelines.stages.detect.settings import DetectError, DetectSettings
 from pmam.models.detector import FrameDetector
-from shards.audio.decoding import probe
-from shards.errors import Faults
 
 IN_PROCESS_FILES = 16  # more are a Ray job, whose start takes as long as a few files do
 RAY_BLOCKS = 1000  # at most; a block of one file each would cost more than short files
@@ -75,29 +73,10 @@ def detect(
             that turns out to be damaged.
     """
     if on_error == "fail" and len(tasks) > 1:
-        check_readable([audio for audio, _ in tasks])
+        check_readable([audio for audio, _ in tasks], DetectError)
     if len(tasks) <= IN_PROCESS_FILES:
         return _checked(_in_process(detector, tasks, settings), on_error)
     return _checked(_on_ray(absolute(checkpoint), tasks, settings, in_order), on_error)
-
-
-def check_readable(audio: Sequence[AudioInput]) -> None:
-    """See that each recording opens as audio, before any work is done.
-
-    Raises:
-        DetectError: some do not; it tells of all.
-    """
-    faults = Faults(DetectError)
-    for each in audio:
-        with faults.noted():
-            try:
-                with opened(each) as file:
-                    probe(file, each.name)
-            except (*USER_ERRORS, OSError) as error:
-                if is_full(error):
-                    raise
-                raise DetectError(told_of(each.name, error)) from error
-    faults.check()
 
 
 def _checked(results: Generator[FileEvents, None, None], on_error: OnError) -> Iterator[FileEvents]:

@@ -20,11 +20,11 @@ from pipelines.stages.evaluate.truth import content_of
 from pmam.events.event import Event
 from pmam.events.settings import PostprocessSettings
 from pmam.settings import from_json
-from shards.annotations.event import AnnotatedFile
+from shards.annotations.event import AnnotatedFile, AnnotationError
 from shards.annotations.format import Content
 from shards.annotations.registry import read, recognise
 from shards.clip import nfc
-from shards.errors import told
+from shards.errors import Faults, told
 from shards.io.store import Store
 from shards.manifest import MANIFEST
 
@@ -96,7 +96,11 @@ def _ours(url: str, name: str) -> FrameOutput:
 
 def _events(contents: Mapping[str, Content], name: str) -> EventOutput:
     """Tables of events: one is one operating point."""
-    points = {file: _detected(read(content), content.path) for file, content in contents.items()}
+    points, faults = dict[str, dict[str, list[Event]]](), Faults(AnnotationError, PipelineError)
+    for file, content in contents.items():
+        with faults.noted():
+            points[file] = _detected(read(content), content.path)
+    faults.check()
     labels = {e.label for point in points.values() for events in point.values() for e in events}
     return EventOutput(name=name, classes=tuple(sorted(labels)), points=points)
 

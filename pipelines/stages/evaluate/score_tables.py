@@ -16,6 +16,7 @@ from shards.annotations.delimited import header
 from shards.annotations.event import AnnotationError
 from shards.annotations.format import Content
 from shards.clip import nfc
+from shards.errors import Faults, told
 from shards.io.store import Store
 
 
@@ -43,12 +44,15 @@ def score_tables(
     files = by_clip(tables, folder)
     first = next(iter(files.values()))
     classes = _head(contents[first], tables[first])
+    faults = Faults(PipelineError)
     for file in tables:
-        if (found := _head(contents[file], tables[file])) != classes:
-            raise PipelineError(
-                f"{folder.path(file)}: got the classes {', '.join(found)}; expected those of "
-                f"{first}: {', '.join(classes)}"
-            )
+        with faults.noted():
+            if (found := _head(contents[file], tables[file])) != classes:
+                raise PipelineError(
+                    f"{folder.path(file)}: got the classes {', '.join(found)}; expected those of "
+                    f"{first}: {', '.join(classes)}"
+                )
+    faults.check()
 
     def read_clip(clip: str) -> tuple[Scores, FloatArray]:
         file = files[clip]
@@ -64,13 +68,16 @@ def by_clip(files: Iterable[str], folder: Store) -> dict[str, str]:
         PipelineError: two are of one clip.
     """
     found: dict[str, str] = {}
+    doubled = []
     for file in files:
         clip = _clip_of(file)
         if clip in found:
-            raise PipelineError(
-                f"{folder.root}: {found[clip]} and {file} are of one clip; expected one file each"
-            )
+            doubled.append(f"{found[clip]} and {file}")
         found[clip] = file
+    if doubled:
+        raise PipelineError(
+            f"{folder.root}: {told(doubled)} are of one clip; expected one file each"
+        )
     return found
 
 

@@ -20,14 +20,14 @@ from pmam.metrics.intervals import cluster_draws
 from shards.annotations.event import AnnotatedFile, AnnotationError
 from shards.annotations.format import Content
 from shards.annotations.registry import read, recognise
-from shards.audio.decoding import measured
+from shards.audio.decoding import AudioError, measured
 from shards.clip import nfc
-from shards.errors import told
+from shards.errors import Faults, told
 from shards.io.store import Store
 from shards.manifest import MANIFEST
 from shards.quality.class_names import alike, alike_in_words
 from shards.sources._tables import audio_names
-from shards.tables.rows import separated_rows
+from shards.tables.rows import Row, separated_rows
 
 # A label's end may lie so far behind its clip by rounding alone.
 LATE_S = 0.1
@@ -172,7 +172,12 @@ def annotated_files(url: str) -> list[AnnotatedFile]:
         raise PipelineError(f"{url}: holds neither a dataset nor a table of events; check the path")
     if strange := [c.path for c in contents if c not in tables]:
         log.warning("%s: left out, no tables of events: %s", url, told(strange))
-    return [file for content in tables for file in read(content)]
+    found, faults = list[AnnotatedFile](), Faults(AnnotationError)
+    for content in tables:
+        with faults.noted():
+            found += read(content)
+    faults.check()
+    return found
 
 
 def content_of(folder: Store, name: str) -> Content:
@@ -209,22 +214,29 @@ def _table_of_lengths(url: str) -> dict[str, float]:
     content = content_of(Store(source, folder or "/"), name)
     separator = "," if name.lower().endswith(".csv") else "\t"
     found: dict[str, float] = {}
+    faults = Faults(PipelineError)
     for row in separated_rows(content.text, separator, url, required=("filename", "duration")):
-        clip = plain(row["filename"])
-        try:
-            length_s = float(row["duration"])
-        except ValueError:
-            length_s = float("nan")
-        if not 0 < length_s < float("inf"):
-            raise PipelineError(
-                f"{row.where}: got the duration {row['duration']!r}; expected seconds: correct it"
-            )
-        if found.setdefault(clip, length_s) != length_s:
-            raise PipelineError(
-                f"{row.where}: {clip} is {length_s} s long here and {found[clip]} s above; "
-                "expected one length: correct it"
-            )
+        with faults.noted():
+            clip, length_s = plain(row["filename"]), _length_s(row)
+            if found.setdefault(clip, length_s) != length_s:
+                raise PipelineError(
+                    f"{row.where}: {clip} is {length_s} s long here and {found[clip]} s above; "
+                    "expected one length: correct it"
+                )
+    faults.check()
     return found
+
+
+def _length_s(row: Row) -> float:
+    try:
+        length_s = float(row["duration"])
+    except ValueError:
+        length_s = float("nan")
+    if not 0 < length_s < float("inf"):
+        raise PipelineError(
+            f"{row.where}: got the duration {row['duration']!r}; expected seconds: correct it"
+        )
+    return length_s
 
 
 def _measured_lengths(url: str, names: Iterable[str]) -> dict[str, float]:
@@ -232,11 +244,14 @@ def _measured_lengths(url: str, names: Iterable[str]) -> dict[str, float]:
     folder = store(url)
     wanted = ClipNames(names)
     found: dict[str, float] = {}
+    faults = Faults(AudioError)
     for name in audio_names(folder):
         clip = wanted.find(name)
         if clip is not None:
-            info = measured(cast(BinaryIO, folder.open(name)), folder.path(name))
-            found[clip] = info.num_samples / info.sample_rate_hz
+            with faults.noted(), folder.open(name) as file:
+                info = measured(cast(BinaryIO, file), folder.path(name))
+                found[clip] = info.num_samples / info.sample_rate_hz
+    faults.check()
     return found
 
 

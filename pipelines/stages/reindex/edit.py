@@ -10,7 +10,7 @@ from pipelines.runtime.files.urls import dataset_fingerprint, file_fingerprint, 
 from pipelines.runtime.stage import Stage
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.reindex.settings import NewDataset
-from shards.editing.filter import compile_filter
+from shards.editing.filter import FilterError, compile_filter
 from shards.editing.merge import MergeInput, merge
 from shards.editing.relabel import (
     RelabelError,
@@ -21,6 +21,7 @@ from shards.editing.relabel import (
     with_mapping,
     with_subsets,
 )
+from shards.errors import Faults
 from shards.index import IndexRow
 from shards.locations import refer
 from shards.manifest import Manifest
@@ -137,7 +138,12 @@ def reindex_filter(
 
     def change(rows: Rows, notes: dict[str, Any]) -> Rows:
         if test is not None:
-            kept = [row for row in rows if test(row)]
+            faults, kept = Faults(FilterError), []
+            for row in rows:
+                with faults.noted():
+                    if test(row):
+                        kept.append(row)
+            faults.check()
         else:
             found, notes["not_in_dataset"] = by_clip(rows, _id_rows(str(listed)))
             kept = [row for row in rows if row.source_id in found]

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from cluster.storage.filesystems import absolute
 from pipelines.inference.audio_inputs import Inputs, OnError
+from pipelines.inference.readable import check_readable
 from pipelines.runtime.files.urls import join
 from pipelines.runtime.identity import digest
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.tag.results import TagSet
-from pipelines.stages.tag.settings import TaggerSettings
+from pipelines.stages.tag.settings import TagError, TaggerSettings
 from pipelines.stages.tag.stage import IN_PROCESS, tag
 from pipelines.stages.tag.tagger import named_classes, weights_place
 from pmam.tagging.settings import TagSettings
@@ -42,6 +43,8 @@ def tags_of(
     """The tags of recordings, in `<folder>/tags-<length of the windows>`; done once."""
     if on_error is None:
         on_error = "skip" if inputs.found else "fail"
+    if on_error == "fail" and len(inputs.audio) > 1:
+        check_readable(inputs.audio, TagError)
     weights, classes = weights_place(tagger), named_classes(tagger)
     out = join(folder, f"tags-{settings.window_s:g}")
     reads = (weights, *dict.fromkeys(each.url for each in inputs.audio))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.inference.audio_inputs import AudioInput, OnError, opened
+from pipelines.inference.readable import told_of
 from pipelines.inference.weights import weights_fingerprint
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import USER_ERRORS, is_full
@@ -110,8 +111,7 @@ class TagWorker:
                     except (*USER_ERRORS, OSError) as error:
                         if is_full(error):
                             raise
-                        text = " ".join(str(error).split())
-                        told = text if audio.name in text else f"{audio.name}: {text}"
+                        told = told_of(audio.name, error)
                         if self.on_error == "fail":
                             raise TagError(told) from error
                         skipped.append((audio.name, told))

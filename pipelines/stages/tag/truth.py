@@ -13,6 +13,7 @@ from pipelines.stages.tag.words import Classified
 from pmam.metrics.intervals import Interval, bootstrap_interval, cluster_draws
 from pmam.metrics.ranking.presence import Answers, confusion, intervals
 from pmam.tagging.sentences import plain
+from shards.errors import told
 from shards.index import IndexRow
 
 SCENE = "scene"  # in the metadata of clips
@@ -54,8 +55,8 @@ class Truth:
 
     def scene_names(self) -> tuple[str, ...]:
         """All scenes of the clips, sorted."""
-        told = (row.meta.get(SCENE) for row in self.rows.values())
-        return tuple(sorted({str(scene) for scene in told if scene is not None}))
+        scenes = (row.meta.get(SCENE) for row in self.rows.values())
+        return tuple(sorted({str(scene) for scene in scenes if scene is not None}))
 
 
 def named(
@@ -72,7 +73,8 @@ def named(
         )
     if unknown := [name for name in given if name not in known]:
         raise TagError(
-            f"{option} {unknown[0]!r}: expected one of {', '.join(known) or 'none, there are none'}"
+            f"{option} {told(list(map(repr, unknown)))}: expected some of "
+            f"{', '.join(known) or 'none, there are none'}"
         )
     if given:
         return dict(zip(words, given, strict=True))
@@ -210,8 +212,8 @@ def scene_answers(
             "top5": [labels.get(s) for s, _ in each.scenes.top5],
             "level1": [labels.get(s) for s in each.scenes.level1],
         }
-        for rule, told in lists.items():
-            within[rule].append(scene in told)
+        for rule, taken in lists.items():
+            within[rule].append(scene in taken)
         first = lists["selected"][0] if lists["selected"] else None
         true.append(place[scene])
         best.append(-1 if first is None else place[first])
@@ -224,7 +226,7 @@ def scene_answers(
         names=names,
         true=np.array(true),
         best=np.array(best),
-        within={rule: np.array(told) for rule, told in within.items()},
+        within={rule: np.array(found) for rule, found in within.items()},
         answers=_answers(scores, said, is_true, clip),
     )
 
@@ -238,27 +240,27 @@ def numbers_of(
     events: EventAnswers | None, scenes: SceneAnswers | None, draws: int = 1000
 ) -> dict[str, Any]:
     """All numbers with their 95 % intervals over clips, as plain values."""
-    told: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
 
     def group(answers: Answers) -> dict[str, Any]:
         return {name: _told(each) for name, each in intervals(answers, draws=draws).items()}
 
     if events is not None:
-        told["events_in_clips"] = group(events.clips)
-        told["of_words_in_clips"] = {
+        numbers["events_in_clips"] = group(events.clips)
+        numbers["of_words_in_clips"] = {
             word: group(_chosen(events.clips, events.word_of_clip == n))
             for n, word in enumerate(events.words)
         }
         if events.windows is not None:
-            told["events_in_windows"] = group(events.windows)
-            told["of_words_in_windows"] = {
+            numbers["events_in_windows"] = group(events.windows)
+            numbers["of_words_in_windows"] = {
                 word: group(_chosen(events.windows, events.word_of_window == n))
                 for n, word in enumerate(events.words)
             }
         counts = confusion(events.clips, np.ones(len(events.clips.scores)))
-        told["confusion_in_clips"] = counts.astype(int).tolist()
+        numbers["confusion_in_clips"] = counts.astype(int).tolist()
     if scenes is not None:
-        told["scenes"] = {
+        numbers["scenes"] = {
             rule: _told(
                 bootstrap_interval(
                     lambda weights, right=right: _mean(weights, right),  # type: ignore[misc]
@@ -267,8 +269,8 @@ def numbers_of(
             )
             for rule, right in scenes.within.items()
         }
-        told["scene_answers"] = group(scenes.answers)
-    return told
+        numbers["scene_answers"] = group(scenes.answers)
+    return numbers
 
 
 def _mean(weights: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:

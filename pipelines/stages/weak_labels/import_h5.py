@@ -18,6 +18,7 @@ from pipelines.runtime.words import counted, label_counts
 from pipelines.runtime.workers.progress import bar
 from shards.audio.decoding import AudioInfo
 from shards.clip import Clip
+from shards.errors import Faults
 from shards.io.range_file import opened
 from shards.loading.array_reader import CODEC, file_of
 from shards.manifest import SHARD_FOLDER, write_dataset
@@ -140,6 +141,8 @@ def _pack(stage: Stage, file: str, h5: Any, recipes_folder: str, snr_db: int) ->
         channels=1,
     )
 
+    faults = Faults(PipelineError)
+
     def clips(first: int) -> Iterator[tuple[Clip, bytes, AudioInfo]]:
         span = slice(first, min(first + PER_SHARD, len(names)))
         arrays, targets = h5["mixture_logmel"][span], h5["target"][span]
@@ -147,14 +150,15 @@ def _pack(stage: Stage, file: str, h5: Any, recipes_folder: str, snr_db: int) ->
         for name, array, target, fold in zip(names[span], arrays, targets, folds, strict=True):
             clip = mixture(folder, name, recipes[name], f"{file}#{name}", snr_db)
             told = tuple(n for n, there in zip(classes, target, strict=True) if there > 0)
-            if told != clip.weak or clip.fold != int(fold):
-                raise PipelineError(
-                    f"{file}: {name}: target {', '.join(told)} in fold {int(fold)}, and "
-                    f"{', '.join(clip.weak or ())} in fold {clip.fold} by {RECIPES}; give the "
-                    f"{RECIPES} of this file"
-                )
-            if not np.isfinite(array).all():
-                raise PipelineError(f"{file}: {name}: NaN or infinity among its numbers")
+            with faults.noted():
+                if told != clip.weak or clip.fold != int(fold):
+                    raise PipelineError(
+                        f"{file}: {name}: target {', '.join(told)} in fold {int(fold)}, and "
+                        f"{', '.join(clip.weak or ())} in fold {clip.fold} by {RECIPES}; give the "
+                        f"{RECIPES} of this file"
+                    )
+                if not np.isfinite(array).all():
+                    raise PipelineError(f"{file}: {name}: NaN or infinity among its numbers")
             yield clip, file_of(np.asarray(array, np.float32)), info
 
     written = []
@@ -167,6 +171,7 @@ def _pack(stage: Stage, file: str, h5: Any, recipes_folder: str, snr_db: int) ->
             shard = write_array_shard(f"{SHARD_FOLDER}/{number:05d}.tar", clips(first), path)
             written.append(shard.stored_as(stage.store.publish(shard.name, path)))
             advance(len(shard.rows), "")
+    faults.check()
     return written
 
 

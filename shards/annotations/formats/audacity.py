@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from shards.annotations.delimited import number, sound_event
 from shards.annotations.event import AnnotatedFile, AnnotationError, Columns
 from shards.annotations.format import Content, Format, number_text, time_text
+from shards.errors import Faults
 
 _NUMBER = r"-?\d+(?:[.,]\d+)?"  # some languages write a decimal comma
 _LABEL = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?")
@@ -38,6 +39,7 @@ def read(content: Content) -> list[AnnotatedFile]:
     """The labels of one file, in their order."""
     found: list[dict[str, str]] = []
     wheres: list[str] = []
+    faults = Faults(AnnotationError)
     for count, text in enumerate(content.text.split("\n"), start=1):
         text, where = text.rstrip("\r"), f"{content.path} line {count}"
         if not text.strip():
@@ -47,19 +49,24 @@ def read(content: Content) -> list[AnnotatedFile]:
             found.append({"onset_s": onset, "offset_s": offset, "label": label.group(3) or ""})
             wheres.append(where)
         elif found and (band := _BAND.fullmatch(text)) is not None:
-            for field, cell in zip(("low_hz", "high_hz"), band.groups(), strict=True):
-                cell = cell.replace(",", ".")
-                if number(cell, where, field) >= 0:
-                    found[-1][field] = cell
+            with faults.noted():
+                for field, cell in zip(("low_hz", "high_hz"), band.groups(), strict=True):
+                    cell = cell.replace(",", ".")
+                    if number(cell, where, field) >= 0:
+                        found[-1][field] = cell
         else:
-            raise AnnotationError(
-                f"{where}: got {text[:80]!r}; expected onset, offset and label with tabs between, "
-                "as Audacity exports labels: correct it"
+            faults.errors.append(
+                AnnotationError(
+                    f"{where}: got {text[:80]!r}; expected onset, offset and label with tabs "
+                    "between, as Audacity exports labels: correct it"
+                )
             )
-    events = tuple(
-        sound_event(cells, {}, where) for cells, where in zip(found, wheres, strict=True)
-    )
-    return [AnnotatedFile(file=content.audio, events=events)]
+    events = []
+    for cells, where in zip(found, wheres, strict=True):
+        with faults.noted():
+            events.append(sound_event(cells, {}, where))
+    faults.check()
+    return [AnnotatedFile(file=content.audio, events=tuple(events))]
 
 
 AUDACITY = Format(

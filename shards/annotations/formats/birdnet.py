@@ -1,13 +1,13 @@
 """BirdNET's CSV tables: start, end, scientific and common name, confidence, file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from shards.annotations.delimited import header, rows, sound_event, table_text
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
     Columns,
-    SoundEvent,
+    Pair,
     grouped,
 )
 from shards.annotations.format import Content, Format
@@ -36,16 +36,16 @@ def read(content: Content) -> list[AnnotatedFile]:
     names = {field: name for field, name in NAMES.items() if name in columns}
     names |= {field: field for field in OWN if field in columns}
 
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for where, row in rows(content, ","):
-            file = row.get(NAMES["file"], "") or content.audio
-            cells = {field: row[name] for field, name in names.items() if field != "file"}
-            cells["label"] = cells["label"] or row.get(SCIENTIFIC, "")
-            extra = {name: cell for name, cell in row.items() if name not in names.values()}
-            empty = not any(cells[name] for name in ("onset_s", "offset_s", "label"))
-            yield file, None if empty else sound_event(cells, extra, where)
+    def pair(each: tuple[str, Mapping[str, str]]) -> Pair:
+        where, row = each
+        file = row.get(NAMES["file"], "") or content.audio
+        cells = {field: row[name] for field, name in names.items() if field != "file"}
+        cells["label"] = cells["label"] or row.get(SCIENTIFIC, "")
+        extra = {name: cell for name, cell in row.items() if name not in names.values()}
+        empty = not any(cells[name] for name in ("onset_s", "offset_s", "label"))
+        return file, None if empty else sound_event(cells, extra, where)
 
-    return grouped(pairs()) or [AnnotatedFile(file=content.audio)]
+    return grouped(rows(content, ","), pair) or [AnnotatedFile(file=content.audio)]
 
 
 BIRDNET = Format(

@@ -12,7 +12,7 @@ from shards.annotations.event import (
     AnnotatedFile,
     AnnotationError,
     Columns,
-    SoundEvent,
+    Pair,
     grouped,
 )
 from shards.annotations.format import Content, Format
@@ -81,37 +81,36 @@ def read_list(content: Content) -> list[AnnotatedFile]:
     values = content.json
     if not isinstance(values, list):
         raise AnnotationError(f"{content.path}: expected a JSON list of events: correct it")
-    return _read((f"{content.path} item {n}", value) for n, value in enumerate(values, start=1))
+    return grouped(
+        enumerate(values, start=1), lambda item: _pair(f"{content.path} item {item[0]}", item[1])
+    )
 
 
 def read_lines(content: Content) -> list[AnnotatedFile]:
     """An object a line; empty lines are left out."""
 
-    def values() -> Iterator[tuple[str, Any]]:
-        for number, text in enumerate(content.text.split("\n"), start=1):
-            where = f"{content.path} line {number}"
-            if text.strip():
-                try:
-                    yield where, json.loads(text)
-                except ValueError as error:
-                    raise AnnotationError(f"{where}: no JSON ({error}): correct it") from error
+    def pair(line: tuple[int, str]) -> Pair:
+        where = f"{content.path} line {line[0]}"
+        if not line[1].strip():
+            return None
+        try:
+            value = json.loads(line[1])
+        except ValueError as error:
+            raise AnnotationError(f"{where}: no JSON ({error}): correct it") from error
+        return _pair(where, value)
 
-    return _read(values())
+    return grouped(enumerate(content.text.split("\n"), start=1), pair)
 
 
-def _read(values: Iterable[tuple[str, Any]]) -> list[AnnotatedFile]:
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for where, value in values:
-            names = columns(tuple(value)) if isinstance(value, dict) else None
-            if names is None or "file" not in names:
-                raise AnnotationError(
-                    f"{where}: got {json.dumps(value)[:80]}; expected an object with filename, "
-                    "onset, offset and event_label: correct it"
-                )
-            row = {name: _cell(cell) for name, cell in value.items()}
-            yield row[names["file"]], event_of_row(row, names, where)
-
-    return grouped(pairs())
+def _pair(where: str, value: Any) -> Pair:
+    names = columns(tuple(value)) if isinstance(value, dict) else None
+    if names is None or "file" not in names:
+        raise AnnotationError(
+            f"{where}: got {json.dumps(value)[:80]}; expected an object with filename, onset, "
+            "offset and event_label: correct it"
+        )
+    row = {name: _cell(cell) for name, cell in value.items()}
+    return row[names["file"]], event_of_row(row, names, where)
 
 
 def _cell(value: Any) -> str:

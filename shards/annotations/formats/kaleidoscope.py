@@ -15,6 +15,7 @@ from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
     Columns,
+    Pair,
     SoundEvent,
     grouped,
 )
@@ -61,11 +62,11 @@ def read(content: Content) -> list[AnnotatedFile]:
     labels = [name for alias in LABELS for name in columns if name.lower() == alias]
     unit_hz = 1000 if {"Fc", "Sc"} <= set(columns) else 1
 
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for where, row in rows(content, ","):
-            yield _file(row, content), _event(row, names, labels, unit_hz, where)
+    def pair(each: tuple[str, Mapping[str, str]]) -> Pair:
+        where, row = each
+        return _file(row, content), _event(row, names, labels, unit_hz, where)
 
-    return grouped(pairs()) or [AnnotatedFile(file=content.audio)]
+    return grouped(rows(content, ","), pair) or [AnnotatedFile(file=content.audio)]
 
 
 def _file(row: Mapping[str, str], content: Content) -> str:

@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent, grouped
+from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
 from shards.annotations.format import Content, Format
+from shards.errors import several
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an upload
 FROM, TO = "label", "audio"  # the names of the tags in its labelling configuration
@@ -66,18 +67,19 @@ def _region(event: SoundEvent, count: int) -> dict[str, Any]:
 def read(content: Content) -> list[AnnotatedFile]:
     """Regions by the file of their task."""
 
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for number, task in enumerate(content.json, start=1):
-            try:
-                file, events = _task(task)
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
-                raise AnnotationError(
-                    f"{content.path} task {number}: no readable task ({error!r}): restore it"
-                ) from error
-            yield file, None
-            yield from ((file, event) for event in events)
-
-    return grouped(pairs())
+    found: dict[str, list[SoundEvent]] = {}
+    wrong: list[AnnotationError] = []
+    for number, task in enumerate(content.json, start=1):
+        try:
+            file, events = _task(task)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"{content.path} task {number}: no readable task ({error!r}): restore it"
+            wrong.append(AnnotationError(reason))
+        else:
+            found.setdefault(file, []).extend(events)
+    if wrong:
+        raise several(wrong)
+    return [AnnotatedFile(file=name, events=tuple(events)) for name, events in found.items()]
 
 
 def _task(task: dict[str, Any]) -> tuple[str, list[SoundEvent]]:

@@ -12,7 +12,7 @@ from shards.annotations.event import (
     AnnotatedFile,
     AnnotationError,
     Columns,
-    SoundEvent,
+    Pair,
     event_table,
     grouped,
 )
@@ -47,12 +47,12 @@ def read(content: Content) -> list[AnnotatedFile]:
             "onset_s, offset_s and label: rename them"
         )
 
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for number, values in enumerate(table.to_pylist(), start=1):
-            row = {name: _cell(value) for name, value in values.items()}
-            yield row[names["file"]], event_of_row(row, names, f"{content.path} row {number}")
+    def pair(each: tuple[int, dict[str, Any]]) -> Pair:
+        number, values = each
+        row = {name: _cell(value) for name, value in values.items()}
+        return row[names["file"]], event_of_row(row, names, f"{content.path} row {number}")
 
-    return grouped(pairs())
+    return grouped(enumerate(table.to_pylist(), start=1), pair)
 
 
 def _cell(value: Any) -> str:

@@ -22,6 +22,7 @@ from shards.annotations.event import (
     AnnotatedFile,
     AnnotationError,
     Columns,
+    Pair,
     SoundEvent,
     grouped,
 )
@@ -91,11 +92,14 @@ def read(content: Content) -> list[AnnotatedFile]:
             "a selection is, such as Annotation: add it"
         )
     boxed = {row[SELECTION] for _, row in table if row.get(VIEW, "").startswith("Spectrogram")}
-    found = grouped(
-        (_file(row, content), _event(row, names, where))
-        for where, row in table
-        if row[SELECTION] not in boxed or not row.get(VIEW, "").startswith("Waveform")
-    )
+
+    def pair(each: tuple[str, Mapping[str, str]]) -> Pair:
+        where, row = each
+        if row[SELECTION] in boxed and row.get(VIEW, "").startswith("Waveform"):
+            return None
+        return _file(row, content), _event(row, names, where)
+
+    found = grouped(table, pair)
     return found or [AnnotatedFile(file=content.audio)]
 
 

@@ -13,7 +13,7 @@ from shards.annotations.event import (
     AnnotatedFile,
     AnnotationError,
     Columns,
-    SoundEvent,
+    Pair,
     grouped,
 )
 from shards.annotations.format import Content, Format, number_text, time_text
@@ -62,25 +62,24 @@ def _word(text: str) -> str:
 def read(content: Content) -> list[AnnotatedFile]:
     """Every object that has an onset and a duration."""
 
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for count, text in enumerate(content.text.splitlines(), start=1):
-            where = f"{content.path} line {count}"
-            if text.startswith(WITHOUT):
-                yield text.removeprefix(WITHOUT).strip(), None
-            cells = text.split()
-            if not cells or text.startswith(";;") or cells[0] in _NO_EVENTS:
-                continue
-            if len(cells) not in (9, 10):
-                raise AnnotationError(
-                    f"{where}: got {len(cells)} fields; expected the 10 of RTTM: correct it"
-                )
-            onset_s, duration_s = (number(cell, where, "time") for cell in cells[3:5])
-            fields = {"onset_s": repr(onset_s), "offset_s": repr(onset_s + duration_s)}
-            fields |= {"label": _given(cells[7]), "score": _given(cells[8])}
-            fields["channel"] = _given(cells[2])
-            yield cells[1], sound_event(fields, {KIND: cells[0]} if cells[0] != TYPE else {}, where)
+    def pair(line: tuple[int, str]) -> Pair:
+        where, text = f"{content.path} line {line[0]}", line[1]
+        if text.startswith(WITHOUT):
+            return text.removeprefix(WITHOUT).strip(), None
+        cells = text.split()
+        if not cells or text.startswith(";;") or cells[0] in _NO_EVENTS:
+            return None
+        if len(cells) not in (9, 10):
+            raise AnnotationError(
+                f"{where}: got {len(cells)} fields; expected the 10 of RTTM: correct it"
+            )
+        onset_s, duration_s = (number(cell, where, "time") for cell in cells[3:5])
+        fields = {"onset_s": repr(onset_s), "offset_s": repr(onset_s + duration_s)}
+        fields |= {"label": _given(cells[7]), "score": _given(cells[8])}
+        fields["channel"] = _given(cells[2])
+        return cells[1], sound_event(fields, {KIND: cells[0]} if cells[0] != TYPE else {}, where)
 
-    return grouped(pairs())
+    return grouped(enumerate(content.text.splitlines(), start=1), pair)
 
 
 def _given(cell: str) -> str:

@@ -5,13 +5,14 @@ with a file name alone is a file without events, as in DESED's own tables.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from shards.annotations.delimited import header, matched, rows, sound_event, table_text
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
     AnnotationError,
+    Pair,
     SoundEvent,
     grouped,
 )
@@ -64,12 +65,12 @@ def read(content: Content, delimiter: str) -> list[AnnotatedFile]:
             "offset and event_label: correct the header"
         )
 
-    def pairs() -> Iterator[tuple[str, SoundEvent | None]]:
-        for where, row in rows(content, delimiter):
-            file = row[names["file"]] if "file" in names else content.audio
-            yield file, event_of_row(row, names, where)
+    def pair(each: tuple[str, Mapping[str, str]]) -> Pair:
+        where, row = each
+        file = row[names["file"]] if "file" in names else content.audio
+        return file, event_of_row(row, names, where)
 
-    found = grouped(pairs())
+    found = grouped(rows(content, delimiter), pair)
     if not found and "file" not in names:
         return [AnnotatedFile(file=content.audio)]
     return found

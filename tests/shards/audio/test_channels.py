@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from foreign_cases import write_tar
 from packing import pack
 from sound_files import encoded, noise
 
-from shards.audio.channels import CHANNELS, Channel, ChannelMeter, each_name
+from shards.audio.channels import CHANNELS, Channel, ChannelMeter, channel_notes, each_name
 from shards.audio.decoding import AudioError, blocks, decode
 from shards.clip import Clip
+from shards.editing.foreign import ForeignSettings, index_shard
+from shards.repair import verify
 
 RATE_HZ = 16_000
 LEFT = noise(1.0, seed=1)[:, 0]
@@ -111,3 +114,23 @@ def test_the_meter_is_numpys_in_double_precision() -> None:
     expected = 10 * np.log10((wide**2).mean(axis=0).max() / (wide.mean(axis=1) ** 2).mean())
     assert meter.mean_below_db == pytest.approx(expected, abs=0.01)
     assert meter.loudest == 0
+
+
+def test_verify_and_indexing_tell_of_it_and_count_no_problem(tmp_path: Path) -> None:
+    cancelled = encoded(np.stack([LEFT, -LEFT], axis=1))
+    (tmp_path / "a.wav").write_bytes(cancelled)
+    dataset, _ = pack(
+        tmp_path, [Clip(source_id="a", audio="a.wav", subset="unlabeled")], tmp_path / "set"
+    )
+    report = verify(dataset.store)
+    assert report.ok
+    (warning,) = report.warnings
+    assert str(warning).startswith("warning: shards/") and "dB below the loudest" in str(warning)
+    assert verify(dataset.store, "none").warnings == ()
+    members = [("a.wav", cancelled), ("b.wav", encoded(LEFT[:, None])), ("c.wav", STEREO)]
+    path = write_tar(tmp_path / "x.tar", members)
+    with path.open("rb") as file:
+        shard = index_shard(file, "x.tar", "shards/x.tar", ForeignSettings())
+    (said,) = shard.warnings
+    assert said.startswith("x.tar/a.wav: the mean of its 2 channels is 60 dB below")
+    assert channel_notes(shard.warnings) == [said] and channel_notes(()) == []

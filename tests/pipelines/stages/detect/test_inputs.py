@@ -138,3 +138,16 @@ def test_named_files_are_checked_before_any_of_them_is_done(
     with pytest.raises(DetectError, match=r"2 faults: .*text\.wav: .*; .*empty\.flac: "):
         write_detections(given, checkpoint, SETTINGS, output_dir=str(tmp_path / "found"))
     assert not list(tmp_path.glob("found/*.tsv"))
+
+
+def test_what_a_pattern_fits_and_is_no_audio_is_told(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.xyz", "c.XYZ", "notes.txt", "deep/d.bin"):
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    found = audio_inputs([str(tmp_path / "set/**/*")])
+    assert [each.name for each in found.audio] == [str(tmp_path / "set/a.wav")]
+    (note,) = found.notes
+    assert note.startswith(f"{tmp_path / 'set/**/*'}: files of kinds that are not read: 3 (")
+    assert ".bin" in note and ".xyz" in note
+    assert audio_inputs([str(tmp_path / "set/*.wav")]).notes == ()
