@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchaudio.compliance.kaldi import get_mel_banks
 
 from pmam.errors import InputError
 
@@ -55,6 +54,8 @@ def mel_basis(settings: LogMelSettings) -> Tensor:
             f"{settings.mels} mel filters of an FFT of {settings.fft_size}: expected 4 filters at "
             "least, and an even size"
         )
+    from torchaudio.compliance.kaldi import get_mel_banks  # here: the half of torch's own time
+
     triangles, _ = get_mel_banks(
         settings.mels,
         settings.fft_size,

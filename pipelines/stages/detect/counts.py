@@ -4,8 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from scipy.stats import chi2
-
 from pipelines.stages.detect.results import FileEvents
 from shards.annotations.delimited import line
 
@@ -40,9 +38,12 @@ class Counts:
 def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float]:
     """The exact interval of a Poisson mean of which `count` were seen (Garwood 1936).
 
-    It takes events as independent of each other; calls that come in bouts scatter more.
+    It takes events as independent of each other; calls that come in bouts scatter more. Its ends
+    are half of quantiles of chi-squared, which are those of gamma.
     """
+    from scipy.special import gammaincinv  # where counts are asked for: it takes a while to load
+
     tail = (1 - confidence) / 2
-    low = 0.0 if count == 0 else float(chi2.ppf(tail, 2 * count)) / 2
-    high = float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    low = 0.0 if count == 0 else float(gammaincinv(count, tail))
+    high = float(gammaincinv(count + 1, 1 - tail))
     return low, high if math.isfinite(high) else math.inf
