@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from pipelines.report.numbers import Scored
 from pmam.events.event import Event
@@ -169,6 +168,8 @@ def _paired(gain: npt.NDArray[Any]) -> tuple[list[int], list[int]]:
     """The pairs of the greatest sum of ``gain (detections, events)``, but those of no gain."""
     if not gain.size:
         return [], []
+    from scipy.optimize import linear_sum_assignment  # slow to load
+
     rows, columns = linear_sum_assignment(gain, maximize=True)
     real = gain[rows, columns] > 0
     return rows[real].tolist(), columns[real].tolist()

@@ -5,7 +5,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from pmam.errors import InputError
 
@@ -66,6 +65,8 @@ def median_filter_frames(
     Raises:
         InputError: when shapes do not fit together, a size is below 1 or a score is NaN.
     """
+    from scipy import ndimage  # where scores are smoothed: settings need not wait for it
+
     _check(scores, sizes)
     smooth = scores.copy()
     # Mirrored here, not by scipy: its own mirroring (1.17) reads foreign memory when the window is
@@ -103,6 +104,8 @@ def max_filter_frames(scores: npt.NDArray[Scores], sizes: Sequence[int]) -> npt.
 
     Arguments, result and errors as :func:`median_filter_frames`.
     """
+    from scipy import ndimage
+
     widest = median_filter_frames(scores, sizes)
     for column, size in enumerate(sizes):
         if size > 1 and len(scores):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from pmam.errors import InputError
 from pmam.metrics.clustering import normalised_mutual_information
@@ -70,6 +69,8 @@ def matched(joint: npt.NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
 
     Each prototype is in one pair at most (the assignment problem: Kuhn 1955); min(J, K) pairs.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to load
+
     rows, columns = linear_sum_assignment(joint, maximize=True)
     return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from pmam.tagging.sentences import Encodes, cleaned, similarities
 from pmam.tagging.settings import SceneRule
@@ -82,6 +81,8 @@ def _heard(frequencies: Mapping[str, int]) -> list[str]:
 
 def ranks(scores: Sequence[float]) -> npt.NDArray[np.float64]:
     """Ranks from 1 for the highest; equal scores share the mean of theirs."""
+    from scipy.stats import rankdata  # the slowest part of scipy to load
+
     found: npt.NDArray[np.float64] = rankdata(-np.asarray(scores, np.float64), method="average")
     return found
 

@@ -8,8 +8,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-import yaml
-
 from shards.clip import Clip
 from shards.clip import Event as ClipEvent
 from shards.soundscapes.plan import TrimmedRecording, plan
@@ -109,6 +107,8 @@ def recipes(scenes: Sequence[Soundscape], codec: str) -> bytes:
         }
         for name, scene in sorted(by_name.items())
     ]
+    import yaml  # slow to load
+
     text: str = yaml.safe_dump(entries, sort_keys=False)
     return text.encode()
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from shards.audio.decoding import Samples
 from shards.audio.trim import parts_of_at_least, trim_by_energy
@@ -239,6 +238,8 @@ def _draw_onset(
     rng: np.random.Generator, settings: SoundscapeSettings, free: Sequence[tuple[int, int]]
 ) -> int:
     """An onset from the settings' distribution, restricted to the free intervals."""
+    from scipy.special import ndtr, ndtri  # slow to load: settings need not wait for it
+
     bounds = np.array(free, dtype=np.float64)  # (intervals, 2)
     if settings.onsets == "normal":
         centre = settings.samples(settings.duration_s) / 2

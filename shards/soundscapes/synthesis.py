@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import butter, lfilter, sosfilt
 
 Wave = npt.NDArray[np.float64]
 
@@ -43,6 +42,8 @@ def attack_decay(times: Wave, attack_s: float, decay_s: float) -> Wave:
 
 def resonate(source: Wave, rate_hz: int, formants_hz: Sequence[float], bandwidth_hz: float) -> Wave:
     """Two-pole resonators in a row, one per formant."""
+    from scipy.signal import lfilter  # slow to load: who only asks for help need not wait
+
     radius = np.exp(-np.pi * bandwidth_hz / rate_hz)
     for hz in formants_hz:
         poles = [1.0, -2 * radius * np.cos(2 * np.pi * hz / rate_hz), radius**2]
@@ -52,11 +53,15 @@ def resonate(source: Wave, rate_hz: int, formants_hz: Sequence[float], bandwidth
 
 def brown_noise(rng: np.random.Generator, samples: int, pole: float) -> Wave:
     """White noise through one pole: the nearer to 1, the darker."""
+    from scipy.signal import lfilter
+
     return np.asarray(lfilter([1.0], [1.0, -pole], rng.standard_normal(samples)))
 
 
 def band_pass(noise: Wave, rate_hz: int, low_hz: float, high_hz: float) -> Wave:
     """The part of a sound between two frequencies (Butterworth)."""
+    from scipy.signal import butter, sosfilt
+
     sections = butter(2, (low_hz, high_hz), "band", fs=rate_hz, output="sos")
     return np.asarray(sosfilt(sections, noise))
 

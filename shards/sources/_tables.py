@@ -6,8 +6,6 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip
 from shards.errors import SourceError as SourceError
@@ -130,6 +128,8 @@ def read_table(store: Store, name: str, required: Sequence[str] = ()) -> list[Ro
 
 def read_yaml(store: Store, name: str) -> Any:
     """A YAML file's plain values; anything else in it is an error."""
+    import yaml  # slow to load, and few datasets have any
+
     # the same safe loader, in C where libyaml is there: ten times as fast
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = read_text(store, name)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from pmam.errors import InputError
 from pmam.metrics.ranking.average_precision import (
@@ -51,6 +50,8 @@ def roc_auc(scores: Scores, targets: Targets) -> float:
     pairs = positives * (len(targets) - positives)
     if not pairs:
         return float("nan")
+    from scipy.stats import rankdata  # the slowest part of scipy to load
+
     ranks = float(rankdata(scores)[targets].sum())
     return (ranks - positives * (positives + 1) / 2) / pairs
 
