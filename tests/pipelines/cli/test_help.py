@@ -155,7 +155,7 @@ def test_all_of_it_by_help_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert missing == []
 
 
-HEAVY = {"torch", "ray", "matplotlib", "scipy", "tensorboard", "torchaudio", "yaml"}
+HEAVY = {"torch", "ray", "matplotlib", "scipy", "tensorboard", "torchaudio"}
 WATCHED = """
 import contextlib, io, json, sys
 from pipelines.cli.main import main
