@@ -5,7 +5,6 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import tyro
 
@@ -82,6 +81,8 @@ def usage() -> str:
 
 def versions() -> str:
     """Versions of what decides results and clusters, a line each; nothing is imported for it."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to load
+
     lines = []
     for package in ("pmam", "ray", "torch"):
         try:
