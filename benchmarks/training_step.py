@@ -11,6 +11,7 @@ as many threads multiply large matrices, and the largest difference of a step's 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -63,25 +64,35 @@ def compare(kind: str, options: argparse.Namespace) -> None:
         for name, checkout in sides.items()
     }
     told: dict[str, list[dict[str, float]]] = {name: [] for name in running}
-    about = {name: _answer(process) for name, process in running.items()}
-    for _ in range(options.steps):
-        for name, process in running.items():
-            told[name].append(_asked(process))
-    for process in running.values():
-        process.communicate("\n")
+    try:
+        about = {name: _answer(name, process) for name, process in running.items()}
+        for _ in range(options.steps):
+            for name, process in running.items():
+                told[name].append(_asked(name, process))
+        for process in running.values():
+            process.communicate("\n")
+    finally:
+        for process in running.values():  # of those that are over nothing is left to end
+            process.kill()
+            process.wait()
     report(kind, about, told)
 
 
-def _asked(process: "subprocess.Popen[str]") -> dict[str, float]:
+def _asked(name: str, process: "subprocess.Popen[str]") -> dict[str, float]:
     assert process.stdin is not None
-    process.stdin.write("step\n")
-    process.stdin.flush()
-    return _answer(process)
+    with contextlib.suppress(BrokenPipeError):  # it is over, which the answer tells
+        process.stdin.write("step\n")
+        process.stdin.flush()
+    return _answer(name, process)
 
 
-def _answer(process: "subprocess.Popen[str]") -> dict[str, float]:
+def _answer(name: str, process: "subprocess.Popen[str]") -> dict[str, float]:
+    """What a side says; the end of the comparison where it died."""
     assert process.stdout is not None
-    answer: dict[str, float] = json.loads(process.stdout.readline())
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"the side {name} ended with status {process.wait()}: its error is above")
+    answer: dict[str, float] = json.loads(line)
     return answer
 
 
