@@ -58,7 +58,7 @@ def write_inputs(folder: Path) -> None:
     import numpy as np
     import soundfile
 
-    from pipelines.runtime.urls import store, write_checkpoint
+    from pipelines.runtime.files.urls import store, write_checkpoint
     from pmam.encoders.settings import EncoderSettings
     from pmam.models.backbone import Backbone
     from pmam.models.checkpoint import pack_detector

@@ -11,8 +11,8 @@ import pytest
 import torch
 from ray import cloudpickle
 
-from pipelines.runtime.actors import _in_kept_process, through_actors
-from pipelines.runtime.pool import Pool
+from pipelines.runtime.workers.actors import _in_kept_process, through_actors
+from pipelines.runtime.workers.pool import Pool
 
 # Workers do not find modules of tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
