@@ -1,8 +1,8 @@
 """The jobs that join science, storage and cluster; `run.py` tells the whole story, read it first.
 
-Floors, each of which imports only from those below: `cli`, the command line; `run.py`; `presets`,
-the runs that have a name; `stages`, what a run is made of; `training` and `inference`, models over
-all clips; `runtime`, how a stage is done once and on all workers.
+Floors, each of which imports only from those below: `cli`, the command line; `report`, what came
+out; `run.py`; `presets`, the runs that have a name; `stages`, what a run is made of; `training`;
+`inference`, models over all clips; `pages`; `runtime`, how a stage is done once, on all workers.
 """
 
 import os

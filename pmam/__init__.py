@@ -1,6 +1,6 @@
 """The science of PMAM: tensors in, tensors out.
 
-What others may use stands in `__init__.pyi`, here and in each room; it is imported when asked for.
+What others may use stands in `__init__.pyi`, here and in most rooms; it is imported when asked for.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
 """Storage: labelled audio in WebDataset tars, an index beside them, and who reads and writes both.
 
-What others may use stands in `__init__.pyi`, here and in each room; it is imported when asked for.
+What others may use stands in `__init__.pyi`, here and in most rooms; it is imported when asked for.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """Filesystems behind URLs, their credentials, and downloads that are checked.
 
-A folder at a URL is opened anew in each process, so that no credential travels.
+`filesystems` opens a folder at a URL, anew in each process, so that no credential travels; `s3` and
+`http` are kinds of them, `download` fetches single files.
 """
 
 import lazy_loader

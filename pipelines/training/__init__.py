@@ -1,6 +1,7 @@
 """Training on all workers: batches from shards, the loop, what it records.
 
-`job` starts it, `loop` is what each worker runs; pretraining and fine-tuning are two tasks of it.
+`job` starts it, `loop` is what each worker runs, on batches from `examples`; pretraining and
+fine-tuning are two tasks of it.
 """
 
 import lazy_loader

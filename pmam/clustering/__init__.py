@@ -1,6 +1,7 @@
 """K-means, PCA and what tells how many clusters there are.
 
-All of them read frames in blocks, so that no set of frames must fit in memory.
+`kmeans` and `pca` read frames in blocks, so that no set of frames must fit in memory; `silhouette`
+and `ppca_residual` judge them.
 """
 
 import lazy_loader

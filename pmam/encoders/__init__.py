@@ -1,4 +1,4 @@
-"""The frame encoders, waveforms in and frames out, each with its own data in its own file.
+"""The frame encoders, waveforms in and frames out, each with its own data in its own file or room.
 
 `registry` has them by name; `base` says what each of them is.
 """

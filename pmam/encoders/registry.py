@@ -1,7 +1,8 @@
 """The frame encoders by name; to add one, write a file here and one line in `ENCODERS`.
 
 What is particular to an encoder (its published weights, its groups of parameters, its limits)
-stands in its own file.
+stands in its own file. Its licence is told by `pipelines/report/model_card.py`; what
+`pmam checkpoint` knows a file by stands in `pmam/models/importers/detect_format.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """From frame scores to events and from events to frame targets.
 
-Windows of long recordings are joined here, smoothed, and cut into events.
+`decoding` cuts scores into events, `targets` makes frame labels of events; `streaming` and
+`overlap_add` join windows of long recordings, `postprocessing` smooths.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Sound events, and the two ways between events and frames: decoding scores, encoding targets."""
+"""From frame scores to sound events."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,7 @@
 """Numbers that say how good a detector is.
 
-`registry` has them by name; each is a function of an `EvaluationSet`. What PSDS counts is in
-`polyphonic`, events and segments in `events`, rankings in `ranking`; `intervals` says how much a
-number owes to the choice of clips.
+`registry` has them by name. PSDS is in `polyphonic`, events and segments in `events`, rankings in
+`ranking`; `intervals` says how much a number owes to the choice of clips.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """The Gaussian mixture: EM from sufficient statistics that add up over blocks and workers.
 
-`e_step` and `sufficient_statistics` are where EM adds up; `m_step` makes parameters of the sums.
+`em` is the loop, which adds up workers; `e_step` and `sufficient_statistics` add up frames, and
+`m_step` makes parameters of the sums.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """The masked audio model and the detector, and the checkpoints that hold them.
 
-A model is an encoder, a context network over its frames, and a head.
+`masked_audio_model` and `detector` are a `backbone` (an encoder, and a context network over its
+frames) with a head; `checkpoint` stores them.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """What training minimises: masked prediction of prototypes, and the mean teacher.
 
-Losses of one frame are in `losses`; masks, teachers and signs of collapse are here.
+`masked_prediction` is the loss of masked frames, `mean_teacher` that of fine-tuning; `losses` has
+those of one frame.
 """
 
 import lazy_loader

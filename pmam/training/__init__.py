@@ -1,6 +1,7 @@
 """The trainer: optimizer steps, schedules, groups of parameters, precision.
 
-One loop for each objective; it knows nothing of files and nothing of Ray.
+`trainer` takes one step of any objective, knowing nothing of files and nothing of Ray; the loop
+over steps is `pipelines/training/loop.py`.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""One training loop for all objectives: every step is a pure function of (seed, step)."""
+"""One optimisation step, the same for all objectives: each is a pure function of (seed, step)."""
 
 import hashlib
 import math

@@ -1,6 +1,7 @@
 """Audio bytes to samples and back: decoding, encoding, levels, silence.
 
-Samples are float32 in [-1, 1]; a file that is shorter than it says is refused.
+Begin with `decoding`; `containers` decides what a whole file is, `encoding` writes. Samples are
+float32 in [-1, 1].
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
 """New indexes over audio that stays where it is: labels, merges, filters, tars of others.
 
-This is what `pmam reindex` does.
+This is what `pmam reindex` does: `relabel`, `filter`, `merge`, and `foreign` for tars of others.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
 """Frame sequences in Arrow files: embeddings, encoder inputs, posteriors, scores.
 
-One file per audio shard, one row per clip, random access by key.
+`writer` writes one file per audio shard, one row per clip; `reader` gives random access by key.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """Folders in stores, byte ranges of their files, and a local cache of what was read.
 
-A store is local or in a bucket; nothing is visible under its name until it is whole.
+Begin with `store`, local or in a bucket, where nothing is visible under its name until it is whole;
+`range_reader` joins ranges, `disk_cache` keeps them, `retry` tries again.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """Clips into tars: which clip lies in which shard, and the writer.
 
-The same clips give the same bytes, on any number of workers.
+`plan` lays clips out, `writer` writes them: the same bytes on any number of workers. `tar_scan`
+reads what is in a tar.
 """
 
 import lazy_loader

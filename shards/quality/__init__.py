@@ -1,6 +1,6 @@
 """What is doubtful in a dataset: levels, lengths, labels, leakage between subsets.
 
-This is what `pmam inspect` measures.
+This is what `pmam inspect` measures: `report` puts together what the other files find.
 """
 
 import lazy_loader

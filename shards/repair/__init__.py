@@ -1,6 +1,6 @@
 """What is broken in a dataset, and what of it can be rebuilt.
 
-This is what `pmam verify` does.
+This is what `pmam verify` does: `verification` goes over shards, `restore` rebuilds.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
 """Labelled mixtures of recordings: which event where and how loud, and the samples.
 
-A soundscape is a function of its plan; the same settings give the same bytes.
+`plan` draws scenes, `render` makes samples of them: the same settings give the same bytes.
 """
 
 import lazy_loader

@@ -1,4 +1,7 @@
-"""Tables that people write by hand and by program: one reader, which never guesses in silence."""
+"""Tables that people write by hand and by program: one reader, which never guesses in silence.
+
+`rows` reads a table, `cells` says what its cells mean, `wrong_rows` collects what is refused.
+"""
 
 import lazy_loader
 

@@ -1,5 +1,6 @@
 """The rooms of pipelines: listed is what is there, and nothing loads before it is asked for."""
 
+import ast
 import importlib
 import re
 import subprocess
@@ -81,3 +82,17 @@ def test_no_export_has_the_name_of_a_file_beside_it() -> None:
         exported = set(re.findall(r" as (\w+)$", stub.read_text(), re.MULTILINE))
         beside = {path.stem for path in stub.parent.iterdir()}
         assert not exported & beside, stub
+
+
+def test_what_a_room_names_as_a_file_of_it_is_there() -> None:
+    """A name in lower case between backticks is a file or room beside, or of the packages."""
+    of_others = {"ray.io/v1", "replace"}
+    missing = []
+    for package in ("pmam", "shards", "cluster", "pipelines"):
+        for init in (ROOT / package).rglob("__init__.py"):
+            text = ast.get_docstring(ast.parse(init.read_text())) or ""
+            for name in re.findall(r"`([a-z][a-z0-9_./]*)`", text):
+                places = (init.parent / name, init.parent / f"{name}.py", ROOT / name)
+                if name not in of_others and not any(place.exists() for place in places):
+                    missing.append(f"{init.relative_to(ROOT)}: {name}")
+    assert missing == []

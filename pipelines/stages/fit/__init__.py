@@ -1,7 +1,7 @@
 """fit: prototypes of embeddings, in one process or on workers, for one or several K.
 
-Begin with `stage`; `workers` is the job, `candidate` one fit, and `em` where the statistics of all
-workers are added up in each iteration; `choice` picks among several fits.
+Begin with `stage`; `workers` is the job, `candidate` one fit. EM itself is in `pmam/mixture/em.py`,
+the choice among several fits in `pmam/mixture/model_selection.py`.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """PaSST, the patchout transformer of AudioSet, by itself and beside a convolutional branch.
 
-Source: arXiv 2110.05069; with the branch, arXiv 2409.17656, section 3.
+`encoder` makes frames of `transformer`; `with_cnn` adds the branch (arXiv 2409.17656, section 3).
+Source: arXiv 2110.05069.
 """
 
 import lazy_loader

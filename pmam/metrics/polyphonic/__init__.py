@@ -1,4 +1,9 @@
 """What PSDS counts: detections at every threshold, and the score made of them.
 
-Begin with `psds`; `segments` finds what each threshold detects, `intersections` judges it.
+Begin with `psds`; `segments` finds what each threshold detects, `intersections` judges
+it, `class_counts` counts.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -204,7 +204,7 @@ def _frame_columns(clips: EvaluationSet, frames: int) -> Iterator[Column]:
 
 
 def _targets(clips: EvaluationSet, clip: str) -> Targets:
-    """A frame is positive as :func:`pmam.events.decoding.encode` says."""
+    """A frame is positive as :func:`pmam.events.targets.encode` says."""
     return encode_at(clips.ground_truth[clip], clips.classes, clips.edges_s(clip)) > 0
 
 

@@ -179,7 +179,7 @@ class RankingTable:
 
 
 def frame_table(clips: EvaluationSet) -> RankingTable:
-    """All frames of all clips; a frame is positive as :func:`pmam.events.decoding.encode` says."""
+    """All frames of all clips; a frame is positive as :func:`pmam.events.targets.encode` says."""
     return RankingTable(
         scores=np.concatenate([clips.scores[clip] for clip in clips.clips]),
         targets=np.concatenate(

@@ -1,6 +1,6 @@
 """Context networks: what a frame learns from the frames around it.
 
-Transformer-XL blocks as published, a GRU and a conformer.
+`registry` has them by name: Transformer-XL blocks as published, a GRU, a conformer, none.
 """
 
 import lazy_loader

@@ -1,4 +1,7 @@
-"""What others have published, in our terms: models, prototypes, pseudo labels."""
+"""What others have published, in our terms: models, prototypes, pseudo labels.
+
+`detect_format` tells whose a file is; the other files take one kind of it over.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A file for each annotation format; `shards.annotations.registry` has a line for each."""
+"""A file for each annotation format; `shards/annotations/registry.py` has a line for each."""
 
 import lazy_loader
 
