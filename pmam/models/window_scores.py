@@ -1,5 +1,6 @@
 """Frame probabilities and events of streams of samples of any length."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -33,6 +34,7 @@ def stream_scores(
     window_s: float,
     overlap_s: float,
     batch: int,
+    part: "Part | None" = None,
 ) -> Iterator[Floats]:
     """Frame probabilities `(frames, classes)` of a stream of samples, in blocks.
 
@@ -42,11 +44,54 @@ def stream_scores(
         window_s: what the detector is given at once.
         overlap_s: of neighbouring windows, where they fade into each other.
         batch: windows that go in together at most.
+        part: of the frames, by default all; parts that follow each other give, joined, the numbers
+            of the whole.
     """
     encoder = detector.encoder
     windows = Windows.of(window_s, overlap_s, encoder.hop_s)
     per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
-    return window_scores(detector, split(blocks, windows, per_frame), windows.overlap, batch)
+    pairs = split(blocks, windows, per_frame)
+    if part is None:
+        return window_scores(detector, pairs, windows.overlap, batch)
+    return _scores_of_part(detector, pairs, windows, batch, part)
+
+
+class Part(NamedTuple):
+    """Frames of a stream, from where one window begins to where another one does.
+
+    Args:
+        first: number of the first window.
+        end: number of the window that begins where the part ends; at least one window must follow
+            it. None: to the end of the stream.
+    """
+
+    first: int
+    end: int | None
+
+
+def _scores_of_part(
+    detector: FrameDetector,
+    pairs: Iterable[tuple[int, Floats]],
+    windows: Windows,
+    batch: int,
+    part: Part,
+) -> Iterator[Floats]:
+    """Windows before the part reach into it; they go in by the same batches as in the whole."""
+    step = windows.frames - windows.overlap
+    reaching = -(-windows.frames // step) - 1
+    lead = min(part.first, -(-reaching // batch) * batch)
+    begin = (part.first - lead) * step
+    chosen = itertools.islice(pairs, part.first - lead, part.end)
+    shifted = ((first - begin, samples) for first, samples in chosen)
+    skip = lead * step
+    left = None if part.end is None else (part.end - part.first) * step
+    for scores in window_scores(detector, shifted, windows.overlap, batch):
+        kept = scores[skip:] if left is None else scores[skip : skip + left]
+        skip = max(0, skip - len(scores))
+        if left is not None:
+            left -= len(kept)
+        if len(kept):
+            yield kept
 
 
 def stream_events(

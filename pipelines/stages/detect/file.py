@@ -5,8 +5,9 @@ boxes or a clip mask look at all of it, for its scores. Where each channel is li
 is decoded once for each.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,10 +21,10 @@ from pipelines.stages.detect.settings import DetectSettings
 from pmam.events.streaming import Floats
 from pmam.models.detector import FrameDetector
 from pmam.models.facade import Detector
-from pmam.models.window_scores import stream_events, stream_scores
+from pmam.models.window_scores import Part, stream_events, stream_scores
 from shards.annotations.event import SoundEvent
 from shards.audio.channels import Channel, ChannelChoice, ChannelMeter
-from shards.audio.decoding import AudioError, blocks, probe
+from shards.audio.decoding import AudioError, AudioInfo, blocks, probe
 
 DEFAULT = DetectSettings()
 
@@ -67,52 +68,101 @@ def detect_file(
     audio_input = AudioInput(name=file, url=file) if isinstance(file, str) else file
     name = audio_input.name
     model = (detector.model if isinstance(detector, Detector) else detector).eval()
-    encoder = model.encoder
     held: list[Floats] = []
     events: list[SoundEvent] = []
     with opened(audio_input) as handle:
         info = probe(handle, name)
-        end_s = info.num_samples / info.sample_rate_hz
+        end_s = seconds(info)
         meter = ChannelMeter() if settings.channel == "mean" else None
         taken = _listened_to(settings.channel, info.channels)
         for number, channel in enumerate(taken):
-            audio = blocks(
-                handle,
-                name,
-                sample_rate_hz=encoder.sample_rate_hz,
-                block_s=settings.window_s,
-                channel=channel,
-                meter=meter,
-            )
-            scores = stream_scores(
-                model,
-                audio,
-                window_s=settings.window_s,
-                overlap_s=settings.overlap_s,
-                batch=settings.batch,
-            )
-            scores = _watched(scores, name, encoder.hop_s, end_s, _shared(tell, number, len(taken)))
+            scores = scores_of(model, handle, name, settings, channel, meter)
+            part = _shared(tell, number, len(taken))
+            scores = watched(scores, name, model.encoder.hop_s, end_s, part)
             if scores_to is not None:
-                scores = _kept(scores, held)
-            postprocess = settings.applied(model.postprocess)
-            events += [
-                SoundEvent(
-                    **event._asdict(), channel=number + 1 if settings.channel == "each" else None
-                )
-                for event in stream_events(model, scores, lambda: end_s, postprocess)
-            ]
+                scores = kept(scores, held)
+            of_channel = number + 1 if settings.channel == "each" else None
+            events += events_of(model, scores, settings, end_s, of_channel)
     if scores_to is not None:
-        rows = np.concatenate(held)
-        data = score_file(rows, model.classes, encoder.hop_s, end_s, scores_to.score_format)
-        store(scores_to.url).write(scores_to.name, data)
+        write_scores(model, held, end_s, scores_to)
+    warning = None if meter is None else meter.warning(name)
+    return result_of(model, name, info, settings.chosen(events), warning, len(taken))
+
+
+def seconds(info: AudioInfo) -> float:
+    """How long a recording is."""
+    return info.num_samples / info.sample_rate_hz
+
+
+def scores_of(
+    model: FrameDetector,
+    handle: BinaryIO,
+    name: str,
+    settings: DetectSettings,
+    channel: Channel | int,
+    meter: ChannelMeter | None,
+    part: Part | None = None,
+) -> Iterator[Floats]:
+    """The frame scores of an opened recording, or of a part of them, in blocks."""
+    audio = blocks(
+        handle,
+        name,
+        sample_rate_hz=model.encoder.sample_rate_hz,
+        block_s=settings.window_s,
+        channel=channel,
+        meter=meter,
+    )
+    return stream_scores(
+        model,
+        audio,
+        window_s=settings.window_s,
+        overlap_s=settings.overlap_s,
+        batch=settings.batch,
+        part=part,
+    )
+
+
+def events_of(
+    model: FrameDetector,
+    scores: Iterable[Floats],
+    settings: DetectSettings,
+    end_s: float,
+    channel: int | None = None,
+) -> list[SoundEvent]:
+    """The events of a recording's frame scores."""
+    postprocess = settings.applied(model.postprocess)
+    return [
+        SoundEvent(**event._asdict(), channel=channel)
+        for event in stream_events(model, scores, lambda: end_s, postprocess)
+    ]
+
+
+def write_scores(
+    model: FrameDetector, held: Sequence[Floats], end_s: float, target: ScoreTarget
+) -> None:
+    """Write the frame scores of a recording."""
+    hop_s = model.encoder.hop_s
+    data = score_file(np.concatenate(held), model.classes, hop_s, end_s, target.score_format)
+    store(target.url).write(target.name, data)
+
+
+def result_of(
+    model: FrameDetector,
+    name: str,
+    info: AudioInfo,
+    events: tuple[SoundEvent, ...],
+    warning: str | None,
+    channels: int = 1,
+) -> FileEvents:
+    """What was found in a recording, and what is to be told of it."""
     return FileEvents(
         file=name,
-        events=settings.chosen(events),
-        duration_s=end_s,
+        events=events,
+        duration_s=seconds(info),
         sample_rate_hz=info.sample_rate_hz,
-        low_rate_hz=encoder.lacking_rate_hz(info.sample_rate_hz),
-        warning=None if meter is None else meter.warning(name),
-        channels=len(taken),
+        low_rate_hz=model.encoder.lacking_rate_hz(info.sample_rate_hz),
+        warning=warning,
+        channels=channels,
     )
 
 
@@ -138,21 +188,23 @@ def _shared(
     return part
 
 
-def _kept(scores: Iterable[Floats], held: list[Floats]) -> Iterator[Floats]:
+def kept(scores: Iterable[Floats], held: list[Floats]) -> Iterator[Floats]:
+    """The same scores, which are held as well."""
     for block in scores:
         held.append(block)
         yield block
 
 
-def _watched(
+def watched(
     scores: Iterable[Floats],
     file: str,
     hop_s: float,
     end_s: float,
-    tell: Callable[[int], None] | None,
+    tell: Callable[[int], None] | None = None,
+    done: int = 0,
 ) -> Iterator[Floats]:
-    """The same scores; tells how far it is, and refuses NaN."""
-    done, percent = 0, 0
+    """The same scores, from frame `done` on; tells how far it is, and refuses NaN."""
+    percent = 0
     for block in scores:
         if np.isnan(block).any():
             raise AudioError(

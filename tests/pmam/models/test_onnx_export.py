@@ -101,6 +101,7 @@ def test_every_context_network(network: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 def test_every_encoder(name: str) -> None:
     agrees(built(name, "gru"))
