@@ -77,9 +77,7 @@ class OfHop:
         hop_s = 0.04
 
 
-@pytest.mark.parametrize(
-    ("suffix", "rate", "channels"), [("flac", 44100, 2), ("mp3", 22050, 1)]
-)
+@pytest.mark.parametrize(("suffix", "rate", "channels"), [("flac", 44100, 2), ("mp3", 22050, 1)])
 def test_a_recording_in_parts_has_the_events_of_one_piece(
     detector: DetectorModel, tmp_path: Path, suffix: str, rate: int, channels: int
 ) -> None:
