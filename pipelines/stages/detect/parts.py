@@ -140,6 +140,4 @@ def joined_events(
     events = events_of(detector, scores, settings, seconds(info))
     if scores_to is not None:
         write_scores(detector, held, seconds(info), scores_to)
-    return result_of(
-        detector, audio.name, info, settings.chosen(events), parts[-1].warning
-    )
+    return result_of(detector, audio.name, info, settings.chosen(events), parts[-1].warning)
