@@ -171,6 +171,7 @@ def ray_cluster(
     folder = Path(tempfile.mkdtemp(prefix="pmam-", dir="/tmp"))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     own = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_raylet_start_wait_time_s": f"{START_S:g}"}
+    own["RAY_worker_register_timeout_seconds"] = f"{START_S:g}"  # 60 s on a machine that is busy
     own["PATH"] = f"{Path(RAY).parent}:{os.environ['PATH']}"  # jobs say python
     made = RayCluster(folder, {**os.environ, **token, **own, **environment}, cpus, dashboard)
     try:
