@@ -5,7 +5,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -19,7 +20,9 @@ CONNECT_S = 5.0
 STARTS, TOO_SLOW = 3, "timed out during startup"
 # Ray tries to reach a cluster so often, 40 s at a time where something else has the port.
 TRIES = {"RAY_gcs_server_port_wait_time_s": "1"}
+TOLD = 200  # characters of what Ray says
 _joined = False
+log = logging.getLogger("pmam")
 
 
 class SessionError(ClusterError, OSError):
@@ -210,10 +213,18 @@ def quiet() -> None:
     # Before the import: Ray Data warns at once that its bars are off.
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     import ray.data
+    from ray._private import worker
 
+    worker.print_to_stdstream = _told
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.execution_options.preserve_order = False
     for name in ("ray.data", "ray.train", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _told(message: Mapping[str, Any], ignore_prefix: bool) -> None:
+    """What nodes say of workers that died, in a line: Ray prints it among results, in colours."""
+    text = " ".join(" ".join(map(str, message["lines"])).split())
+    log.warning("Ray (%s): %s", message["pid"], text[:TOLD] + "..." * (len(text) > TOLD))

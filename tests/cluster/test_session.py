@@ -1,5 +1,6 @@
 """Addresses of clusters: what cannot be joined is one line, and soon."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.session import SessionError, session
+from cluster.session import SessionError, quiet, session
 from pipelines.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,3 +221,21 @@ def test_other_failures_of_the_start_are_not_hidden(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ray.init", init)
     with pytest.raises(RuntimeError, match="no such option"), session():
         pass
+
+
+def test_what_ray_says_of_workers_is_a_plain_line_of_the_log(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It prints on standard output, where results are, in colours and at length."""
+    from ray._private import worker
+
+    quiet()
+    lines = ["A worker died\n or was killed. " + 50 * "To troubleshoot: "]
+    with caplog.at_level(logging.WARNING, "pmam"):
+        message = {"lines": lines, "pid": "raylet", "is_err": False}
+        worker.print_to_stdstream(message, ignore_prefix=False)
+    (line,) = caplog.messages
+    assert line.startswith("Ray (raylet): A worker died or was killed. To troubleshoot")
+    assert len(line) < 250
+    assert "\n" not in line
+    assert capsys.readouterr().out == ""
