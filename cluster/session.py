@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -224,7 +224,7 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _told(message: Mapping[str, Any], ignore_prefix: bool) -> None:
+def _told(data: Any, ignore_prefix: bool) -> None:
     """What nodes say of workers that died, in a line: Ray prints it among results, in colours."""
-    text = " ".join(" ".join(map(str, message["lines"])).split())
-    log.warning("Ray (%s): %s", message["pid"], text[:TOLD] + "..." * (len(text) > TOLD))
+    text = " ".join(" ".join(map(str, data["lines"])).split())
+    log.warning("Ray (%s): %s", data["pid"], text[:TOLD] + "..." * (len(text) > TOLD))
