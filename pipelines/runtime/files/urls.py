@@ -11,13 +11,13 @@ from pyarrow.fs import FileType
 
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.errors import MissingFileError
-from shards.dataset import Dataset
 from shards.io.store import Store
 from shards.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from pmam.models.checkpoint import Checkpoint
     from pmam.prototypes.artifact import Prototypes
+    from shards.dataset import Dataset
 
 PROTOTYPES_FILE = "prototypes.json"  # names the tensors beside it
 
@@ -27,8 +27,10 @@ def store(url: str) -> Store:
     return Store(*filesystem(url))
 
 
-def open_dataset(url: str) -> Dataset:
+def open_dataset(url: str) -> "Dataset":
     """The dataset at a URL or local path, with shards that lie elsewhere."""
+    from shards.dataset import Dataset  # decoders and tables, which many commands do without
+
     return Dataset.open(store(url), resolve=store)
 
 
