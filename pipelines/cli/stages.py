@@ -240,6 +240,7 @@ def evaluate(
     out: str | None = None,
     durations: str | None = None,
     audio: str | None = None,
+    postprocess: str | None = None,
     settings: Annotated[EvaluateSettings, Flat] = EvaluateSettings(),
     fresh: Flag = False,
 ) -> None:
@@ -261,16 +262,24 @@ def evaluate(
         out: Folder of the results.
         durations: Table with the columns filename and duration, for a truth that is a table.
         audio: Folder of the recordings instead, whose lengths are measured.
+        postprocess: File postprocess.json of another evaluation, whose windows and thresholds, as
+            --choose.metric chose them on validation clips, take the place of the systems' own.
         settings: Subsets, metrics, intervals, and post-processing other than the detector's.
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     from pipelines.stages.evaluate.places import check_places
 
-    out = check_places(truth, scores, durations, audio, out)
+    out = check_places(truth, scores, (durations, audio, postprocess), out)
     check_job_outputs((out,))
     from pipelines.stages.evaluate.show import print_evaluation
     from pipelines.stages.evaluate.stage import evaluate as stage
 
-    url = stage(truth, scores, out, settings, durations=durations, audio=audio, fresh=fresh)
+    url = stage(
+        *(truth, scores, out, settings),
+        durations=durations,
+        audio=audio,
+        postprocess=postprocess,
+        fresh=fresh,
+    )
     print_evaluation(url)
     print_result(out)

@@ -31,7 +31,7 @@ from pipelines.training.job import run_training
 from pipelines.training.prototype_targets import PrototypeTargets
 from pipelines.training.validation import ValidationScores, validation_scores
 from pmam.events.settings import PostprocessSettings
-from pmam.metrics.postprocess_choice import chosen_postprocess
+from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
 from pmam.models.checkpoint import pack_detector, start_detector, unpack
 from pmam.models.detector import DetectorModel
 from pmam.objectives.auxiliary import AuxiliaryTask
@@ -201,6 +201,9 @@ class FinetuneTask:
             settings.postprocess,
             medians_s=settings.median_choices_s,
             thresholds=settings.choose_thresholds,
+            metric=settings.choose_by,
+            by_class=settings.choose_by_class,
+            boxes=BOX_GRID if settings.choose_boxes else (),
         )
         log.info("post-processing of the detector: %s", found.in_words)
         return found

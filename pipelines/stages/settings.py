@@ -9,7 +9,7 @@ from pipelines.runtime.identity import at_defaults
 from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.events.settings import PostprocessOverrides, PostprocessSettings
-from pmam.metrics.settings import FAMILY_NAMES, MetricSettings
+from pmam.metrics.settings import FAMILY_NAMES, ChoiceMetric, ChoiceSettings, MetricSettings
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import AuxiliarySettings, FinetuneLossSettings, PretextSettings
 from shards.audio.channels import ChannelChoice
@@ -213,9 +213,15 @@ class FinetuneSettings:
     ema_statistics: bool = True
     # Post-processing of the detector, as far as it is not chosen on validation clips.
     postprocess: PostprocessSettings = field(default_factory=PostprocessSettings)
-    # Windows in seconds to choose from on validation clips, besides postprocess.median_s: the one
-    # with the highest PSDS1. With none, postprocess.median_s stays.
+    # Windows in seconds to choose from on validation clips, besides postprocess.median_s.
     median_choices_s: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+    # Metric on validation clips by which windows and boxes are chosen.
+    choose_by: ChoiceMetric = "psds1"
+    # Whether each class gets a window of its own.
+    choose_by_class: bool = False
+    # Whether boxes are chosen from the published grid (arXiv 2406.04212), where postprocess.method
+    # is boxes.
+    choose_boxes: bool = False
     # Whether each class's threshold is chosen on validation clips: the one with the highest
     # event-based F1.
     choose_thresholds: bool = True
@@ -276,6 +282,8 @@ class EvaluateSettings(PostprocessOverrides):
     seed: int = 0
     # Tolerances and limits of the metrics.
     metric: MetricSettings = field(default_factory=MetricSettings)
+    # Post-processing that is chosen on these clips.
+    choose: ChoiceSettings = field(default_factory=ChoiceSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from pmam.events.event import Event, edges_within_s
 from pmam.events.postprocessing import smooth
-from pmam.events.settings import PostprocessSettings
+from pmam.events.settings import BoxSettings, PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.event_f1 import event_f1
 from pmam.metrics.events.event_thresholds import best_thresholds
-from pmam.metrics.polyphonic.psds import PSDS1, psds
+from pmam.metrics.registry import METRICS
+from pmam.metrics.results import MetricResult
 
 
 def postprocessed(
@@ -43,16 +45,28 @@ def postprocessed(
     )
 
 
+# The published grid of change-detection boxes (arXiv 2406.04212): steps, and for gaps a drop or a
+# ratio alone. Probabilities never drop by 1, so that a drop of 1 leaves the ratio to decide.
+BOX_GRID = tuple(
+    BoxSettings(step_s=step_s, merge_drop=drop, merge_ratio=ratio)
+    for step_s in (0.32, 0.48, 0.64)
+    for drop, ratio in ((0.15, None), (0.2, None), (0.3, None), (1.0, 1.5), (1.0, 2.0), (1.0, 3.0))
+)
+
+
 def chosen_postprocess(
     processed: Callable[[PostprocessSettings], EvaluationSet],
     settings: PostprocessSettings,
     *,
     medians_s: Sequence[float] = (),
     thresholds: bool = True,
+    metric: str = "psds1",
+    by_class: bool = False,
+    boxes: Sequence[BoxSettings] = (),
 ) -> PostprocessSettings:
     """Post-processing that suits a detector, by what it gives for validation clips.
 
-    The window is one for all classes, that of the highest PSDS1, which no threshold enters; of
+    Windows, or boxes where that is the method, are those of the highest number of `metric`; of
     equals the one nearest to the given settings. Then each class gets the threshold of the highest
     event-based F1; a class of which no event is found at any threshold keeps the given one.
 
@@ -60,19 +74,41 @@ def chosen_postprocess(
         processed: the validation clips after post-processing.
         settings: what is not chosen stays as it is here; so do windows and thresholds that it
             gives to single classes.
-        medians_s: windows to choose from besides that of the settings; boxes have none.
+        medians_s: windows to choose from besides that of the settings.
         thresholds: whether thresholds are chosen.
+        metric: of `METRICS`; `event_f1` is that at each class's best threshold.
+        by_class: whether each class gets a window of its own; else there is one for all.
+        boxes: boxes to choose from besides those of the settings; one choice for all classes.
     """
-    if settings.method != "boxes":
+    if settings.method == "boxes":
+        candidates = [settings, *(replace(settings, boxes=one) for one in boxes)]
+    else:
         widths_s = sorted({settings.median_s, *medians_s})
         widths_s.sort(key=lambda width_s: abs(width_s - settings.median_s))
-        found = [replace(settings, median_s=width_s) for width_s in widths_s]
-        if len(found) > 1:
-            # The first of the highest.
-            settings = max(found, key=lambda one: float(psds(processed(one), PSDS1).value))
+        candidates = [replace(settings, median_s=width_s) for width_s in widths_s]
+    if len(candidates) > 1:
+        results = [_quality(processed(one), metric) for one in candidates]
+        # The first of the highest.
+        best_of_all = max(range(len(results)), key=lambda number: float(results[number].value))
+        given = settings.median_by_class_s
+        settings = candidates[best_of_all]
+        if by_class and settings.method != "boxes":
+            widths = {
+                name: candidates[int(np.argmax([one.per_class[name] for one in results]))].median_s
+                for name, value in results[0].per_class.items()
+                if not np.isnan(value)
+            }
+            settings = replace(settings, median_by_class_s={**widths, **given})
     if not thresholds:
         return settings
     # An infinite threshold detects nothing, one below 0 everything: neither is a choice.
     best = best_thresholds(processed(settings))
-    by_class = {name: max(at, 0.0) for name, at in best.items() if at < 1}
-    return replace(settings, threshold_by_class={**by_class, **settings.threshold_by_class})
+    by_label = {name: max(at, 0.0) for name, at in best.items() if at < 1}
+    return replace(settings, threshold_by_class={**by_label, **settings.threshold_by_class})
+
+
+def _quality(clips: EvaluationSet, metric: str) -> MetricResult:
+    if metric == "event_f1":
+        best = best_thresholds(clips)
+        return event_f1(clips, [best[name] for name in clips.classes])
+    return METRICS[metric](clips)

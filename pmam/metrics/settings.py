@@ -1,6 +1,7 @@
 """What can be chosen of the metrics that a detector's output is measured by."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,24 @@ FAMILY_NAMES = (
     *("psds", "event", "segment", "intersection", "clip"),
     *("frame_ranking", "segment_ranking", "clip_ranking"),
 )
+
+# Metrics that post-processing can be chosen by: the keys of `METRICS`.
+ChoiceMetric = Literal["psds1", "psds2", "event_f1", "frame_ap", "clip_ap"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceSettings:
+    """Whether post-processing is chosen on the clips that are evaluated, and by what."""
+
+    # Metric by which windows and boxes are chosen, for use on validation clips; thresholds are
+    # chosen by event-based F1. None: nothing is chosen.
+    metric: ChoiceMetric | None = None
+    # Median windows to choose from, in seconds, besides the system's own.
+    medians_s: tuple[float, ...] = ()
+    # Whether each class gets a window of its own.
+    by_class: bool = False
+    # Whether each class gets the threshold of its highest event-based F1.
+    thresholds: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,11 @@ from pipelines.stages.evaluate.truth import is_dataset
 
 
 def fingerprints(
-    truth: str, scores: Sequence[str], durations: str | None, audio: str | None
+    truth: str,
+    scores: Sequence[str],
+    durations: str | None,
+    audio: str | None,
+    postprocess: str | None,
 ) -> dict[str, str]:
     """Fingerprints by the names that the stage's record has for them."""
     found = {"dataset": dataset_fingerprint(truth) if is_dataset(truth) else _of_files(truth)}
@@ -22,6 +26,8 @@ def fingerprints(
         found["durations"] = _of_files(durations)
     if audio is not None:
         found["audio"] = _of_files(audio)
+    if postprocess is not None:
+        found["postprocess"] = _of_files(postprocess)
     return found
 
 

@@ -15,9 +15,14 @@ KINDS = (
 
 
 def check_places(
-    truth: str, scores: Sequence[str], durations: str | None, audio: str | None, out: str | None
+    truth: str, scores: Sequence[str], others: Sequence[str | None], out: str | None
 ) -> str:
     """The folder of the results.
+
+    Args:
+        truth, scores: where they are.
+        others: tables and folders beside them, where they are given.
+        out: where the results go.
 
     Raises:
         PipelineError: something is not given.
@@ -28,7 +33,7 @@ def check_places(
             f"evaluate {' '.join((truth, *scores))}: expected scores, and the folder of the "
             f"results behind --out: {NEW_FORM}"
         )
-    for place in (truth, durations, audio):
+    for place in (truth, *others):
         if place is not None and not _is_there(place):
             raise MissingFileError(f"{place}: no such file or folder; check the path")
     for place in scores:

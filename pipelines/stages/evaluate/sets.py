@@ -20,6 +20,7 @@ from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.detection_set import DetectionSet, detected
 from pmam.metrics.families import Evaluated
+from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
 
 log = logging.getLogger("pmam")
 
@@ -31,12 +32,14 @@ class Compared:
     Args:
         truth: of the clips that are evaluated.
         systems: by name.
+        postprocess: of those with frame scores, how these became events.
         counts: what each of them lacked.
         told: the same in words.
     """
 
     truth: Truth
     systems: dict[str, Evaluated]
+    postprocess: dict[str, PostprocessSettings]
     counts: dict[str, dict[str, int]]
     told: dict[str, list[str]]
 
@@ -124,11 +127,17 @@ def beside(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) 
     counts = {o.name: p.counts for o, p in zip(outputs, pairings, strict=True)}
     if settings.on_missing == "drop":
         truth, pairings = _dropped(truth, outputs, pairings)
-    systems = {
+    found = {
         output.name: _evaluated(truth, output, pairing, settings)
         for output, pairing in zip(outputs, pairings, strict=True)
     }
-    return Compared(truth=truth, systems=systems, counts=counts, told=told)
+    return Compared(
+        truth=truth,
+        systems={name: evaluated for name, (evaluated, _) in found.items()},
+        postprocess={name: used for name, (_, used) in found.items() if used is not None},
+        counts=counts,
+        told=told,
+    )
 
 
 def _dropped(
@@ -161,21 +170,37 @@ def _dropped(
 
 def _evaluated(
     truth: Truth, output: Output, pairing: Pairing, settings: EvaluateSettings
-) -> Evaluated:
+) -> tuple[Evaluated, PostprocessSettings | None]:
+    """A system beside the truth, and how its scores became events."""
     if isinstance(output, EventOutput):
-        return Evaluated(detections=_detections(truth, output, pairing))
+        return Evaluated(detections=_detections(truth, output, pairing)), None
     stored = _known(output.postprocess, truth.classes)
-    chosen = settings.applied(stored)
-    chosen.check(truth.classes)
-    log.info("%-14s %s: %s", "evaluate", output.name, chosen.in_words)
-    scores = evaluation_set(truth, output, pairing, chosen)
-    filtered = [
-        evaluation_set(
-            truth, output, pairing, replace(chosen, median_s=width_s, median_by_class_s={})
+    used = settings.applied(stored)
+    used.check(truth.classes)
+    processed = partial(evaluation_set, truth, output, pairing)
+    choose = settings.choose
+    if choose.metric is not None and any(truth.events.values()):
+        used = chosen_postprocess(
+            processed,
+            used,
+            medians_s=choose.medians_s,
+            thresholds=choose.thresholds,
+            metric=choose.metric,
+            by_class=choose.by_class,
+            boxes=BOX_GRID,
         )
+        log.warning(
+            "%s: post-processing is chosen on the clips that are evaluated: their numbers are too "
+            "good; evaluate others with --postprocess",
+            output.name,
+        )
+    log.info("%-14s %s: %s", "evaluate", output.name, used.in_words)
+    scores = processed(used)
+    filtered = [
+        processed(replace(used, median_s=width_s, median_by_class_s={}))
         for width_s in settings.metric.filters_s
     ]
-    return Evaluated(detections=detected(scores), scores=scores, filtered=filtered)
+    return Evaluated(detections=detected(scores), scores=scores, filtered=filtered), used
 
 
 def _known(stored: PostprocessSettings, classes: Sequence[str]) -> PostprocessSettings:

@@ -17,6 +17,7 @@ from pipelines.runtime.workers.progress import bar
 from pipelines.stages.evaluate.fingerprints import fingerprints
 from pipelines.stages.evaluate.outputs import Output
 from pipelines.stages.evaluate.plots import class_bars, example_timelines
+from pipelines.stages.evaluate.postprocess_file import FILE, as_file, with_stored
 from pipelines.stages.evaluate.read_output import read_output
 from pipelines.stages.evaluate.results import (
     CURVE_HEAD,
@@ -33,6 +34,7 @@ from pipelines.stages.evaluate.results import (
 from pipelines.stages.evaluate.sets import Compared, compared
 from pipelines.stages.evaluate.truth import read_truths
 from pipelines.stages.settings import EvaluateSettings
+from pmam.events.settings import PostprocessSettings
 from pmam.metrics.families import FAMILIES, Evaluated, all_psds, resampled
 from pmam.metrics.intervals import Resampled, Row
 from pmam.metrics.polyphonic.psds import event_psds_counts, psds
@@ -54,6 +56,7 @@ def evaluate(
     *,
     durations: str | None = None,
     audio: str | None = None,
+    postprocess: str | None = None,
     name: str = "evaluate",
     fresh: bool = False,
 ) -> Work:
@@ -65,6 +68,7 @@ def evaluate(
         out: the folder of the results.
         settings: subsets, metrics, and post-processing other than the detectors'.
         durations, audio: lengths of the clips of a table, as of `read_truths`.
+        postprocess: a file of post-processing, which takes the place of the systems' own.
         name: of the stage.
         fresh: start over.
     """
@@ -72,14 +76,18 @@ def evaluate(
     truth = absolute(truth)
     durations = None if durations is None else absolute(durations)
     audio = None if audio is None else absolute(audio)
+    postprocess = None if postprocess is None else absolute(postprocess)
 
     def work(stage: Stage) -> dict[str, Any]:
         truths = read_truths(truth, settings, durations, audio)
         outputs = named([read_output(url) for url in urls], urls)
+        if postprocess is not None:
+            outputs = with_stored(outputs, postprocess)
         rows: dict[tuple[str, str], list[Row]] = {}
         differences: list[Difference] = []
         curves: list[dict[str, Any]] = []
         lacking: dict[str, Any] = {}
+        used: dict[str, PostprocessSettings] = {}
         for of_subset in truths:
             subset = of_subset.subset
             together = compared(of_subset, outputs, settings)
@@ -87,6 +95,8 @@ def evaluate(
                 system: {"counts": together.counts[system], "lines": together.told[system]}
                 for system in together.systems
             }
+            if of_subset is truths[0]:
+                used = together.postprocess
             found = _resampled(together, settings)
             for system, numbers_of_system in found.items():
                 rows[subset, system] = numbers_of_system.rows(settings.level)
@@ -117,6 +127,7 @@ def evaluate(
             head = (*DIFFERENCE_HEAD, "share_below_zero")
             stage.store.write("differences.csv", as_csv(records, head))
             stage.store.write("differences.json", as_json(records))
+        stage.store.write(FILE, as_file(used))
         stage.store.write("lacking.json", json.dumps(lacking, indent=1).encode())
         first = outputs[0].name
         of_first = {subset: of_systems[first] for subset, of_systems in numbers.items()}
@@ -125,7 +136,7 @@ def evaluate(
         main = of_first[truths[0].subset]
         return {metric: entry["value"] for metric, entry in main.items()}
 
-    inputs = fingerprints(truth, urls, durations, audio)
+    inputs = fingerprints(truth, urls, durations, audio, postprocess)
     return Work(do=work, settings=settings, inputs=inputs, summary=_summary)
 
 

@@ -1,7 +1,7 @@
 """What PSDS counts: detections at every threshold, and the score made of them.
 
 Begin with `psds`; `segments` finds what each threshold detects, `intersections` judges
-it, `class_counts` counts.
+it, `class_counts` counts, `roc` draws the curve.
 """
 
 import lazy_loader

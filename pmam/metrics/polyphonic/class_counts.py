@@ -1,7 +1,6 @@
 """The counts of one class as functions of the falling threshold, per clip."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -13,27 +12,8 @@ from pmam.metrics.polyphonic.intersections import (
     found_events,
     valid_detections,
 )
+from pmam.metrics.polyphonic.psds_settings import PSDSSettings
 from pmam.metrics.polyphonic.segments import Floats, IntArray, Segments, running_count
-
-
-class Criteria(Protocol):
-    """The thresholds of the three criteria, as `PSDSSettings` has them."""
-
-    @property
-    def dtc(self) -> float:
-        """Of detections."""
-
-    @property
-    def gtc(self) -> float:
-        """Of events."""
-
-    @property
-    def cttc(self) -> float | None:
-        """Of cross triggers."""
-
-    @property
-    def alpha_ct(self) -> float:
-        """The weight of cross triggers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +75,7 @@ def count_class(
     label: int,
     slots: Slots,
     truth: GroundTruth,
-    criteria: Criteria,
+    criteria: PSDSSettings,
 ) -> ClassCounts:
     """Apply the three criteria to every segment of one class.
 

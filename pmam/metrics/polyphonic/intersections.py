@@ -23,6 +23,8 @@ from pmam.events.union import whole_us as whole_us
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.polyphonic.segments import Floats, IntArray, Segments, ranges
 
+MOST_BYTES = 2**28  # of scores that are gathered at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
@@ -55,15 +57,13 @@ class Slots:
         return float(np.diff(self.edges_s)[within].min())
 
 
-def score_rows(
-    clips: EvaluationSet, slots: Slots, most_bytes: int = 2**28
-) -> Iterator[tuple[int, Floats]]:
+def score_rows(clips: EvaluationSet, slots: Slots) -> Iterator[tuple[int, Floats]]:
     """Each class, by number, with its scores ``(slots,)``, -inf in the slot behind each clip.
 
-    Classes are gathered in groups of at most `most_bytes`, each by one pass over all clips.
+    Classes are gathered in groups of at most `MOST_BYTES`, each by one pass over all clips.
     """
     classes = len(clips.classes)
-    width = max(1, most_bytes // (len(slots.edges_s) * clips.dtype.itemsize))
+    width = max(1, MOST_BYTES // (len(slots.edges_s) * clips.dtype.itemsize))
     for begin in range(0, classes, width):
         end = min(begin + width, classes)
         rows = np.full((end - begin, len(slots.edges_s)), -np.inf, clips.dtype)

@@ -23,51 +23,13 @@ from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.detection_set import DetectionSet, EventSegments
 from pmam.metrics.polyphonic.class_counts import ClassCounts, count_class
 from pmam.metrics.polyphonic.intersections import GroundTruth, Slots, score_rows
+from pmam.metrics.polyphonic.psds_settings import PSDS1 as PSDS1
+from pmam.metrics.polyphonic.psds_settings import PSDS2 as PSDS2
+from pmam.metrics.polyphonic.psds_settings import PSDSSettings as PSDSSettings
+from pmam.metrics.polyphonic.roc import effective_curve, normalised_area, staircase
 from pmam.metrics.polyphonic.segments import Segments, detected_segments
 
 SECONDS_PER_HOUR = 3600.0
-BLOCK_BYTES = 2**24  # of true-positive ratios of all classes at once
-
-
-@dataclass(frozen=True, kw_only=True)
-class PSDSSettings:
-    """The parameters of a PSDS (arXiv 1910.08440, sections 2 and 3).
-
-    Args:
-        dtc: part of a detection that must lie in events of its class, in (0, 1].
-        gtc: part of an event that valid detections must cover, in (0, 1].
-        cttc: part of a false positive that must lie in events of another class to cross-trigger
-            it, in (0, 1]; None: cross triggers are not counted.
-        alpha_ct: weight of the cross-trigger rate in the effective false-positive rate.
-        alpha_st: weight of the standard deviation across classes, taken from their mean ratio.
-        e_max: the effective false-positive rate per hour up to which the area is taken.
-    """
-
-    dtc: float
-    gtc: float
-    cttc: float | None = None
-    alpha_ct: float = 0.0
-    alpha_st: float = 0.0
-    e_max: float = 100.0
-
-    def __post_init__(self) -> None:
-        for name, part in (("dtc", self.dtc), ("gtc", self.gtc), ("cttc", self.cttc)):
-            if part is not None and not 0 < part <= 1:
-                raise InputError(f"{name}={part}: expected a part of the whole in (0, 1]")
-        for name, weight in (("alpha_ct", self.alpha_ct), ("alpha_st", self.alpha_st)):
-            if not 0 <= weight < np.inf:
-                raise InputError(f"{name}={weight}: expected a finite weight of 0 or more")
-        if not 0 < self.e_max < np.inf:
-            raise InputError(f"e_max={self.e_max}: expected a positive rate per hour")
-        if self.alpha_ct > 0 and self.cttc is None:
-            raise InputError(f"alpha_ct={self.alpha_ct} weighs cross triggers: give cttc too")
-
-
-PSDS1 = PSDSSettings(dtc=0.7, gtc=0.7, cttc=None, alpha_ct=0.0, alpha_st=1.0, e_max=100.0)
-"""DCASE task 4, scenario 1: exact localisation in time."""
-
-PSDS2 = PSDSSettings(dtc=0.1, gtc=0.1, cttc=0.3, alpha_ct=0.5, alpha_st=1.0, e_max=100.0)
-"""DCASE task 4, scenario 2: no confusion between classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,62 +260,3 @@ def psds(clips: EvaluationSet, settings: PSDSSettings) -> PSDSResult:
             :class:`~pmam.metrics.evaluation_set.EvaluationSet`).
     """
     return psds_counts(clips, settings, np.ones((1, len(clips.clips)))).result()
-
-
-def staircase(tpr: FloatArray, rate: FloatArray, e_max: float) -> tuple[FloatArray, FloatArray]:
-    """The ROC of one class from its operating points, in any order.
-
-    Points that another one beats (a higher ratio at no higher rate) are left out; "detect nothing"
-    is always a point.
-
-    Returns:
-        Rising true-positive ratios and rising effective rates up to ``e_max``, from rate 0 on.
-    """
-    within = rate <= e_max
-    tpr, rate = np.append(0.0, tpr[within]), np.append(0.0, rate[within])
-    order = np.argsort(rate, kind="stable")
-    rate, best = rate[order], np.maximum.accumulate(tpr[order])
-    last_at_rate = np.append(rate[1:] > rate[:-1], True)
-    rate, best = rate[last_at_rate], best[last_at_rate]
-    rises = np.append(True, best[1:] > best[:-1])
-    return best[rises], rate[rises]
-
-
-def effective_curve(
-    curves: Sequence[tuple[FloatArray, FloatArray]], alpha_st: float
-) -> tuple[FloatArray, FloatArray]:
-    """Rates of all classes' staircases, and the effective true-positive ratio at each of them.
-
-    Args:
-        curves: ratios and rates of each class.
-        alpha_st: as of :func:`effective_tp_ratio`.
-    """
-    grid = np.unique(np.concatenate([rate for _, rate in curves]))
-    effective = np.empty(len(grid))
-    width = max(1, BLOCK_BYTES // (8 * len(curves)))
-    for begin in range(0, len(grid), width):
-        part = grid[begin : begin + width]
-        tpr = np.stack([at_rates(ratio, rate, part) for ratio, rate in curves])
-        effective[begin : begin + width] = effective_tp_ratio(tpr, alpha_st)
-    return grid, effective
-
-
-def at_rates(ratio: FloatArray, rate: FloatArray, wanted: FloatArray) -> FloatArray:
-    """The true-positive ratios of a staircase at rates ``(points,)`` from 0 on."""
-    return np.asarray(ratio[np.searchsorted(rate, wanted, side="right") - 1])
-
-
-def effective_tp_ratio(tpr: FloatArray, alpha_st: float) -> FloatArray:
-    """Mean over classes minus ``alpha_st`` standard deviations, not below 0 (1910.08440, eq. 8).
-
-    Args:
-        tpr: ``(classes, points)``.
-        alpha_st: weight of the spread across classes.
-    """
-    effective: FloatArray = np.maximum(tpr.mean(axis=0) - alpha_st * tpr.std(axis=0), 0.0)
-    return effective
-
-
-def normalised_area(tpr: FloatArray, rate: FloatArray, e_max: float) -> float:
-    """Area under a staircase of ``(points,)`` from ``rate[0] = 0`` to ``e_max``, over ``e_max``."""
-    return float(np.diff(np.append(rate, e_max)) @ tpr) / e_max

@@ -22,7 +22,7 @@ from pmam.metrics.ranking.average_precision import Ranking, RankingTable, Scores
 from pmam.metrics.results import Numbers
 
 # Scores of all classes in one list that are ranked, for micro numbers; of more there are none.
-MOST_POOLED = 2**26
+MOST_POOLED = 2**24
 BLOCK_BYTES = 2**25
 Clips = npt.NDArray[np.int64]
 Column = tuple[str, Scores, Targets]

@@ -1,6 +1,8 @@
 """One detector's output in every form that `pmam evaluate` reads, and its truth."""
 
+import csv
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -125,3 +127,12 @@ def table(path: Path) -> pa.Table:
     import pyarrow.csv as pacsv
 
     return pacsv.read_csv(path)
+
+
+def numbers(folder: Path) -> dict[tuple[str, str], float]:
+    """By metric and class."""
+    rows = csv.DictReader((folder / "metrics.csv").open())
+    return {
+        (row["metric"], row["class"]): float(row["value"]) if row["value"] else math.nan
+        for row in rows
+    }

@@ -9,7 +9,8 @@ from pmam.events.event import Event
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.event_f1 import event_f1
-from pmam.metrics.postprocess_choice import chosen_postprocess, postprocessed
+from pmam.metrics.polyphonic.psds import PSDS1, psds
+from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess, postprocessed
 
 HOP_S, FRAMES = 0.1, 100
 CLASSES = ("cat", "dog", "owl")  # no owl is ever heard
@@ -74,6 +75,50 @@ def test_only_what_is_asked_for_is_chosen() -> None:
     assert chosen_postprocess(processed, fixed).threshold_by_class["cat"] == 0.9
     boxes = PostprocessSettings(method="boxes")
     assert chosen_postprocess(processed, boxes, medians_s=(2.0,)).median_s == boxes.median_s
+
+
+@pytest.mark.parametrize("metric", ["event_f1", "frame_ap"])
+def test_windows_are_chosen_by_the_named_metric(metric: str) -> None:
+    given = PostprocessSettings(median_s=0.1)
+    found = chosen_postprocess(processed, given, medians_s=(0.7, 8.0), metric=metric)
+    assert found.median_s == 0.7
+
+
+def test_each_class_gets_the_window_that_suits_it() -> None:
+    """Dogs bark for 0.3 s, which a window of 0.7 s would remove; cats drop out for 0.2 s."""
+    scores, truth = {}, {}
+    for clip, events in TRUTH.items():
+        frames = SCORES[clip].copy()
+        frames[:, 1] = 0.6
+        barks = range(5, 95, 15)
+        for first in barks:
+            frames[first : first + 3, 1] = 0.9
+        scores[clip] = frames
+        truth[clip] = [event for event in events if event.label == "cat"] + [
+            Event(onset_s=first * HOP_S, offset_s=(first + 3) * HOP_S, label="dog")
+            for first in barks
+        ]
+
+    def both(settings: PostprocessSettings) -> EvaluationSet:
+        durations_s = dict.fromkeys(scores, FRAMES * HOP_S)
+        return postprocessed(scores.items(), HOP_S, truth, durations_s, CLASSES, settings)
+
+    given = PostprocessSettings(median_s=0.1)
+    found = chosen_postprocess(both, given, medians_s=(0.7,), by_class=True)
+    assert found.median_by_class_s == {"cat": 0.7, "dog": 0.1}
+    assert event_f1(both(found)).value == 1.0
+    fixed = replace(given, median_by_class_s={"dog": 0.7})
+    found = chosen_postprocess(both, fixed, medians_s=(0.7,), by_class=True)
+    assert found.median_by_class_s["dog"] == 0.7
+
+
+def test_boxes_of_the_published_grid() -> None:
+    given = PostprocessSettings(method="boxes")
+    found = chosen_postprocess(processed, given, boxes=BOX_GRID)
+    assert len(BOX_GRID) == 18 and found.boxes in BOX_GRID
+    values = [psds(processed(replace(given, boxes=one)), PSDS1).value for one in BOX_GRID]
+    assert psds(processed(found), PSDS1).value == max(values)
+    assert len(set(values)) > 1
 
 
 def test_of_equal_windows_the_nearest_to_the_given_one_is_taken() -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +11,6 @@ import pytest
 from pipelines.cli.main import main
 
 QUICK = ("--resamples", "0", "--no-pictures")
-
-
-def numbers(folder: Path) -> dict[tuple[str, str], float]:
-    """By metric and class."""
-    rows = csv.DictReader((folder / "metrics.csv").open())
-    return {
-        (row["metric"], row["class"]): float(row["value"]) if row["value"] else math.nan
-        for row in rows
-    }
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +37,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def expected(places: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict:
     out = tmp_path_factory.mktemp("expected") / "out"
     main(["evaluate", places["dataset"], places["ours"], "--out", str(out), *QUICK])
-    return numbers(out)
+    return cases.numbers(out)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +53,13 @@ def test_scores_of_any_form(
         truth = [places["table"], option, places[lengths]]
     main(["evaluate", truth[0], places[form], "--out", str(tmp_path / "out"), *truth[1:], *QUICK])
     assert len(expected) > 60
-    assert numbers(tmp_path / "out") == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    assert cases.numbers(tmp_path / "out") == pytest.approx(expected, abs=1e-9, nan_ok=True)
     assert expected["psds1", "macro"] > 0 and expected["event_f1", "macro"] > 0
 
 
 def test_events_at_one_threshold(places: dict[str, str], expected: dict, tmp_path: Path) -> None:
     main(["evaluate", places["dataset"], places["events"], "--out", str(tmp_path / "out"), *QUICK])
-    found = numbers(tmp_path / "out")
+    found = cases.numbers(tmp_path / "out")
     of_scores = ("psds", "frame_", "segment_ap", "segment_auc", "segment_d_", "segment_partial")
     of_scores += ("clip_ap", "clip_auc", "clip_d_prime")
     assert {key for key in expected if not key[0].startswith(of_scores)} == {
@@ -94,7 +84,7 @@ def test_one_point_of_the_curve(places: dict[str, str], tmp_path: Path) -> None:
         out = tmp_path / f"{form}-out"
         options = ("--metrics", "psds", *free, "--metric.psds-e-max", "3000", *QUICK)
         main(["evaluate", places["dataset"], str(tmp_path / form), "--out", str(out), *options])
-        found.append(numbers(out))
+        found.append(cases.numbers(out))
     assert found[0]["psds", "macro"] > 0.1
     assert found[1] == pytest.approx(found[0], abs=1e-9)
 
@@ -128,12 +118,12 @@ def test_other_filters_than_none(places: dict[str, str], tmp_path: Path) -> None
         out = tmp_path / width_s
         options = ("--median-s", width_s, "--metrics", "psds", *QUICK)
         main(["evaluate", places["dataset"], places["tsv"], "--out", str(out), *options])
-        found.append(numbers(out))
+        found.append(cases.numbers(out))
     free = ("--metrics", "psds", "--metric.filters-s", *filters)
     main(
         ["evaluate", places["dataset"], places["tsv"], "--out", str(tmp_path / "f"), *free, *QUICK]
     )
-    best = numbers(tmp_path / "f")
+    best = cases.numbers(tmp_path / "f")
     for label in cases.CLASSES:
         most = max(each["psds2", label] for each in found)
         assert best["pi_psds2", label] >= most - 1e-12
@@ -181,7 +171,7 @@ def test_what_is_lacking_is_counted(
         options = ("--out", str(out), "--on-missing", choice, *QUICK)
         main(["evaluate", places["dataset"], fewer, *options])
         assert "1 of 6 clips without scores" in capfd.readouterr().out
-        found[choice] = numbers(out)
+        found[choice] = cases.numbers(out)
     assert found["zero"]["event_recall", "micro"] < found["drop"]["event_recall", "micro"]
     assert found["drop"] != pytest.approx(expected, nan_ok=True)
 
@@ -260,6 +250,6 @@ def test_soft_labels(places: dict[str, str], tmp_path: Path) -> None:
         out = tmp_path / Path(path).stem
         lengths = ("--durations", places["lengths"])
         main(["evaluate", path, places["npz"], "--out", str(out), *lengths, *QUICK])
-        found.append(numbers(out))
+        found.append(cases.numbers(out))
     assert found[0] == pytest.approx(found[1], nan_ok=True)
     assert "segment_partial_auc" in {metric for metric, _ in found[0]}

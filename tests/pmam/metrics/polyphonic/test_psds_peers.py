@@ -22,10 +22,10 @@ from pmam.metrics.polyphonic.psds import (
     PSDS2,
     PSDSResult,
     PSDSSettings,
-    at_rates,
     event_psds_counts,
     psds,
 )
+from pmam.metrics.polyphonic.roc import at_rates
 
 
 @pytest.fixture(scope="module")
