@@ -110,9 +110,9 @@ def _missing(of: OfRun, outputs: Mapping[str, Sequence[Output]], *, several: boo
             f"The same command goes on with it."
         )
     if not run.settings.baseline:
-        lines.append("The run has no detector of labels alone (baseline false) to compare with.")
+        lines.append("No detector of labels alone was trained: there is nothing to compare with.")
     elif run.settings.iterations == 0:
-        lines.append("The run has no pretraining (iterations 0): its detector is of labels alone.")
+        lines.append("Nothing was pretrained: the detector has learned from the labels alone.")
     if nothing_to_score:
         subsets = ", ".join(run.settings.evaluate.subsets)
         what = "clips with strong labels and scores" if run.dataset else "dataset yet"
