@@ -30,6 +30,7 @@ from pmam.weak_labels.detector import WeakDetector
 from pmam.weak_labels.settings import WeakNetworkSettings
 
 FORMAT_VERSION = 1
+ENTRIES = {"format_version", "kind", "sha256", "settings", "settings_sha256"}  # of a description
 Model = FrameEncoder | MaskedAudioModel | DetectorModel | WeakDetector
 
 
@@ -125,8 +126,14 @@ def _pack(kind: str, module: nn.Module, settings: dict[str, Any]) -> Checkpoint:
         "kind": kind,
         "sha256": hashlib.sha256(tensors).hexdigest(),
         "settings": settings,
+        "settings_sha256": _settings_sha256(kind, settings),
     }
     return Checkpoint(tensors=tensors, description=json.dumps(description, indent=2).encode())
+
+
+def _settings_sha256(kind: str, settings: Any) -> str:
+    """Of kind and settings, in whatever order a file has them."""
+    return hashlib.sha256(json.dumps([kind, settings], sort_keys=True).encode()).hexdigest()
 
 
 def pack_encoder(encoder: FrameEncoder) -> Checkpoint:
@@ -175,7 +182,9 @@ def unpack(checkpoint: Checkpoint, name: str) -> Model:
         description = json.loads(checkpoint.description)
         version, kind = description["format_version"], description["kind"]
         settings, digest = description["settings"], description["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        # those of before have none
+        settings_digest = description.get("settings_sha256", _settings_sha256(kind, settings))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{name}: not a checkpoint description ({error!r})") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(
@@ -184,6 +193,10 @@ def unpack(checkpoint: Checkpoint, name: str) -> Model:
         )
     if checkpoint.weights_sha256 != digest:
         raise CheckpointError(f"{name}: tensors do not match their sha256; copy or train it again")
+    if settings_digest != _settings_sha256(kind, settings) or description.keys() - ENTRIES:
+        raise CheckpointError(
+            f"{name}: kind and settings do not match their sha256; copy or train it again"
+        )
     if kind not in _BUILDERS:
         raise CheckpointError(f"{name}: kind {kind!r}, expected one of {', '.join(_BUILDERS)}")
     try:

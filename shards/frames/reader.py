@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shards.errors import FrameError, MissingFileError, StoreError, naming
+from shards.frames.checksums import check_keys, check_row, checked_entries
 from shards.frames.sparse8 import Floats, decode_sparse8
 from shards.io.store import Store
 
@@ -97,13 +98,21 @@ class FrameFile:
     """One file of frame sequences, read by key. Use `FrameFile.open`."""
 
     def __init__(
-        self, path: str, reader: Any, spec: FrameSpec, rows: dict[str, tuple[int, int, int]]
+        self,
+        path: str,
+        reader: Any,
+        spec: FrameSpec,
+        rows: dict[str, tuple[int, int, int]],
+        *,
+        has_checksums: bool,
     ):
         self.path = path
         self.spec = spec
         self._reader = reader
         self._rows = rows
-        self._batch: tuple[int, Any] = (-1, None)
+        self._batch: tuple[int, Any, Any] = (-1, None, None)  # its place, it, and its checksums
+        # of what was read once the checksum is known to be right; None: the file has none
+        self._sound: set[tuple[int, int]] | None = set() if has_checksums else None
 
     @classmethod
     def open(cls, store: Store, name: str) -> "FrameFile":
@@ -122,14 +131,18 @@ class FrameFile:
             with naming(path):
                 source = pa.memory_map(path) if store.is_local else store.open(name)
             reader = pa.ipc.open_file(source)
-            spec = FrameSpec.from_metadata(reader.schema.metadata)
+            metadata, has_checksums = checked_entries(reader.schema.metadata or {})
+            spec = FrameSpec.from_metadata(metadata)
             if not reader.schema.equals(COLUMNS):
                 raise FrameError(f"got columns {reader.schema.names}; expected {COLUMNS.names}")
             options = pa.ipc.IpcReadOptions(included_fields=[0, 1])
             no_values = pa.ipc.open_file(source, options=options)
             rows: dict[str, tuple[int, int, int]] = {}  # place, and number of frames
             for batch in range(reader.num_record_batches):
-                keys, counts = _valid(no_values.get_batch(batch)).columns
+                found, sums = no_values.get_batch_with_custom_metadata(batch)
+                if has_checksums:
+                    check_keys(_valid(found), sums)
+                keys, counts = _valid(found).columns
                 pairs = zip(keys.to_pylist(), counts.to_pylist(), strict=True)
                 for row, (key, count) in enumerate(pairs):
                     if key in rows:
@@ -142,7 +155,7 @@ class FrameFile:
             raise FrameError(
                 f"{path}: is no whole file of frame sequences ({reason}); write it again"
             ) from error
-        return cls(path, reader, spec, rows)
+        return cls(path, reader, spec, rows, has_checksums=has_checksums)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -181,7 +194,7 @@ class FrameFile:
 
     def release(self) -> None:
         """Let go of the batch that was read last, which is kept for its other clips."""
-        self._batch = (-1, None)
+        self._batch = (-1, None, None)
 
     def _place(self, key: str) -> tuple[int, int, int]:
         if key not in self._rows:
@@ -196,10 +209,20 @@ class FrameFile:
         if kept[0] != batch:  # neighbours share a batch: fetch it once
             try:
                 with naming(self.path):
-                    kept = self._batch = (batch, _valid(self._reader.get_batch(batch)))
+                    found, sums = self._reader.get_batch_with_custom_metadata(batch)
+                    kept = self._batch = (batch, _valid(found), sums)
             except pa.ArrowException as error:
                 reason = str(error).splitlines()[0]
                 raise FrameError(f"{self.path}: is damaged ({reason}); write it again") from error
+        if self._sound is not None and (batch, row) not in self._sound:
+            try:
+                check_row(kept[1], row, kept[2])
+            except (FrameError, pa.ArrowException, ValueError) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise FrameError(f"{self.path}: {key} is damaged ({reason}); write it again") from (
+                    error
+                )
+            self._sound.add((batch, row))
         return kept[1], row
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shards.errors import FrameError, naming
+from shards.frames.checksums import of_batch, with_checksum
 from shards.frames.reader import COLUMNS, FrameSpec
 from shards.frames.sparse8 import sparse8_columns
 
@@ -28,7 +29,7 @@ class FrameWriter:
         self.spec = spec
         self._keys: set[str] = set()
         self._waiting = _Batch(self._spool())
-        self._schema = COLUMNS.with_metadata(spec.metadata())
+        self._schema = COLUMNS.with_metadata(with_checksum(spec.metadata()))
         with naming(path):
             self._writer = pa.ipc.new_file(str(path), self._schema)
 
@@ -99,7 +100,8 @@ class FrameWriter:
 
     def _flush(self) -> None:
         if self._waiting.keys:
-            self._writer.write_batch(self._waiting.finish(self._schema))
+            batch = self._waiting.finish(self._schema)
+            self._writer.write_batch(batch, custom_metadata=of_batch(batch))
         self._waiting = _Batch(self._spool())
 
     def _spool(self) -> IO[bytes]:

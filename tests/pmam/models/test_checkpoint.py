@@ -42,8 +42,8 @@ def whole() -> Checkpoint:
 
 
 def redescribed(checkpoint: Checkpoint, **changes: Any) -> Checkpoint:
-    """The same tensors under another description; None takes a key out."""
-    description = json.loads(checkpoint.description) | changes
+    """The same tensors under another description, as of before; None takes a key out."""
+    description = json.loads(checkpoint.description) | {"settings_sha256": None} | changes
     kept = {key: value for key, value in description.items() if value is not None}
     return replace(checkpoint, description=json.dumps(kept).encode())
 
@@ -291,3 +291,17 @@ def test_damage_of_the_one_file_is_found(whole: Checkpoint) -> None:
             unpack(Checkpoint.from_bytes(bytes(data), NAME) or whole, NAME)
     with pytest.raises(CheckpointError, match="not in the format safetensors"):
         Checkpoint.from_bytes(file[:-100], NAME)
+
+
+def test_settings_that_were_changed_in_the_file() -> None:
+    whole = pack_detector(tiny_models.detector())
+    unpack(redescribed(whole), "of before")
+    text = whole.description.decode()
+    for old, new in (
+        ('"cat"', '"car"'),
+        ('"detector"', '"detectoR"'),
+        ("settings_sha", "settingz_sha"),
+    ):
+        assert old in text
+        with pytest.raises(CheckpointError, match=r"^x: .*(do not match their sha256)"):
+            unpack(replace(whole, description=text.replace(old, new, 1).encode()), "x")
