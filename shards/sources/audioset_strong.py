@@ -1,22 +1,23 @@
 """AudioSet's temporally strong labels (Hershey et al. 2021) over audio of any usual naming.
 
     ROOT/audioset_train_strong.tsv, audioset_eval_strong.tsv   in ROOT or any folder below
-        segment_id (YTID_startms), start_time_seconds, end_time_seconds, label (a MID)
-    ROOT/mid_to_display_name.tsv        a MID and its name per line
+        segment_id (YTID_startms), start_time_seconds, end_time_seconds, label (a MID or a name)
+    ROOT/mid_to_display_name.tsv        a MID and its name per line, where one becomes the other
     ROOT/...audio...                    YTID, YTID_30000, YTID_30.000_40.000, YTID_30_40 ...,
                                         with or without a `Y` in front
 
-`--options labels mid` keeps the MIDs as labels. Training clips are `strong`, those of the
-evaluation set `test`. A clip's `recording` is its YouTube id.
+`--options labels mid` makes MIDs the labels instead of names. Training clips are `strong`, those
+of the evaluation set `test`. A clip's `recording` is its YouTube id.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from shards.clip import Clip, Event
+from shards.clip import Clip, Event, nfc
+from shards.errors import told
 from shards.io.store import Store
 from shards.sources._tables import (
     Options,
@@ -49,6 +50,7 @@ SUBSETS = (
 )
 NAMES = "mid_to_display_name.tsv"
 COLUMNS = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
+MID = re.compile(r"/[a-z]/[A-Za-z0-9_]+")
 SEGMENT = re.compile(r"(?P<youtube>.{11})_(?P<start_ms>\d+)")
 START_AND_END = re.compile(r"(?P<start>.+_\d+(\.\d+)?)_\d+(\.\d+)?")
 
@@ -68,8 +70,8 @@ def audioset_strong(store: Store, options: Options) -> SourceListing:
             "them beside the audio: download them from AudioSet's page of strong labels"
         )
     segments = {spec: _segments(store, table) for spec, table in tables.items()}
-    mids = {each.label for of_part in segments.values() for es in of_part.values() for each in es}
-    labels = _labels(store, by_base[NAMES], mids, options.get("labels", "name"))
+    cells = {each.label for of_part in segments.values() for es in of_part.values() for each in es}
+    labels = _labels(store, by_base[NAMES], cells, options.get("labels", "name"))
     clips: list[Clip] = []
     missing: list[str] = []
     notes = []
@@ -132,7 +134,7 @@ def _file_of(segment: str, files: Mapping[str, list[str]]) -> str | None:
 
 
 def _segments(store: Store, table: str) -> dict[str, list[Event]]:
-    """Events by segment, their labels still MIDs."""
+    """Events by segment, their labels as the table has them."""
     events: dict[str, list[Event]] = defaultdict(list)
     wrong = WrongRows(store.path(table))
     for row in read_table(store, table, COLUMNS):
@@ -156,33 +158,55 @@ def _parsed(segment: str) -> tuple[str, int]:
     return found["youtube"], int(found["start_ms"])
 
 
-def _labels(store: Store, tables: list[str], mids: set[str], form: str) -> Mapping[str, str]:
-    """The label of each MID."""
-    if form == "mid":
-        return {mid: mid for mid in mids}
-    if form != "name":
+def _labels(store: Store, tables: list[str], cells: set[str], form: str) -> Mapping[str, str]:
+    """The label of each cell of the tables, which is a MID or a name."""
+    if form not in ("name", "mid"):
         raise SourceError(f"option labels: got {form!r}; expected name or mid")
+    mids = {cell for cell in cells if MID.fullmatch(cell)}
+    as_they_are, others = (mids, cells - mids) if form == "mid" else (cells - mids, mids)
+    if not others:
+        return {cell: cell for cell in cells}
     if not tables:
+        way = (
+            "give --options labels name, which keeps the names"
+            if form == "mid"
+            else "keep the MIDs by --options labels mid"
+        )
         raise SourceError(
             f"{store.root}: got no {NAMES}; expected it beside the label tables: download it, or "
-            "keep the MIDs by --options labels mid"
+            f"{way}"
         )
     table = _only(tables, store)
     lines = [line.split("\t") for line in read_text(store, table).splitlines() if line.strip()]
-    known = {line[0].strip(): line[1].strip() for line in lines if len(line) == 2}
-    if unknown := sorted(mids - known.keys()):
+    pairs = [(line[0].strip(), nfc(line[1].strip())) for line in lines if len(line) == 2]
+    known = dict(pairs) if form == "name" else _by_name_alone(pairs, others, store.path(table))
+    if unknown := sorted(others - known.keys()):
+        what = "name" if form == "name" else "MID"
         raise SourceError(
-            f"{store.path(table)}: got no name for {unknown[0]} and {len(unknown) - 1} others; "
-            "restore the table, or keep the MIDs by --options labels mid"
+            f"{store.path(table)}: got no {what} for {told(unknown)}; restore the table, or "
+            f"give --options labels {'mid' if form == 'name' else 'name'}"
         )
-    by_name: dict[str, str] = {}
-    for mid in sorted(mids):
-        if (other := by_name.setdefault(known[mid], mid)) != mid:
+    by_label: dict[str, str] = {}
+    for cell in sorted(others):
+        if (other := by_label.setdefault(known[cell], cell)) != cell:
             raise SourceError(
-                f"{store.path(table)}: {other} and {mid} are both {known[mid]!r}; keep them "
+                f"{store.path(table)}: {other} and {cell} are both {known[cell]!r}; keep them "
                 "apart by --options labels mid"
             )
-    return {mid: known[mid] for mid in mids}
+    return {cell: cell for cell in as_they_are} | {cell: known[cell] for cell in others}
+
+
+def _by_name_alone(
+    pairs: Iterable[tuple[str, str]], names: Collection[str], path: str
+) -> dict[str, str]:
+    """MIDs by name; a name of several is an error."""
+    found: dict[str, str] = {}
+    for mid, name in pairs:
+        if found.setdefault(name, mid) != mid and name in names:
+            raise SourceError(
+                f"{path}: {name!r} is {found[name]} and {mid}; give --options labels name"
+            )
+    return found
 
 
 def _only(names: list[str], store: Store) -> str:

@@ -1,15 +1,16 @@
 """RealDESED (arXiv 2607.16736): recordings from 652 homes, 15 classes, events with their times.
 
-    ROOT/{train,validation,test}/audio/NAME.wav
+    ROOT/{train,validation,test}/audio/NAME.wav   or ROOT/{train,...}/NAME.wav, ROOT/audio/NAME.wav
     ROOT/{train,validation,test}/metadata.csv      filename, device, room, scene ...: kept in meta
     ROOT/{train,validation,test}/annotations.csv   filename, onset, offset, class
 
-The recordings that each `annotations.csv` does not name have no labels: those of `train` are
-packed as unlabelled, those of the other two are left out, as the published benchmark does.
+ROOT may be the folder above, as archives unpack. The recordings that each `annotations.csv` does
+not name have no labels: those of `train` are packed as unlabelled, those of the other two are left
+out, as the published benchmark does.
 (`annotations_raw.csv`, what each annotator wrote, is not read.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class _Found(NamedTuple):
     clips: list[Clip]
     present: int  # recordings, those without labels too
     missing: list[str]
-    extra: list[str]
+    inside: list[str]  # of the folder where they are
     unlabelled: list[str]
     notes: list[str]
 
@@ -50,21 +51,22 @@ def realdesed(store: Store, options: Options) -> SourceListing:
     check_options(options, (), "realdesed")
     audio = audio_names(store)
     tables = set(store.names())
-    splits = [split for split in SUBSETS if f"{split}/metadata.csv" in tables]
+    top = _top(tables)
+    splits = [split for split in SUBSETS if f"{top}{split}/metadata.csv" in tables]
     if not splits:
         raise SourceError(
             f"{store.root}: got no train/metadata.csv, validation/metadata.csv or "
             "test/metadata.csv; expected the layout of RealDESED: give the folder of its splits"
         )
-    found = [_split(store, split, audio) for split in splits]
+    found = [_split(store, top, split, audio) for split in splits]
     clips = [clip for each in found for clip in each.clips]
     if not clips:
         raise SourceError(
             f"{store.root}: got none of the listed recordings, such as {found[0].missing[:1]}; "
-            f"expected them in {splits[0]}/audio: restore that folder"
+            f"expected them in {top}{splits[0]}/audio: restore that folder"
         )
-    inside = tuple(f"{split}/audio/" for split in splits)
-    elsewhere = [name for name in audio if not name.startswith(inside)]
+    inside = {name for each in found for name in each.inside}
+    elsewhere = [name for name in audio if name not in inside]
     present = sum(each.present for each in found)
     total = max(PUBLISHED, present + sum(len(each.missing) for each in found))
     notes = [note for each in found for note in each.notes]
@@ -72,23 +74,48 @@ def realdesed(store: Store, options: Options) -> SourceListing:
         clips=tuple(clips),
         classes=classes_of(clips),
         missing=tuple(name for each in found for name in each.missing),
-        extra=tuple(sorted([*elsewhere, *(name for each in found for name in each.extra)])),
+        extra=tuple(sorted({*elsewhere, *_extra(found)})),
         unlabelled=tuple(name for each in found for name in each.unlabelled),
         notes=(*notes, f"together: {share_note(present, total, 'published recordings')}"),
     )
 
 
-def _split(store: Store, split: str, audio: Sequence[str]) -> _Found:
-    table = f"{split}/annotations.csv"
+def _top(tables: Collection[str]) -> str:
+    """Where the splits are: in the root, or in the one folder that has some, with a slash."""
+    found = {
+        name.removesuffix(f"{split}/metadata.csv")
+        for name in tables
+        for split in SUBSETS
+        if f"/{name}".endswith(f"/{split}/metadata.csv")
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
+def _audio_folder(top: str, split: str, audio: Sequence[str]) -> str:
+    """Where a split's recordings are; as published where there are none."""
+    places = (f"{top}{split}/audio", f"{top}{split}", f"{top}audio/{split}", f"{top}audio")
+    there = (place for place in places if any(name.startswith(f"{place}/") for name in audio))
+    return next(there, places[0])
+
+
+def _extra(found: Sequence["_Found"]) -> set[str]:
+    """Recordings that no table names; a folder may be of several splits."""
+    named = {clip.audio for each in found for clip in each.clips}
+    named |= {name for each in found for name in each.unlabelled}
+    return {name for each in found for name in each.inside} - named
+
+
+def _split(store: Store, top: str, split: str, audio: Sequence[str]) -> _Found:
+    table = f"{top}{split}/annotations.csv"
     if store.size(table) is None:
         raise SourceError(
-            f"{store.path(split)}: got metadata.csv and no annotations.csv; expected both: restore "
-            "it (annotations_raw.csv has no agreed events)"
+            f"{store.path(top + split)}: got metadata.csv and no annotations.csv; expected both: "
+            "restore it (annotations_raw.csv has no agreed events)"
         )
-    folder = f"{split}/audio"
+    folder = _audio_folder(top, split, audio)
     inside = [name for name in audio if name.startswith(f"{folder}/")]
     files = Files(inside, folder, root=store.root, table=table, others=SUBSETS.keys() - {split})
-    described = f"{split}/metadata.csv"
+    described = f"{top}{split}/metadata.csv"
     about_rows = read_table(store, described, ("filename",))
     about, missing = rows_by_file(about_rows, files, store.path(described))
     rows = read_table(store, table, ("filename", "onset", "offset", "class"))
@@ -109,7 +136,7 @@ def _split(store: Store, split: str, audio: Sequence[str]) -> _Found:
         clips=clips,
         present=len(present),
         missing=[f"{split}/{name}" for name in missing],
-        extra=sorted(set(inside) - set(present)),
+        inside=inside,
         unlabelled=unlabelled,
         notes=notes,
     )

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from shards.audio import blocks, decode, measured, probe
+
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 
 
@@ -86,3 +88,13 @@ def id3_tag(size: int) -> bytes:
     """An ID3v2 tag with a picture of so many bytes."""
     seven = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
     return b"ID3\x03\x00\x00" + seven + bytes(range(256)) * (size // 256) + bytes(size % 256)
+
+
+def length(data: bytes) -> int:
+    """Samples, which all readers must agree upon."""
+    count = len(decode(data, "clip.x"))
+    assert probe(data, "clip.x", quick=False).num_samples == count
+    assert measured(data, "clip.x").num_samples == count
+    stream = blocks(io.BytesIO(data), "clip.x", sample_rate_hz=16_000, block_s=0.7)
+    assert sum(map(len, stream)) == round(count * 16_000 / probe(data, "clip.x").sample_rate_hz)
+    return count

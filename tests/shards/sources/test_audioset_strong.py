@@ -98,12 +98,49 @@ def test_machine_ids_as_labels(root: Path) -> None:
     assert listing(root, labels="mid").classes == ("/m/03m9d0z", "/m/05zppz")
 
 
+def with_names(text: str) -> str:
+    for line in NAMES.splitlines():
+        mid, name = line.split("\t")
+        text = text.replace(f"\t{mid}\n", f"\t{name}\n")
+    return text
+
+
+@pytest.mark.parametrize("table", ["names", "mids", "names and mids"])
+def test_tables_of_names_and_of_mids_say_the_same(root: Path, table: str) -> None:
+    expected = {form: listing(root, labels=form) for form in ("name", "mid")}
+    train = TRAIN if table == "mids" else with_names(TRAIN)
+    (root / "audioset_train_strong.tsv").write_text(train)
+    (root / "audioset_eval_strong.tsv").write_text(with_names(EVAL) if table == "names" else EVAL)
+    for form, as_before in expected.items():
+        assert listing(root, labels=form) == as_before
+    (root / "mid_to_display_name.tsv").unlink()
+    if table == "names":  # nothing to look up
+        assert listing(root) == expected["name"]
+        with pytest.raises(SourceError, match=r"got no mid_to_display_name.*labels name"):
+            listing(root, labels="mid")
+
+
+def test_names_that_the_table_of_names_lacks_or_has_twice(root: Path) -> None:
+    (root / "audioset_train_strong.tsv").write_text(with_names(TRAIN).replace("Wind", "Wnid"))
+    with pytest.raises(SourceError, match="got no MID for Wnid; restore the table"):
+        listing(root, labels="mid")
+    (root / "audioset_train_strong.tsv").write_text(with_names(TRAIN))
+    with (root / "mid_to_display_name.tsv").open("a") as file:
+        file.write("/m/other\tWind\n")
+    with pytest.raises(SourceError, match="'Wind' is /m/03m9d0z and /m/other"):
+        listing(root, labels="mid")
+
+
 @pytest.mark.parametrize(
     ("file", "text", "reason"),
     [
         ("audioset_eval_strong.tsv", f"{HEADER}short_1\t0\t1\t/m/0\n", "row 2: got the segment"),
         ("audioset_eval_strong.tsv", "a\tb\nc\td\n", "row 1: got the columns a, b"),
-        ("mid_to_display_name.tsv", "/m/0\tOther\n", "got no name for /m/03m9d0z and 2 others"),
+        (
+            "mid_to_display_name.tsv",
+            "/m/0\tOther\n",
+            "got no name for /m/03m9d0z; /m/053hz1; /m/05zppz; restore",
+        ),
         (
             "mid_to_display_name.tsv",
             NAMES.replace("Cheering", "Wind"),

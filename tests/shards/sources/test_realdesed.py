@@ -86,3 +86,35 @@ def test_layouts_that_are_not_its(root: Path, tmp_path: Path) -> None:
     (root / "test/audio/d.wav").unlink()
     with pytest.raises(SourceError, match="got none of the listed recordings"):
         listing(root)
+
+
+@pytest.mark.parametrize("layout", ["{split}", "audio/{split}", "audio", "above"])
+def test_other_places_of_audio_say_the_same(root: Path, layout: str) -> None:
+    expected = listing(root)
+    place = "{split}/audio" if layout == "above" else layout
+    for split in ("train", "test"):
+        for path in sorted((root / split / "audio").iterdir()):
+            new = root / place.format(split=split) / path.name
+            new.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(new)
+    if layout == "above":
+        inner = root / "RealDESED"
+        inner.mkdir()
+        for split in ("train", "test"):
+            (root / split).rename(inner / split)
+
+    def moved(name: str) -> str:
+        split, _, base = name.split("/")
+        inside = f"{place.format(split=split)}/{base}"
+        return f"RealDESED/{inside}" if layout == "above" else inside
+
+    found = listing(root)
+    assert {clip.source_id: clip.audio for clip in found.clips} == {
+        clip.source_id: moved(clip.audio) for clip in expected.clips
+    }
+    assert [(c.subset, c.events, c.meta) for c in found.clips] == [
+        (c.subset, c.events, c.meta) for c in expected.clips
+    ]
+    assert (found.missing, found.notes) == (expected.missing, expected.notes)
+    assert sorted(found.extra) == sorted(map(moved, expected.extra))
+    assert sorted(found.unlabelled) == sorted(map(moved, expected.unlabelled))
