@@ -241,15 +241,29 @@ class EfficientATEncoder(FrameEncoder):
         spectral = pool_frames(logmel.transpose(1, 2), FRAME_MEL_HOPS)  # (B, frames, mels)
         # Whole spans only: the network then gives the same frames for a clip and for its padding.
         image = pad_frames(logmel.transpose(1, 2), FRAME_MEL_HOPS).transpose(1, 2)
-        outputs = self.network.features(image)
         parts = [spectral]
-        for block in FEATURE_BLOCKS:
-            curve = outputs[block].mean(dim=2)  # (B, C, T / stride)
+        for block, curve in zip(FEATURE_BLOCKS, self._curves(image), strict=True):
             weights = span_weights(
                 curve.shape[2], self.network.strides[block], FRAME_MEL_HOPS, spectral.shape[1]
             )
             parts.append((curve @ weights.to(curve)).transpose(1, 2))
         return torch.cat(parts, dim=2)
+
+    def _curves(self, image: Tensor) -> list[Tensor]:
+        """`(B, mels, T)` to what each of the blocks says over time, `(B, C, T / stride)`.
+
+        On a CPU clip by clip: what the layers make of one clip stays in a core's cache.
+        """
+        if (
+            image.device.type == "cpu"
+            and not torch.is_grad_enabled()
+            and not torch.compiler.is_exporting()
+            and len(image) > 1  # last: a length is a constant in what is exported
+        ):
+            clips = [self._curves(clip) for clip in torch.split(image, 1)]
+            return [torch.cat(block) for block in zip(*clips, strict=True)]
+        outputs = self.network.features(image)
+        return [outputs[block].mean(dim=2) for block in FEATURE_BLOCKS]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The frames themselves: this encoder has no trained part."""

@@ -1,6 +1,7 @@
 """Sequences of any length through a model of one length: windows, added up where they overlap."""
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -120,6 +121,7 @@ def overlap_added(
     apply: Callable[[Floats], Floats],
     overlap: int,
     batch: int | Callable[[], int],
+    in_order: Callable[..., Iterator[Floats]] = map,
 ) -> Iterator[Floats]:
     """A stream of windows through a model: its frames `(frames, channels)`, in blocks.
 
@@ -128,12 +130,19 @@ def overlap_added(
         apply: windows `(B, units, ...)` to their frames `(B, frames, channels)`.
         overlap: frames that neighbours share.
         batch: windows that go in together at most; it may change on the way.
+        in_order: calls as `map` does; another one may call ahead, on threads.
     """
     adder = OverlapAdd(overlap)
-    size = batch if callable(batch) else lambda: batch
-    for _, alike in itertools.groupby(windows, key=lambda window: len(window[1])):
-        while group := list(itertools.islice(alike, size())):
-            frames = apply(np.stack([units for _, units in group]))
-            for (first, _), of_window in zip(group, frames, strict=True):
-                yield adder.add(first, of_window)
+    begun: deque[list[int]] = deque()  # first frames of the windows that went in
+
+    def groups() -> Iterator[Floats]:
+        size = batch if callable(batch) else lambda: batch
+        for _, alike in itertools.groupby(windows, key=lambda window: len(window[1])):
+            while group := list(itertools.islice(alike, size())):
+                begun.append([first for first, _ in group])
+                yield np.stack([units for _, units in group])
+
+    for frames in in_order(apply, groups()):
+        for first, of_window in zip(begun.popleft(), frames, strict=True):
+            yield adder.add(first, of_window)
     yield adder.finish()

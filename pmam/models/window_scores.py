@@ -1,7 +1,9 @@
 """Frame probabilities and events of streams of samples of any length."""
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from pmam.events.streaming import detected
 from pmam.models.detector import FrameDetector
 
 Floats = npt.NDArray[np.float32]
+AT_ONCE = 4  # batches, each of which takes memory
 
 
 class ScoredEvent(NamedTuple):
@@ -35,6 +38,7 @@ def stream_scores(
     overlap_s: float,
     batch: int,
     part: "Part | None" = None,
+    ahead: bool = False,
 ) -> Iterator[Floats]:
     """Frame probabilities `(frames, classes)` of a stream of samples, in blocks.
 
@@ -46,14 +50,16 @@ def stream_scores(
         batch: windows that go in together at most.
         part: of the frames, by default all; parts that follow each other give, joined, the numbers
             of the whole.
+        ahead: take blocks before scores are asked for, and score batches side by side, on as many
+            cores as torch has: sooner done, but a block's scores come later.
     """
     encoder = detector.encoder
     windows = Windows.of(window_s, overlap_s, encoder.hop_s)
     per_frame = round(encoder.hop_s * encoder.sample_rate_hz)
     pairs = split(blocks, windows, per_frame)
     if part is None:
-        return window_scores(detector, pairs, windows.overlap, batch)
-    return _scores_of_part(detector, pairs, windows, batch, part)
+        return window_scores(detector, pairs, windows.overlap, batch, ahead)
+    return _scores_of_part(detector, pairs, windows, batch, part, ahead)
 
 
 class Part(NamedTuple):
@@ -75,6 +81,7 @@ def _scores_of_part(
     windows: Windows,
     batch: int,
     part: Part,
+    ahead: bool,
 ) -> Iterator[Floats]:
     """Windows before the part reach into it; they go in by the same batches as in the whole."""
     step = windows.frames - windows.overlap
@@ -85,7 +92,7 @@ def _scores_of_part(
     shifted = ((first - begin, samples) for first, samples in chosen)
     skip = lead * step
     left = None if part.end is None else (part.end - part.first) * step
-    for scores in window_scores(detector, shifted, windows.overlap, batch):
+    for scores in window_scores(detector, shifted, windows.overlap, batch, ahead):
         kept = scores[skip:] if left is None else scores[skip : skip + left]
         skip = max(0, skip - len(scores))
         if left is not None:
@@ -120,7 +127,11 @@ def stream_events(
 
 
 def window_scores(
-    detector: FrameDetector, windows: Iterable[tuple[int, Floats]], overlap: int, batch: int
+    detector: FrameDetector,
+    windows: Iterable[tuple[int, Floats]],
+    overlap: int,
+    batch: int,
+    ahead: bool = False,
 ) -> Iterator[Floats]:
     """Frame probabilities `(frames, classes)` of a stream of windows, in blocks.
 
@@ -129,8 +140,40 @@ def window_scores(
         windows: `(first frame, samples)`, in order.
         overlap: frames that neighbours share.
         batch: windows that go in together at most.
+        ahead: as for `stream_scores`.
     """
-    return overlap_added(windows, partial(_probabilities, detector), overlap, batch)
+    on_cpu = next(detector.parameters()).device.type == "cpu"
+    in_order = side_by_side if ahead and on_cpu else map
+    return overlap_added(windows, partial(_probabilities, detector), overlap, batch, in_order)
+
+
+def side_by_side(apply: Callable[[Floats], Floats], batches: Iterable[Floats]) -> Iterator[Floats]:
+    """`map`, on the cores that torch has: each batch on one or few of them, several at once.
+
+    Small networks gain more so than from all cores in one layer, and whoever makes the batches,
+    here whoever decodes, does so beside them.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, AT_ONCE)
+    if workers < 2:
+        yield from map(apply, batches)
+        return
+
+    def with_its_share() -> None:
+        torch.set_num_threads(threads // workers)  # of the calling thread
+
+    waiting: deque[Future[Floats]] = deque()
+    pool = ThreadPoolExecutor(workers, initializer=with_its_share)
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(apply, batch))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # also what threads that begin later take
 
 
 @torch.inference_mode()

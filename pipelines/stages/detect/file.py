@@ -119,6 +119,7 @@ def scores_of(
         overlap_s=settings.overlap_s,
         batch=settings.batch,
         part=part,
+        ahead=True,
     )
 
 
