@@ -41,9 +41,10 @@ class RunArguments:
     are others than those of what is there, it says which, and changes nothing.
     """
 
-    # Settings to start from: demo (synthetic sounds), esc10 (soundscapes of ESC-10), own_data (your
-    # recordings, a pretrained encoder), own_data-scratch (your recordings, without a download),
-    # paper (PMAM on DESED as published) or paper-0.75 (with the paper's mask rate).
+    # Settings to start from: demo (synthetic sounds, minutes), esc10 (soundscapes of ESC-10),
+    # own_data (your recordings, a pretrained encoder; half an hour of them takes ten minutes on two
+    # cores), own_data-scratch (your recordings, without a download), paper (PMAM on DESED as
+    # published) or paper-0.75 (with the paper's mask rate).
     preset: str = "demo"
     # Variant of the preset that differs in one setting: kmeans, infonce, cross-entropy,
     # softmax-cross-entropy, focal, label-smoothing, no-mask, mask-0.5, k-10, iterations-3 ...

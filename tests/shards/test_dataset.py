@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 from packing import noise_clips, pack
+from s3_server import s3_server
 
 from shards.dataset import ATTEMPTS, Dataset, ReadError
 from shards.errors import StoreError
+from shards.io.store import Store
 from shards.manifest import DatasetError
 
 
@@ -120,3 +122,16 @@ def test_a_truncated_or_missing_shard(dataset: Dataset, tmp_path: Path) -> None:
     shard.unlink()
     with pytest.raises(ReadError, match=f"{row.key} at offset {row.offset}"):
         dataset.audio(row)
+
+
+def test_a_dataset_at_a_url_opens_by_its_name(dataset: Dataset, tmp_path: Path) -> None:
+    with s3_server(tmp_path / "served") as server:
+        url = server.url("dataset")
+        there = Store.at(url)
+        for name in dataset.store.names():
+            there.write(name, dataset.store.read(name))
+        opened = Dataset.open(url)
+        assert opened.manifest == dataset.manifest
+        assert [opened.read(row) for row in opened.rows] == [
+            dataset.read(row) for row in dataset.rows
+        ]

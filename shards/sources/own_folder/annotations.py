@@ -1,10 +1,11 @@
 """Annotations beside recordings: which file is about which recording, in any format that is known.
 
 A file belongs to the recordings that it names, or else to the one that it is named after:
-`day1.txt`, `day1.wav.txt` and `day1.Table.1.selections.txt` are all about `day1.wav`, in the same
-folder or, where only one recording has that name, in another.
+`day1.txt`, `day1.wav.txt`, `day1_labels.txt` and `day1.Table.1.selections.txt` are all about
+`day1.wav`, in the same folder or, where only one recording has that name, in another.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,11 +52,23 @@ class NamedAfter:
         return None
 
 
+# How people name labels after a recording: rec_labels.txt, "rec Label Track.txt".
+_LABELS = re.compile(r"[ _-]+(labels?|label[ _-]?track|annotations?)$", re.IGNORECASE)
+
+
 def _shorter(base: str) -> Iterator[str]:
-    """A name without one, two ... of the parts that dots end, and without an audio suffix."""
+    """A name without one, two ... of the parts that dots end, and without an audio suffix.
+
+    Then the same without a word for labels at their ends, since recordings may be called so too.
+    """
+    names = []
     while base:
-        yield stem(base)
+        names.append(stem(base))
         base = base.rpartition(".")[0]
+    yield from names
+    for name in names:
+        if (bare := _LABELS.sub("", name)) and bare != name:
+            yield bare
 
 
 def annotation_names(store: Store) -> list[str]:

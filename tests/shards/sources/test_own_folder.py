@@ -189,6 +189,11 @@ def test_a_split_has_every_class_in_each_subset_that_has_enough() -> None:
         ("day.1.txt", "day.1.flac"),
         ("day.Table.1.selections.txt", "day.wav"),
         ("labels/other.txt", "x/other.wav"),
+        ("day_labels.txt", "day.wav"),
+        ("x/day Label Track.txt", "x/day.wav"),
+        ("x/day-annotations.Table.1.selections.txt", "x/day.wav"),
+        ("takes_labels.txt", "takes_labels.wav"),  # a recording of that very name comes first
+        ("labels.txt", None),
         ("x/day.txt", "x/day.wav"),
         ("twice.txt", None),
         ("daylight.txt", None),
@@ -196,6 +201,7 @@ def test_a_split_has_every_class_in_each_subset_that_has_enough() -> None:
 )
 def test_what_a_file_is_named_after(name: str, recording: str | None) -> None:
     audio = ["day.wav", "day.1.flac", "x/day.wav", "x/other.wav", "y/twice.wav", "z/twice.wav"]
+    audio += ["takes.wav", "takes_labels.wav"]
     assert NamedAfter(audio).find(name) == recording
 
 
