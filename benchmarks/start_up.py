@@ -7,8 +7,8 @@ a second of noise through a detector of 3 000 parameters, ten events. Printed is
 processor time of a few rounds, and its ratio to that of the imports: `import torch` where a model
 is loaded, `import numpy, tyro` where none is.
 
-Result of 2026-11-29, two rounds beside much other work: detect 1.34 times torch; --help 1.6, help of
-a command 2.7, convert 2.8 and verify 3.0 times numpy and tyro, most of which are pyarrow and rich.
+Result of 2026-11-29, two rounds beside much other work: detect 1.34 times torch; --help 1.6, help
+of a command 2.7, convert 2.8 and verify 3.0 times numpy and tyro: pyarrow and rich are the rest.
 """
 
 import argparse
