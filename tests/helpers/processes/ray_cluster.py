@@ -48,11 +48,6 @@ class RayCluster:
     def job_server(self) -> str:
         return f"http://{HEAD}:{self.dashboard_port}"
 
-    @property
-    def session(self) -> Path:
-        """Ray's own files: logs of all nodes."""
-        return self.folder / "ray"
-
     def start_head(self) -> None:
         more = ["--include-dashboard=false"]
         if self.dashboard:
@@ -61,8 +56,7 @@ class RayCluster:
                 f"--dashboard-host={HEAD}",
                 f"--dashboard-port={self.dashboard_port}",
             ]
-        where = [f"--port={self.port}", f"--temp-dir={self.session}"]
-        self._start(HEAD, ["--head", *where, "--num-cpus=0", *more])
+        self._start(HEAD, ["--head", f"--port={self.port}", "--num-cpus=0", *more])
 
     def start_node(self, ip: str, *, scratch_bytes: int | None = None) -> None:
         """Start a node; with `scratch_bytes`, its folder of temporary files is a small disk."""
@@ -128,6 +122,9 @@ class RayCluster:
         log = self.folder / f"{ip}.log"
         command = [*prefix, RAY, "start", f"--node-ip-address={ip}", *options, "--block"]
         command += ["--object-store-memory=90000000", "--disable-usage-stats"]
+        # Each node has files of its own: of one that they shared, one would take the code of a job
+        # away while another reads it.
+        command += [f"--temp-dir={self.folder / ip}"]
         command += ["--include-log-monitor=false"]  # a process less on each
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
