@@ -9,13 +9,16 @@ events or overlap-add. Ours is `detect_file` with mn04 and the default context n
 checked, all frames, joined, post-processed. Each runs in a process of its own that is bound to its
 cores, in turn; ratios are of medians. What comes before is not counted, but told as start.
 
-Result of 2026-11-29, half an hour, two rounds, on two hardware threads that other work kept busy (a
-load of 20), so that the second one gained little:
+Result of 2026-11-29, 0.4 hours, three rounds, on two processors that other work kept busy (a
+load of 25), which the second thread suffers from:
 
     loop   cores  wall s  processor s  x real time  to plain  peak MB  start s
-    plain      1     7.0          6.9          258      1.00      566      4.4
-    ours       1     7.8          7.7          231      0.90      667      4.9
-    ours       2     7.3          9.5          247      0.96      751      5.5
+    plain      1     6.0          5.9          241      1.00      566      4.7
+    ours       1     6.4          6.2          226      0.94      664      5.1
+    ours       2     5.7          7.6          254      1.05      748      5.5
+
+With real-time priority and warm, six minutes took 1.49 s on one core, 1.04 s on two, and 1.85 s on
+two where the layers share the cores instead of the batches.
 """
 
 import argparse
