@@ -19,6 +19,7 @@ from pmam.settings import to_json
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUTS = "waveform", ("frames", "clips")
+LOGGERS = ("torch.onnx", "onnx_ir", "onnxscript")  # what they say is of their own working
 TOLERANCE = 1e-4  # of a probability
 
 
@@ -124,12 +125,13 @@ def _program(model: nn.Module, sounds: Tensor) -> Any:
     Raises:
         ExportError: it cannot.
     """
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [each.level for each in loggers]
     try:
         with warnings.catch_warnings():  # of parts of torch that our models do not use
             warnings.simplefilter("ignore")
-            exporter.setLevel(logging.ERROR)
+            for each in loggers:
+                each.setLevel(logging.ERROR)
             return torch.onnx.export(
                 model,
                 (sounds,),
@@ -146,7 +148,8 @@ def _program(model: nn.Module, sounds: Tensor) -> Any:
             "from Python instead (pmam.Detector)"
         ) from error
     finally:
-        exporter.setLevel(level)
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 def _difference(data: bytes, sounds: Tensor, expected: list[Tensor]) -> float:
