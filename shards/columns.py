@@ -1,6 +1,6 @@
 """The index column by column: what reading needs of millions of clips, without an object each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 LARGEST = ("checksum", "key", "source_id", "shard")  # what is copied while little is held
+TEXTS = 1 << 14  # values that become objects at a time
 RANK_BITS = 512  # of a selection, per count that is kept
 
 
@@ -24,7 +25,7 @@ def read_table(file: pa.NativeFile | BinaryIO) -> pa.Table:
     parquet = pq.ParquetFile(file, pre_buffer=False)
     names = parquet.schema_arrow.names
     columns = {
-        name: _one_piece(parquet.read(columns=[name], use_threads=False).column(0))
+        name: one_piece(parquet.read(columns=[name], use_threads=False).column(0))
         for name in sorted(names, key=lambda name: name not in LARGEST)
     }
     table = pa.table([columns[name] for name in names], schema=parquet.schema_arrow)
@@ -37,13 +38,13 @@ class Columns:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
-        self.offset = _numbers(table["offset"])
-        self.size = _numbers(table["size"])
-        self.crc32 = _numbers(table["crc32"])
-        self._checksum = _one_piece(table["checksum"])
-        shards = pc.run_end_encode(_one_piece(table["shard"]), run_end_type=pa.int64())
+        self.offset = numbers(table["offset"])
+        self.size = numbers(table["size"])
+        self.crc32 = numbers(table["crc32"])
+        self._checksum = one_piece(table["checksum"])
+        shards = pc.run_end_encode(one_piece(table["shard"]), run_end_type=pa.int64())
         self._shards: list[str] = shards.values.to_pylist()
-        self._shard_stops = _numbers(shards.run_ends)
+        self._shard_stops = numbers(shards.run_ends)
 
     def shard(self, index: int) -> str:
         """The name of the shard that a clip lies in."""
@@ -55,21 +56,26 @@ class Columns:
 
     def of_subset(self, subset: str) -> Bools:
         """Which clips are of a subset."""
-        return _mask(pc.equal(_one_piece(self.table["subset"]), subset))
+        return bools(pc.equal(one_piece(self.table["subset"]), subset))
 
     def among(self, keys: Iterable[str]) -> Bools:
         """Which clips have one of these keys."""
-        found = pc.is_in(_one_piece(self.table["key"]), value_set=pa.array(list(keys), pa.string()))
-        return _mask(found)
+        found = pc.is_in(one_piece(self.table["key"]), value_set=pa.array(list(keys), pa.string()))
+        return bools(found)
+
+    def of_sources(self, ids: Iterable[str]) -> Bools:
+        """Which clips have one of these ids."""
+        ids = pa.array(list(ids), pa.string())
+        return bools(pc.is_in(one_piece(self.table["source_id"]), value_set=ids))
 
     def labelled(self) -> Bools:
         """Which clips have a weak label or a strong event; to be labelled as silent is neither."""
-        counts = [pc.list_value_length(_one_piece(self.table[name])) for name in ("weak", "events")]
-        return np.logical_or(*(_numbers(count.fill_null(0)) > 0 for count in counts))
+        counts = [pc.list_value_length(one_piece(self.table[name])) for name in ("weak", "events")]
+        return np.logical_or(*(numbers(count.fill_null(0)) > 0 for count in counts))
 
     def sample_rates_hz(self) -> Ints:
         """Of all clips."""
-        return _numbers(self.table["sample_rate_hz"])
+        return numbers(self.table["sample_rate_hz"])
 
     def chosen(self, subset: str) -> "Chosen":
         """The clips of a subset."""
@@ -106,17 +112,25 @@ class Chosen:
         return int(self._bits.nbytes + self._before.nbytes)
 
 
-def _one_piece(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+def one_piece(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """A column as one array."""
     if isinstance(column, pa.Array):
         return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _numbers(column: pa.ChunkedArray | pa.Array) -> Ints:
+def numbers(column: pa.ChunkedArray | pa.Array) -> Ints:
+    """Integers without null."""
     # Arrow's own `to_numpy` imports pandas: 45 MB and a second
-    return np.asarray(np.from_dlpack(_one_piece(column)), np.int64)
+    return np.asarray(np.from_dlpack(one_piece(column)), np.int64)
 
 
-def _mask(values: pa.BooleanArray) -> Bools:
+def bools(values: pa.BooleanArray) -> Bools:
     """Booleans as a byte each, again without pandas."""
     return np.asarray(np.from_dlpack(values.cast(pa.uint8())), np.bool_)
+
+
+def texts(column: pa.Array) -> Iterator[str]:
+    """The values of a column without null, a few thousand at a time."""
+    for start in range(0, len(column), TEXTS):
+        yield from column.slice(start, TEXTS).to_pylist()

@@ -23,6 +23,7 @@ from shards.io.range_reader import RangeReader
 from shards.io.store import Store
 from shards.locations import Places, Resolver, local_only
 from shards.manifest import Manifest, read_index, read_manifest
+from shards.rows import Rows
 
 ATTEMPTS = 2  # a wrong checksum may be of the way, not of the disk
 
@@ -103,13 +104,13 @@ class Dataset:
         return reader.read(name, offset, size)
 
     @cached_property
-    def rows(self) -> list[IndexRow]:
-        """All clips, in the order in which they lie in the shards."""
-        return table_to_rows(self.table)
+    def rows(self) -> Rows:
+        """All clips, in the order in which they lie in the shards, each built when looked at."""
+        return Rows(self.table)
 
-    def select(self, subsets: Collection[str] | None = None) -> list[IndexRow]:
-        """The clips of some subsets, without building the others; all where none are named."""
-        return self.rows if subsets is None else table_to_rows(self._of_subsets(subsets))
+    def select(self, subsets: Collection[str] | None = None) -> Rows:
+        """The clips of some subsets, or all, each built when looked at."""
+        return self.rows if subsets is None else Rows(self._of_subsets(subsets))
 
     def listed(self, subsets: Collection[str]) -> list[Listed]:
         """What `select` gives, in short: of millions of clips."""

@@ -113,9 +113,12 @@ def rows_to_table(rows: Sequence[IndexRow]) -> pa.Table:
 
 def table_to_rows(table: pa.Table) -> list[IndexRow]:
     """Arrow columns of `SCHEMA` as rows."""
+    columns = [table[name].to_pylist() for name in SCHEMA.names]
     return [
         IndexRow.from_dict({**values, "meta": json.loads(values["meta"])})
-        for values in table.to_pylist()
+        for values in (
+            dict(zip(SCHEMA.names, row, strict=True)) for row in zip(*columns, strict=True)
+        )
     ]
 
 

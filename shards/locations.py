@@ -6,7 +6,6 @@ no audio: their manifest names each tar's URL, absolute or relative to the datas
 
 import posixpath
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -14,6 +13,7 @@ from pathlib import PurePosixPath
 from shards.index import IndexRow
 from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, DatasetError, ShardEntry
+from shards.rows import table_of
 
 # The store of a folder's absolute URL; given from outside, which knows of credentials.
 Resolver = Callable[[str], Store]
@@ -104,8 +104,9 @@ def refer(
 
 def counted(shards: Iterable[ShardEntry], rows: Iterable[IndexRow]) -> list[ShardEntry]:
     """The same shards with the number of rows that an index has in each."""
-    counts = Counter(row.shard for row in rows)
-    return [replace(shard, clips=counts[shard.name]) for shard in shards]
+    found = table_of(rows)["shard"].value_counts().to_pylist()
+    counts = {each["values"]: each["counts"] for each in found}
+    return [replace(shard, clips=counts.get(shard.name, 0)) for shard in shards]
 
 
 def shard_stem(name: str) -> str:

@@ -1,7 +1,6 @@
 """A whole dataset: the manifest `dataset.json` over its shards and its index file."""
 
 import hashlib
-import io
 import json
 import math
 from collections import Counter
@@ -10,12 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shards.columns import read_table
+from shards.columns import numbers, one_piece, read_table
 from shards.errors import ShardsError, naming
-from shards.index import SCHEMA, IndexRow, rows_to_table
+from shards.index import SCHEMA, IndexRow
 from shards.io.store import Store
+from shards.label_columns import durations_s
+from shards.rows import Rows, table_of
 
 FORMAT_VERSION = 2
 MANIFEST = "dataset.json"
@@ -102,11 +104,11 @@ def write_dataset(
     that an older dataset in the same place stays readable until the new manifest is there; the
     older index is then removed. Shards without clips are left out.
     """
-    rows = sorted(rows, key=lambda row: (row.shard, row.offset))
+    table = _in_order(table_of(rows))
     shards = sorted((shard for shard in shards if shard.clips), key=lambda shard: shard.name)
-    _check_unique(rows)
-    _check_shards(rows, shards)
-    data = _parquet_bytes(rows_to_table(rows))
+    _check_unique(table)
+    _check_shards(table, shards)
+    data = _parquet_bytes(table)
     digest = hashlib.sha256(data).hexdigest()
     index = IndexEntry(
         name=f"{INDEX_FOLDER}/clips-{digest[:12]}.parquet", size=len(data), sha256=digest
@@ -118,7 +120,7 @@ def write_dataset(
         classes=None if classes is None else tuple(classes),
         index=index,
         shards=tuple(shards),
-        totals=totals(rows),
+        totals=totals(Rows(table)),
     )
     store.write(index.name, data)
     store.write(MANIFEST, json.dumps(_plain(manifest), indent=1, ensure_ascii=False).encode())
@@ -192,29 +194,47 @@ def read_index(store: Store, entry: IndexEntry) -> pa.Table:
 
 def totals(rows: Iterable[IndexRow]) -> Totals:
     """Clips, seconds and clips per subset."""
-    rows = list(rows)
+    table = table_of(rows)
+    subsets = table["subset"].value_counts().to_pylist()
     return Totals(
-        clips=len(rows),
-        seconds=round(math.fsum(row.duration_s for row in rows), 6),
-        subsets=dict(sorted(Counter(row.subset for row in rows).items())),
+        clips=len(table),
+        seconds=round(math.fsum(durations_s(Rows(table))), 6),
+        subsets=dict(sorted((each["values"], each["counts"]) for each in subsets)),
     )
 
 
-def _check_unique(rows: Sequence[IndexRow]) -> None:
-    for column in ("source_id", "key"):
-        counts = Counter(getattr(row, column) for row in rows)
-        doubled = [value for value, count in counts.items() if count > 1]
-        if doubled:
-            places = sorted({row.shard for row in rows if getattr(row, column) == doubled[0]})
-            raise DatasetError(
-                f"got {len(doubled)} doubled {column} values, the first {doubled[0]!r} "
-                f"{counts[doubled[0]]} times (in {', '.join(places[:3])}); expected each once: "
-                "rename or remove the others"
-            )
+def _in_order(table: pa.Table) -> pa.Table:
+    """Rows in the order in which they lie in the shards; those that are in it are not copied.
+
+    With the schema alone: what was read of a file brings numbers of that file's fields.
+    """
+    table = table.cast(SCHEMA)
+    order = pc.sort_indices(table, sort_keys=[("shard", "ascending"), ("offset", "ascending")])
+    places = numbers(order)
+    if (places[:-1] < places[1:]).all():
+        return table.combine_chunks()
+    return table.take(order).combine_chunks()
 
 
-def _check_shards(rows: Sequence[IndexRow], shards: Sequence[ShardEntry]) -> None:
-    counts = Counter(row.shard for row in rows)
+def _check_unique(table: pa.Table) -> None:
+    for name in ("source_id", "key"):
+        column = one_piece(table[name])
+        if len(column.unique()) == len(column):
+            continue
+        counts = column.value_counts()
+        doubled = counts.filter(pc.greater(counts.field("counts"), 1)).to_pylist()
+        first = doubled[0]["values"]
+        places = sorted(set(table["shard"].filter(pc.equal(column, first)).to_pylist()))
+        raise DatasetError(
+            f"got {len(doubled)} doubled {name} values, the first {first!r} "
+            f"{doubled[0]['counts']} times (in {', '.join(places[:3])}); expected each once: "
+            "rename or remove the others"
+        )
+
+
+def _check_shards(table: pa.Table, shards: Sequence[ShardEntry]) -> None:
+    counted = table["shard"].value_counts().to_pylist()
+    counts = Counter({each["values"]: each["counts"] for each in counted})
     expected: Counter[str] = Counter()
     for entry in shards:
         expected[entry.name] += entry.clips
@@ -226,7 +246,7 @@ def _check_shards(rows: Sequence[IndexRow], shards: Sequence[ShardEntry]) -> Non
             )
 
 
-def _parquet_bytes(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
+def _parquet_bytes(table: pa.Table) -> memoryview:
+    sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+    return memoryview(sink.getvalue())

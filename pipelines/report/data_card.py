@@ -10,9 +10,11 @@ from pipelines.runtime.files.urls import join, open_dataset, store
 from pipelines.runtime.words import counted, hours
 from pmam.encoders.registry import build_encoder
 from shards.dataset import Dataset
+from shards.label_columns import Coded
 from shards.quality.finding import Needs
 from shards.quality.label_checks import event_findings, label_findings
 from shards.quality.label_statistics import count_labels
+from shards.quality.report import subset_counts
 
 INSPECTED = "inspect.json"  # as `pmam inspect` writes it
 
@@ -57,20 +59,20 @@ def data_card(run: RunContents) -> DataCard | None:
         return None
     dataset = open_dataset(run.dataset)
     manifest, rows = dataset.manifest, dataset.rows
-    names = list(dict.fromkeys(row.subset for row in rows))
-    subsets: list[tuple[str, ...]] = []
-    for name in names:
-        clips = [row for row in rows if row.subset == name]
-        subsets.append(
-            (
-                name,
-                str(len(clips)),
-                hours(sum(row.duration_s for row in clips) / 3600),
-                str(sum(row.events is not None for row in clips)),
-                str(sum(row.weak is not None for row in clips)),
-                str(sum(len(row.events or ()) for row in clips)),
-            )
+    of_subset = {one.subset: one for one in subset_counts(rows)}
+    names = Coded.of(dataset.table["subset"]).names
+    subsets = [
+        (
+            name,
+            str(one.clips),
+            hours(one.hours),
+            str(one.strong),
+            str(one.weak),
+            str(one.events),
         )
+        for name in names
+        for one in [of_subset[name]]
+    ]
     counts = {(one.label, one.subset): one for one in count_labels(rows)}
     shown = [name for name in names if any(subset == name for _, subset in counts)]
     labels = [
@@ -87,7 +89,7 @@ def data_card(run: RunContents) -> DataCard | None:
         label_head=("class", *shown),
         findings=_of_labels(run, dataset) if inspected is None else inspected,
         inspected=inspected is not None,
-        hours=sum(row.duration_s for row in rows) / 3600,
+        hours=sum(one.hours for one in of_subset.values()),
         clips=len(rows),
     )
 

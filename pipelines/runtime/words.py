@@ -1,9 +1,9 @@
 """Counts and lengths as people read them."""
 
-from collections import Counter
 from collections.abc import Iterable
 
 from shards.index import IndexRow
+from shards.label_columns import LabelColumns
 
 TITLES = {
     "psds1": "PSDS1",
@@ -47,10 +47,6 @@ def listed(names: list[str], shown: int = 3) -> str:
 
 def label_counts(rows: Iterable[IndexRow]) -> dict[str, dict[str, int]]:
     """By label: the clips that have it, weakly or strongly, and its events."""
-    clips: Counter[str] = Counter()
-    events: Counter[str] = Counter()
-    for row in rows:
-        strong = [event.label for event in row.events or ()]
-        clips.update({*strong, *(row.weak or ())})
-        events.update(strong)
+    labels = LabelColumns.of(rows)
+    clips, events = labels.clip_counts(), labels.event_counts()
     return {label: {"clips": clips[label], "events": events[label]} for label in sorted(clips)}

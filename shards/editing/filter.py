@@ -5,15 +5,26 @@ closures over index rows. Nothing of it is run as Python.
 """
 
 import ast
+import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import Any
 
-from shards.errors import ShardsError
-from shards.index import IndexRow
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-Getter = Callable[[IndexRow], Any]
+from shards.columns import Bools, one_piece
+from shards.errors import Faults, ShardsError
+from shards.index import IndexRow
+from shards.label_columns import durations_s
+from shards.rows import table_of
+
+Values = Mapping[str, Any]  # of a clip, by the names in `NAMES`
+Getter = Callable[[Values], Any]
+BLOCK = 1 << 14  # rows whose values are held at a time
 MAX_LENGTH = 10_000
 
 
@@ -39,7 +50,7 @@ _COLUMNS = (
     "duration_s",
     "meta",
 )
-NAMES: Mapping[str, Getter] = {
+NAMES: Mapping[str, Callable[[IndexRow], Any]] = {
     **{name: operator.attrgetter(name) for name in _COLUMNS},
     "events": lambda row: None if row.events is None else tuple(e.label for e in row.events),
     "labels": lambda row: tuple(
@@ -66,7 +77,43 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def compile_filter(text: str) -> Callable[[IndexRow], bool]:
+class Filter:
+    """An expression as a test of index rows, one by one or column by column."""
+
+    def __init__(self, text: str, test: Getter, names: Collection[str]) -> None:
+        self._text, self._test, self._names = text, test, names
+
+    def __call__(self, row: IndexRow) -> bool:
+        """Whether a row is chosen."""
+        return self._chosen({name: NAMES[name](row) for name in self._names}, row.source_id)
+
+    def mask(self, rows: Iterable[IndexRow]) -> Bools:
+        """Which rows are chosen; only the columns that the expression names are looked at.
+
+        Raises:
+            FilterError: values that cannot be compared, of all clips that have such.
+        """
+        table = table_of(rows)
+        found, faults = np.zeros(len(table), np.bool_), Faults(FilterError)
+        for start in range(0, len(table), BLOCK):
+            block = table.slice(start, BLOCK)
+            ids = block["source_id"].to_pylist()
+            columns = [values_of(block, name) for name in self._names]
+            for place, source_id in enumerate(ids):
+                values = {n: column[place] for n, column in zip(self._names, columns, strict=True)}
+                with faults.noted():
+                    found[start + place] = self._chosen(values, source_id)
+        faults.check()
+        return found
+
+    def _chosen(self, values: Values, source_id: str) -> bool:
+        try:
+            return bool(self._test(values))
+        except (TypeError, AttributeError, ArithmeticError) as error:
+            raise FilterError(f"filter {self._text!r} at clip {source_id}: {error}") from error
+
+
+def compile_filter(text: str) -> Filter:
     """The expression as a test of index rows.
 
     Names are the columns of the index, `duration_s`, `labels`, and `meta.x.y` for metadata;
@@ -82,45 +129,69 @@ def compile_filter(text: str) -> Callable[[IndexRow], bool]:
     try:
         if len(text) > MAX_LENGTH:
             raise FilterError(f"got an expression of {len(text)} characters; give --list a file")
-        test = _compiled(ast.parse(text.strip(), mode="eval").body)
+        tree = ast.parse(text.strip(), mode="eval").body
+        test = _compiled(tree)
     except (SyntaxError, RecursionError, MemoryError) as error:
         what = getattr(error, "msg", None) or "nested too deep"
         raise FilterError(f"filter {text!r}: {what}; expected such as 'subset == \"weak\"'") from (
             error
         )
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return Filter(text, test, [name for name in NAMES if name in used])
 
-    def check(row: IndexRow) -> bool:
-        try:
-            return bool(test(row))
-        except (TypeError, AttributeError, ArithmeticError) as error:
-            raise FilterError(f"filter {text!r} at clip {row.source_id}: {error}") from error
 
-    return check
+def values_of(block: pa.Table, name: str) -> list[Any]:
+    """What `NAMES` gives for each row of a block of the index."""
+    match name:
+        case "duration_s":
+            return durations_s(block).tolist()
+        case "meta":
+            return [json.loads(text) for text in block["meta"].to_pylist()]
+        case "weak":
+            return _label_lists(one_piece(block["weak"]), lambda values: values)
+        case "events":
+            return _label_lists(
+                one_piece(block["events"]), lambda values: pc.struct_field(values, "label")
+            )
+        case "labels":
+            both = zip(values_of(block, "weak"), values_of(block, "events"), strict=True)
+            return [tuple(dict.fromkeys([*(weak or ()), *(ev or ())])) for weak, ev in both]
+    return list(block[name].to_pylist())
+
+
+def _label_lists(column: pa.Array, of: Callable[[pa.Array], pa.Array]) -> list[Any]:
+    """The labels of each clip, None where it has none."""
+    labels = of(pc.list_flatten(column)).to_pylist()
+    found, stop = [], 0
+    for count in pc.list_value_length(column).to_pylist():
+        start, stop = stop, stop + (count or 0)
+        found.append(None if count is None else tuple(labels[start:stop]))
+    return found
 
 
 def _compiled(node: ast.expr) -> Getter:
     match node:
         case ast.Constant(value=value) if isinstance(value, str | int | float | None):
-            return lambda row: value
+            return lambda values: value
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
             getters = [_compiled(item) for item in items]
-            return lambda row: tuple(getter(row) for getter in getters)
+            return lambda values: tuple(getter(values) for getter in getters)
         case ast.Name(id=name):
             return _named(name)
         case ast.Attribute(value=inner, attr=attribute):
             return _meta_field(_meta_path(inner), attribute)
         case ast.BoolOp(op=ast.And(), values=parts):
             tests = [_compiled(part) for part in parts]
-            return lambda row: all(test(row) for test in tests)
+            return lambda values: all(test(values) for test in tests)
         case ast.BoolOp(values=parts):
             tests = [_compiled(part) for part in parts]
-            return lambda row: any(test(row) for test in tests)
+            return lambda values: any(test(values) for test in tests)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             test = _compiled(operand)
-            return lambda row: not test(row)
+            return lambda values: not test(values)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             number = _compiled(operand)
-            return lambda row: _minus(number(row))
+            return lambda values: _minus(number(values))
         case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _ARITHMETIC:
             return _arithmetic(_ARITHMETIC[type(operation)], _compiled(left), _compiled(right))
         case ast.Compare(left=left, ops=operations, comparators=others):
@@ -129,7 +200,7 @@ def _compiled(node: ast.expr) -> Getter:
                 _comparison(operation, values[n], values[n + 1])
                 for n, operation in enumerate(operations)
             ]
-            return lambda row: all(test(row) for test in tests)
+            return lambda values: all(test(values) for test in tests)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
             return _call(name, arguments)
     raise FilterError(
@@ -143,22 +214,22 @@ def _named(name: str) -> Getter:
         near = get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(NAMES)}"
         raise FilterError(f"filter: unknown name {name!r}; {hint}; texts need quotes")
-    return NAMES[name]
+    return itemgetter(name)
 
 
 def _meta_path(node: ast.expr) -> Getter:
     match node:
         case ast.Name(id="meta"):
-            return NAMES["meta"]
+            return itemgetter("meta")
         case ast.Attribute(value=inner, attr=attribute):
             return _meta_field(_meta_path(inner), attribute)
     raise FilterError(f"filter: {ast.unparse(node)!r} has no fields; expected such as meta.snr_db")
 
 
 def _meta_field(inner: Getter, name: str) -> Getter:
-    def get(row: IndexRow) -> Any:
-        values = inner(row)
-        return values.get(name) if isinstance(values, Mapping) else None
+    def get(values: Values) -> Any:
+        fields = inner(values)
+        return fields.get(name) if isinstance(fields, Mapping) else None
 
     return get
 
@@ -166,17 +237,17 @@ def _meta_field(inner: Getter, name: str) -> Getter:
 def _comparison(operation: ast.cmpop, left: Getter, right: Getter) -> Getter:
     match operation:
         case ast.Eq() | ast.Is():
-            return lambda row: left(row) == right(row)
+            return lambda values: left(values) == right(values)
         case ast.NotEq() | ast.IsNot():
-            return lambda row: left(row) != right(row)
+            return lambda values: left(values) != right(values)
         case ast.In():
-            return lambda row: _contains(right(row), left(row))
+            return lambda values: _contains(right(values), left(values))
         case ast.NotIn():
-            return lambda row: not _contains(right(row), left(row))
+            return lambda values: not _contains(right(values), left(values))
     compare = _ORDERED[type(operation)]
 
-    def ordered(row: IndexRow) -> bool:
-        a, b = left(row), right(row)
+    def ordered(values: Values) -> bool:
+        a, b = left(values), right(values)
         return a is not None and b is not None and compare(a, b)
 
     return ordered
@@ -187,8 +258,8 @@ def _contains(values: Any, value: Any) -> bool:
 
 
 def _arithmetic(operation: Callable[[Any, Any], Any], left: Getter, right: Getter) -> Getter:
-    def compute(row: IndexRow) -> Any:
-        a, b = left(row), right(row)
+    def compute(values: Values) -> Any:
+        a, b = left(values), right(values)
         if a is None or b is None:
             return None
         return operation(_number(a), _number(b))  # of numbers alone: "x" * 10**9 is no filter
@@ -213,4 +284,4 @@ def _call(name: str, arguments: list[ast.expr]) -> Getter:
     if len(arguments) != count:
         raise FilterError(f"filter: {name} takes {count} values, got {len(arguments)}")
     getters = [_compiled(argument) for argument in arguments]
-    return lambda row: function(*(getter(row) for getter in getters))
+    return lambda values: function(*(getter(values) for getter in getters))

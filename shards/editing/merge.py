@@ -1,21 +1,26 @@
 """Several datasets as one: their rows under names that differ, their shards where they are."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from shards.clip import escape_key
+from shards.columns import one_piece, texts
 from shards.errors import Faults, told
-from shards.index import IndexRow
+from shards.index import SCHEMA, IndexRow
+from shards.label_columns import Coded
 from shards.locations import shard_names
 from shards.manifest import DatasetError, ShardEntry
+from shards.rows import Rows, table_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
     """What a merged dataset consists of."""
 
-    rows: tuple[IndexRow, ...]
+    rows: Rows
     shards: tuple[ShardEntry, ...]
     classes: tuple[str, ...] | None
     same_audio: int  # clips whose bytes another clip has too
@@ -40,45 +45,54 @@ def merge(inputs: Sequence[MergeInput]) -> Merged:
     Raises:
         DatasetError: two inputs have a clip of the same id, or the same tar with other bytes.
     """
-    prefixed = [[_prefixed(row, each.prefix) for row in each.rows] for each in inputs]
-    _check_ids(inputs, prefixed)
+    tables = [_prefixed(table_of(each.rows), each.prefix) for each in inputs]
+    _check_ids(inputs, tables)
     entries = _unique_tars(entry for each in inputs for entry in each.shards)
     names = dict(zip(entries, shard_names(_plain_names(entries)), strict=True))
-    rows: list[IndexRow] = []
-    for each, of_input in zip(inputs, prefixed, strict=True):
+    for number, (each, table) in enumerate(zip(inputs, tables, strict=True)):
         url_of = {entry.name: entry.url for entry in each.shards}
-        rows += [replace(row, shard=names[str(url_of[row.shard])]) for row in of_input]
-    counts = Counter(row.shard for row in rows)
-    shards = [
-        replace(entry, name=names[url], clips=counts[names[url]]) for url, entry in entries.items()
+        shards = Coded.of(table["shard"])
+        renamed = pa.array([names[str(url_of[shard])] for shard in shards.names], pa.string())
+        column = renamed.take(pa.array(shards.codes))
+        tables[number] = Rows(table).with_columns(shard=column).table
+    table = pa.concat_tables([each.cast(SCHEMA) for each in tables])
+    counts = {each["values"]: each["counts"] for each in table["shard"].value_counts().to_pylist()}
+    found = [
+        replace(entry, name=names[url], clips=counts.get(names[url], 0))
+        for url, entry in entries.items()
     ]
     labelled = [each.classes for each in inputs if each.classes is not None]
     return Merged(
-        rows=tuple(rows),
-        shards=tuple(shards),
+        rows=Rows(table),
+        shards=tuple(found),
         classes=tuple(dict.fromkeys(name for classes in labelled for name in classes))
         if labelled
         else None,
-        same_audio=len(rows) - len({row.checksum for row in rows}),
+        same_audio=len(table) - pc.count_distinct(table["checksum"]).as_py(),
     )
 
 
-def _prefixed(row: IndexRow, prefix: str) -> IndexRow:
+def _prefixed(table: pa.Table, prefix: str) -> pa.Table:
     if not prefix:
-        return row
-    source_id = f"{prefix}{row.source_id}"
-    recording = None if row.recording is None else f"{prefix}{row.recording}"
-    return replace(row, source_id=source_id, key=escape_key(source_id), recording=recording)
+        return table
+    ids, recordings = (
+        pc.binary_join_element_wise(prefix, one_piece(table[name]), "")
+        for name in ("source_id", "recording")
+    )
+    keys = pa.array(map(escape_key, texts(ids)), pa.string(), size=len(ids))
+    return Rows(table).with_columns(source_id=ids, recording=recordings, key=keys).table
 
 
-def _check_ids(inputs: Sequence[MergeInput], rows: Sequence[Sequence[IndexRow]]) -> None:
-    owner: dict[str, int] = {}
+def _check_ids(inputs: Sequence[MergeInput], tables: Sequence[pa.Table]) -> None:
+    ids = pa.chunked_array([chunk for each in tables for chunk in each["source_id"].chunks])
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return
     doubled: list[tuple[str, str, str]] = []
-    for number, of_input in enumerate(rows):
-        for row in of_input:
-            other = owner.setdefault(row.source_id, number)
-            if other != number:
-                doubled.append((row.source_id, inputs[other].name, inputs[number].name))
+    for number, table in enumerate(tables):
+        for other in range(number):
+            both = pc.is_in(table["source_id"], value_set=tables[other]["source_id"])
+            shared = table["source_id"].filter(both).to_pylist()
+            doubled += [(each, inputs[other].name, inputs[number].name) for each in shared]
     if doubled:
         names = [f"{source_id!r} in {first} and {second}" for source_id, first, second in doubled]
         raise DatasetError(

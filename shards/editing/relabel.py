@@ -6,11 +6,18 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
+
 from shards.clip import Clip, ClipError, Event, check_clip, nfc
+from shards.columns import Columns, texts
+from shards.editing.label_mapping import mapped
 from shards.errors import ShardsError, told
-from shards.index import IndexRow
-from shards.sources._matching import Files, as_row, rows_by_file
-from shards.sources._tables import SourceError, in_time, integer
+from shards.index import SCHEMA, IndexRow, rows_to_table
+from shards.label_columns import LabelColumns
+from shards.rows import Rows, table_of
+from shards.sources._matching import Files, as_row, named_alike, rows_by_file
+from shards.sources._tables import SourceError, integer
 from shards.tables.cells import is_empty
 from shards.tables.clip_labels import STRONG, WEAK, strong_events, weak_labels
 from shards.tables.commas import with_commas
@@ -18,6 +25,7 @@ from shards.tables.rows import Row
 from shards.tables.wrong_rows import WrongRows
 
 OLD, NEW = "old", "new"
+LABELS = ("weak", "events")
 
 
 class RelabelError(ShardsError, ValueError):
@@ -52,12 +60,15 @@ def by_clip(
         RelabelError: it names no clip at all.
         SourceError: names that fit several clips.
     """
-    ids = [row.source_id for row in rows]
-    found, missing = rows_by_file(table, Files(ids, ""), "the table")
+    listed = list(map(as_row, table))
+    ids = table_of(rows)["source_id"]
+    every = (each for chunk in ids.iterchunks() for each in texts(chunk))
+    wanted = named_alike(every, (row["filename"] for row in listed))
+    found, missing = rows_by_file(listed, Files(wanted, ""), "the table")
     if not found:
         raise RelabelError(
             f"the table names no clip of the dataset: got such as {(missing or ['nothing'])[0]!r}, "
-            f"expected such as {ids[0]!r}"
+            f"expected such as {ids[0].as_py()!r}"
         )
     return found, missing
 
@@ -66,7 +77,7 @@ def with_labels(
     rows: Sequence[IndexRow],
     table: Mapping[str, Sequence[Mapping[str, str]]],
     settings: RelabelSettings,
-) -> list[IndexRow]:
+) -> Rows:
     """Rows with the labels of a table: strong where it has onsets, else weak.
 
     Raises:
@@ -74,26 +85,28 @@ def with_labels(
             that cannot be read; all of these in one message.
         ClipError: events that are not inside their clips; all of these in one message.
     """
+    rows = Rows(table_of(rows))
     cells_of = {clip: [as_row(cells) for cells in of_clip] for clip, of_clip in table.items()}
     whole = with_commas(cells_of.values()) | {each for each in labels_of(rows) if "," in each}
     wrong, wrong_clips = WrongRows("label table"), []
+    listed = Columns(rows.table).of_sources(cells_of)
     labelled = []
-    for row in rows:
-        cells = cells_of.get(row.source_id)
-        if cells is not None:
-            try:
-                with wrong.noted():
-                    labelled.append(_labelled(row, cells, settings.subset, whole, wrong))
-            except ClipError as error:
-                wrong_clips.append(str(error))
-        elif settings.others == "unlabel":
-            labelled.append(replace(row, weak=None, events=None))
-        elif settings.others == "keep":
-            labelled.append(row)
+    for row in rows.taken(np.flatnonzero(listed)):
+        cells = cells_of[row.source_id]
+        try:
+            with wrong.noted():
+                labelled.append(_labelled(row, cells, settings.subset, whole, wrong))
+        except ClipError as error:
+            wrong_clips.append(str(error))
     wrong.check()
     if wrong_clips:
         raise ClipError(told(wrong_clips))
-    return labelled
+    if settings.others == "drop":
+        return Rows(rows_to_table(labelled))
+    if settings.others == "unlabel":
+        nothing = {name: pa.nulls(len(rows), SCHEMA.field(name).type) for name in LABELS}
+        rows = rows.with_columns(**nothing)
+    return rows.replaced(listed, rows_to_table(labelled), ("subset", *LABELS))
 
 
 def _labelled(
@@ -127,7 +140,7 @@ def _labelled(
 
 def with_mapping(
     rows: Sequence[IndexRow], table: Sequence[Mapping[str, str]], settings: RelabelSettings
-) -> list[IndexRow]:
+) -> Rows:
     """Rows with each old label as the new ones that a table with `old` and `new` names.
 
     Several rows with the same `old` give several labels, an empty `new` takes the label away.
@@ -141,8 +154,8 @@ def with_mapping(
         old, new = nfc(cell[OLD]), nfc(cell[NEW])
         news = mapping.setdefault(old, [])
         news += [new] if new and new not in news else []
-    rows = [with_nfc_labels(row) for row in rows]
-    unknown = sorted(labels_of(rows) - mapping.keys())
+    rows = Rows(table_of(rows))
+    unknown = sorted(set(map(nfc, labels_of(rows))) - mapping.keys())
     if unknown and settings.unmapped == "fail":
         raise RelabelError(
             f"the mapping lacks {len(unknown)} labels of the dataset: "
@@ -151,48 +164,22 @@ def with_mapping(
         )
     if settings.unmapped == "keep":
         mapping |= {label: [label] for label in unknown}
-    return [
-        replace(
-            row,
-            weak=None
-            if row.weak is None
-            else tuple(dict.fromkeys(new for old in row.weak for new in mapping.get(old, ()))),
-            events=None
-            if row.events is None
-            else in_time(
-                dict.fromkeys(
-                    replace(found, label=new)
-                    for found in row.events
-                    for new in mapping.get(found.label, ())
-                )
-            ),
-        )
-        for row in rows
-    ]
-
-
-def with_nfc_labels(row: IndexRow) -> IndexRow:
-    """A row whose labels are in NFC, as those of tables are."""
-    return replace(
-        row,
-        weak=None if row.weak is None else tuple(map(nfc, row.weak)),
-        events=None
-        if row.events is None
-        else tuple(replace(each, label=nfc(each.label)) for each in row.events),
-    )
+    return mapped(rows, lambda label: mapping.get(nfc(label), ()))
 
 
 def with_subsets(
     rows: Sequence[IndexRow], table: Mapping[str, Sequence[Mapping[str, str]]]
-) -> list[IndexRow]:
+) -> Rows:
     """Rows with the `subset` and the `fold` of a table, where it names the clip and has them.
 
     Raises:
         SourceError: folds that are no whole numbers, all of them in one message.
     """
+    rows = Rows(table_of(rows))
+    listed = Columns(rows.table).of_sources(table)
     changed, wrong = [], WrongRows("subset table")
-    for row in rows:
-        cell: Mapping[str, str] = table.get(row.source_id, [{}])[0]
+    for row in rows.taken(np.flatnonzero(listed)):
+        cell = table[row.source_id][0]
         fold = "" if is_empty(cell.get("fold", "")) else cell["fold"]
         with wrong.noted():
             changed.append(
@@ -203,16 +190,12 @@ def with_subsets(
                 )
             )
     wrong.check()
-    return changed
+    return rows.replaced(listed, rows_to_table(changed), ("subset", "fold"))
 
 
 def labels_of(rows: Iterable[IndexRow]) -> set[str]:
     """Every label of some clips."""
-    return {
-        label
-        for row in rows
-        for label in (*(row.weak or ()), *(found.label for found in row.events or ()))
-    }
+    return set(LabelColumns.of(rows).names)
 
 
 def class_list(
@@ -227,13 +210,14 @@ def class_list(
     if given is None:
         if known is not None and labels <= set(known):
             return tuple(known)
-        labelled = any(row.weak is not None or row.events is not None for row in rows)
+        found = LabelColumns.of(rows)
+        labelled = found.has_weak.any() or found.has_events.any()
         return tuple(sorted(labels)) if labelled else None
     given = tuple(map(nfc, given))
     if doubled := [repr(name) for name, count in Counter(given).items() if count > 1]:
         raise RelabelError(f"the class {told(doubled)} is given twice; expected each once")
     if unknown := sorted(labels - set(given)):
-        counts = Counter(label for row in rows for label in labels_of([row]))
+        counts = LabelColumns.of(rows).clip_counts()
         names = [f"{_nearest(label, given)} ({counts[label]} clips)" for label in unknown]
         raise RelabelError(
             f"{len(unknown)} labels are not among the {len(given)} classes: {told(names)}; add "

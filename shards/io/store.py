@@ -180,7 +180,7 @@ class Store:
         reader = RangeReader(self)
         return RangeFile(partial(reader.read, name), 0, reader.size(name))
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | memoryview) -> None:
         """A small file, whole or absent, replacing what was there."""
         path = self.path(name)
         if self.is_local:

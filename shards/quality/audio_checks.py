@@ -1,18 +1,20 @@
 """What is doubtful in a dataset, how much it matters, and what to do about it."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from shards.columns import Bools, Columns, bools, numbers
 from shards.index import IndexRow
-from shards.quality.finding import SEVERITIES, Finding, Needs, finding_of
+from shards.quality.finding import SEVERITIES, Clips, Finding, Needs, finding_of
 from shards.quality.label_checks import event_findings, label_findings
 from shards.quality.leakage import SimilarClips
+from shards.rows import table_of
 
-Columns = Mapping[str, npt.NDArray[Any]]  # of levels, in the order of the rows
+Levels = Mapping[str, npt.NDArray[Any]]  # in the order of the rows
 
 CLIPPED_RUN = 3  # samples at full scale in a row: a peak that was scaled to 1 has one or two
 SILENT_SHARE = 0.999
@@ -22,74 +24,77 @@ OFFSET = 0.01  # -40 dBFS
 
 
 def find(
-    rows: Sequence[IndexRow],
-    levels: Columns,
+    rows: Iterable[IndexRow],
+    levels: Levels,
+    errors: pa.Array,
     classes: Sequence[str] | None,
     needs: Needs,
     copies: Sequence[SimilarClips],
     shared: Sequence[SimilarClips],
 ) -> list[Finding]:
     """All findings, the most serious first; arguments as in `shards.quality.report.inspect`."""
+    table = table_of(rows)
     found = [
-        *_damaged(rows, levels),
+        *_damaged(table, errors),
         *_leaks(copies, shared),
-        *_levels(rows, levels),
-        *event_findings(rows, needs),
-        *label_findings(rows, classes),
-        *_rates(rows, needs),
+        *_levels(table, levels),
+        *event_findings(table, needs),
+        *label_findings(table, classes),
+        *_rates(table, needs),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def _damaged(rows: Sequence[IndexRow], levels: Columns) -> Iterator[Finding]:
+def _damaged(table: pa.Table, errors: pa.Array) -> Iterator[Finding]:
     yield from finding_of(
         "serious",
         "damaged",
         "Clips that cannot be read or decoded",
         "Restore the shards, or pack again with --on-error skip; pmam verify tells more.",
-        (
-            f"{row.source_id}: {error}"
-            for row, error in zip(rows, levels["error"], strict=True)
-            if error is not None
+        Clips(
+            np.flatnonzero(bools(errors.is_valid())),
+            lambda n: f"{table['source_id'][n]}: {errors[n]}",
         ),
     )
 
 
 def _leaks(copies: Sequence[SimilarClips], shared: Sequence[SimilarClips]) -> Iterator[Finding]:
-    def named(groups: Iterable[SimilarClips]) -> Iterator[str]:
-        for group in groups:
-            yield f"{', '.join(group.clips)} ({', '.join(group.subsets)})"
+    def named(leaks: bool) -> list[str]:
+        groups = (group for group in copies if group.leaks == leaks)
+        return [f"{', '.join(group.clips)} ({', '.join(group.subsets)})" for group in groups]
 
     yield from finding_of(
         "serious",
         "duplicate_leak",
         "The same audio, sample for sample, in subsets or folds that must differ",
         "Keep each in one subset: what is trained on must not be tested on.",
-        named(group for group in copies if group.leaks),
+        named(leaks=True),
     )
     yield from finding_of(
         "serious",
         "recording_leak",
         "Source recordings with clips in subsets or folds that must differ",
         "Split by recording: clips of one recording sound alike, and scores come out too high.",
-        (f"{group.of} ({', '.join(group.subsets)})" for group in shared if group.leaks),
+        [f"{group.of} ({', '.join(group.subsets)})" for group in shared if group.leaks],
     )
     yield from finding_of(
         "warning",
         "duplicate",
         "The same audio more than once, sample for sample",
         "Remove all but one, or be sure that training should see them more often.",
-        named(group for group in copies if not group.leaks),
+        named(leaks=False),
     )
 
 
-def _levels(rows: Sequence[IndexRow], levels: Columns) -> Iterator[Finding]:
+def _levels(table: pa.Table, levels: Levels) -> Iterator[Finding]:
     silent = levels["silent_share"] >= SILENT_SHARE  # NaN, for damaged clips, is neither
-    labelled = np.array([bool(row.events or row.weak) for row in rows])
+    labelled = Columns(table).labelled()
 
-    def clips(chosen: npt.NDArray[np.bool_], of: str, form: str) -> Iterator[str]:
-        for index in np.flatnonzero(chosen).tolist():
-            yield f"{rows[index].source_id}: {form.format(levels[of][index])}"
+    def clips(chosen: Bools, of: str, form: str) -> Clips:
+        return Clips(
+            np.flatnonzero(chosen),
+            lambda n: f"{table['source_id'][n]}: {form.format(levels[of][n])}",
+        )
 
     yield from finding_of(
         "serious",
@@ -139,12 +144,11 @@ def _levels(rows: Sequence[IndexRow], levels: Columns) -> Iterator[Finding]:
     )
 
 
-def _rates(rows: Sequence[IndexRow], needs: Needs) -> Iterator[Finding]:
-    by_rate: dict[int, list[str]] = defaultdict(list)
-    for row in rows:
-        by_rate[row.sample_rate_hz].append(row.source_id)
-    for rate_hz, clips in sorted(by_rate.items()):
+def _rates(table: pa.Table, needs: Needs) -> Iterator[Finding]:
+    rates_hz = numbers(table["sample_rate_hz"])
+    for rate_hz in np.unique(rates_hz).tolist():
         what = f"Clips at {rate_hz} Hz, where {needs.encoder} works at {needs.sample_rate_hz} Hz"
+        clips = Clips(np.flatnonzero(rates_hz == rate_hz), lambda n: str(table["source_id"][n]))
         if rate_hz < needs.sample_rate_hz:
             yield from finding_of(
                 "warning",

@@ -1,8 +1,11 @@
 """What a finding about a dataset is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal
+
+import numpy.typing as npt
 
 Severity = Literal["serious", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("serious", "warning", "note")
@@ -30,17 +33,37 @@ class Finding:
     examples: tuple[str, ...]
 
 
+class Clips(Collection[str]):
+    """A line for each of some clips, put together only where it is read.
+
+    Args:
+        places: of the clips in the index.
+        tell: the line of the clip at a place.
+    """
+
+    def __init__(self, places: npt.NDArray[Any], tell: Callable[[int], str]) -> None:
+        self._places, self._tell = places, tell
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._tell, map(int, self._places))
+
+    def __contains__(self, line: object) -> bool:
+        return any(line == each for each in self)
+
+
 def finding_of(
-    severity: Severity, kind: str, what: str, advice: str, examples: Iterable[str]
+    severity: Severity, kind: str, what: str, advice: str, examples: Collection[str]
 ) -> Iterator[Finding]:
     """A finding, unless it is about nothing."""
-    names = list(examples)
-    if names:
+    if len(examples):
         yield Finding(
             severity=severity,
             kind=kind,
             what=what,
             advice=advice,
-            count=len(names),
-            examples=tuple(names[:EXAMPLES]),
+            count=len(examples),
+            examples=tuple(islice(examples, EXAMPLES)),
         )

@@ -1,14 +1,16 @@
 """What is labelled: per label and subset, and how many events sound at a time."""
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from shards.clip import Event
+from shards.columns import Bools, Ints
 from shards.index import IndexRow
+from shards.label_columns import Coded, Floats, LabelColumns, durations_s
+from shards.rows import table_of
 
 MOST = 3  # this many events at a time, or more
 
@@ -39,75 +41,105 @@ class Polyphony:
         return self.seconds[events] / labelled if labelled else 0.0
 
 
-@dataclass
-class _Sums:
-    events: int = 0
-    lengths_s: list[float] = field(default_factory=list)
-    strong_clips: int = 0
-    weak_clips: int = 0
-
-
 def count_labels(rows: Iterable[IndexRow]) -> list[LabelCount]:
     """The counts of every label in every subset that has it, the most frequent labels first."""
-    sums: dict[tuple[str, str], _Sums] = defaultdict(_Sums)
-    for row in rows:
-        for event in row.events or ():
-            sums[event.label, row.subset].events += 1
-            sums[event.label, row.subset].lengths_s += lengths_s([event])
-        for label in {event.label for event in row.events or ()}:
-            sums[label, row.subset].strong_clips += 1
-        for label in set(row.weak or ()):
-            sums[label, row.subset].weak_clips += 1
-    clips: dict[str, int] = defaultdict(int)
-    for (label, _), found in sums.items():
-        clips[label] += found.strong_clips + found.weak_clips
-    return [
-        LabelCount(
-            label=label,
-            subset=subset,
-            events=found.events,
-            seconds=sum(found.lengths_s),
-            median_s=median(found.lengths_s) if found.lengths_s else None,
-            strong_clips=found.strong_clips,
-            weak_clips=found.weak_clips,
-        )
-        for (label, subset), found in sorted(
-            sums.items(), key=lambda item: (-clips[item[0][0]], item[0])
-        )
-    ]
+    table = table_of(rows)
+    labels, subsets = LabelColumns.of(table), Coded.of(table["subset"])
+    parts = len(labels.names) * len(subsets)
+
+    def of_part(clip: Ints, label: Ints) -> Ints:
+        return label * len(subsets) + subsets.codes[clip]
+
+    def counted(pairs: Ints) -> list[int]:
+        return np.bincount(of_part(*labels.parted(pairs)), minlength=parts).tolist()
+
+    strong, weak = counted(labels.strong_pairs()), counted(labels.weak_pairs())
+    of_event = of_part(labels.event_clip, labels.event)
+    events = np.bincount(of_event, minlength=parts).tolist()
+    lengths_s, known = event_lengths_s(labels)
+    order = np.argsort(of_event[known], kind="stable")
+    stops = np.cumsum(np.bincount(of_event[known], minlength=parts))
+    lengths = np.split(lengths_s[known][order], stops[:-1]) if parts else []
+    clips: dict[str, int] = dict.fromkeys(labels.names, 0)
+    found = []
+    for part in range(parts):
+        label, subset = divmod(part, len(subsets))
+        name = labels.names[label]
+        clips[name] += strong[part] + weak[part]
+        if strong[part] or weak[part]:
+            found.append(
+                LabelCount(
+                    label=name,
+                    subset=subsets.names[subset],
+                    events=events[part],
+                    seconds=sum(lengths[part].tolist()),
+                    median_s=median(lengths[part].tolist()) if len(lengths[part]) else None,
+                    strong_clips=strong[part],
+                    weak_clips=weak[part],
+                )
+            )
+    return sorted(found, key=lambda each: (-clips[each.label], each.label, each.subset))
 
 
-def lengths_s(events: Iterable[Event]) -> list[float]:
-    """How long events are, without those whose times make no sense."""
-    found = (event.offset_s - event.onset_s for event in events)
-    return [length_s for length_s in found if 0 < length_s < math.inf]
+def event_lengths_s(labels: LabelColumns) -> tuple[Floats, Bools]:
+    """How long events are, and of which the times make sense."""
+    lengths_s = labels.offset_s - labels.onset_s
+    return lengths_s, np.isfinite(lengths_s) & (lengths_s > 0)
 
 
 def polyphony(rows: Iterable[IndexRow]) -> list[Polyphony]:
     """How much of each strongly labelled subset has how many events at a time."""
-    seconds: dict[str, list[float]] = {}
-    for row in rows:
-        if row.events is not None:
-            of_subset = seconds.setdefault(row.subset, [0.0] * (MOST + 1))
-            for events, length_s in enumerate(concurrent_s(row.events, row.duration_s)):
-                of_subset[events] += length_s
-    return [Polyphony(subset=name, seconds=tuple(values)) for name, values in seconds.items()]
+    table = table_of(rows)
+    labels, subsets = LabelColumns.of(table), Coded.of(table["subset"])
+    segment_s, active, clip = _segments(labels, durations_s(table))
+    part = subsets.codes[clip] * (MOST + 1) + active
+    seconds = np.bincount(part, segment_s, minlength=len(subsets) * (MOST + 1))
+    shown = dict.fromkeys(subsets.codes[labels.has_events].tolist())
+    return [
+        Polyphony(
+            subset=subsets.names[subset],
+            seconds=tuple(seconds.reshape(-1, MOST + 1)[subset].tolist()),
+        )
+        for subset in shown
+    ]
 
 
 def concurrent_s(events: Sequence[Event], duration_s: float) -> list[float]:
     """Seconds of a clip with 0, 1, ... `MOST` or more events; events are cut to the clip."""
-    edges = [(0.0, 0), (duration_s, 0)]
-    for event in events:
-        onset_s, offset_s = (min(max(t, 0.0), duration_s) for t in (event.onset_s, event.offset_s))
-        if onset_s < offset_s:
-            edges += [(onset_s, 1), (offset_s, -1)]
-    edges.sort()
-    found = [0.0] * (MOST + 1)
-    active = 0
-    for (start_s, change), (end_s, _) in pairwise(edges):
-        active += change
-        found[min(active, MOST)] += end_s - start_s
-    return found
+    none = np.zeros(len(events), np.int64)
+    labels = LabelColumns(
+        clips=1,
+        names=("",),
+        weak_clip=none[:0],
+        weak=none[:0],
+        event_clip=none,
+        event=none,
+        onset_s=np.array([event.onset_s for event in events], np.float64),
+        offset_s=np.array([event.offset_s for event in events], np.float64),
+        has_weak=np.array([False]),
+        has_events=np.array([True]),
+    )
+    segment_s, active, _ = _segments(labels, np.array([duration_s], np.float64))
+    return np.bincount(active, segment_s, minlength=MOST + 1).tolist()
+
+
+def _segments(labels: LabelColumns, durations_s: Floats) -> tuple[Floats, Ints, Ints]:
+    """Stretches between edges of events, of strongly labelled clips: seconds, events, clip."""
+    clips = np.flatnonzero(labels.has_events)
+    ends_s = durations_s[labels.event_clip]
+    onset_s = np.minimum(np.maximum(labels.onset_s, 0.0), ends_s)
+    offset_s = np.minimum(np.maximum(labels.offset_s, 0.0), ends_s)
+    real = onset_s < offset_s  # not where one is no number
+    inside, ones = labels.event_clip[real], np.ones(int(real.sum()), np.int64)
+    none = np.zeros(len(clips), np.int64)
+    clip = np.concatenate([clips, clips, inside, inside])
+    time_s = np.concatenate([none, durations_s[clips], onset_s[real], offset_s[real]])
+    change = np.concatenate([none, none, ones, -ones])
+    order = np.lexsort((time_s, clip))
+    clip, time_s, change = clip[order], time_s[order], change[order]
+    same = clip[1:] == clip[:-1]  # changes of a clip sum to 0: the next begins with no event
+    active = np.minimum(np.cumsum(change)[:-1], MOST)
+    return (time_s[1:] - time_s[:-1])[same], active[same], clip[:-1][same]
 
 
 def count_overlaps(events: Sequence[Event]) -> int:
@@ -116,12 +148,31 @@ def count_overlaps(events: Sequence[Event]) -> int:
     So many events fewer are there when what overlaps is united. Events that only touch, to the
     microsecond, do not overlap.
     """
-    ends_us: dict[str, int] = {}
-    found = 0
-    for event in sorted(events, key=lambda event: (event.onset_s, event.offset_s)):
-        if not (math.isfinite(event.onset_s) and math.isfinite(event.offset_s)):
-            continue
-        onset_us, offset_us = round(event.onset_s * 1e6), round(event.offset_s * 1e6)
-        found += onset_us < ends_us.get(event.label, onset_us)
-        ends_us[event.label] = max(offset_us, ends_us.get(event.label, offset_us))
-    return found
+    codes: dict[str, int] = {}
+    labels = np.array([codes.setdefault(event.label, len(codes)) for event in events], np.int64)
+    onset_s = np.array([event.onset_s for event in events], np.float64)
+    offset_s = np.array([event.offset_s for event in events], np.float64)
+    return len(_overlapping(labels, onset_s, offset_s))
+
+
+def overlaps(labels: LabelColumns) -> Ints:
+    """`count_overlaps` of every clip, `(clips,)`."""
+    sound = labels.event_clip * len(labels.names) + labels.event
+    found = _overlapping(sound, labels.onset_s, labels.offset_s)
+    return np.bincount(labels.event_clip[found], minlength=labels.clips)
+
+
+def _overlapping(sound: Ints, onset_s: Floats, offset_s: Floats) -> Ints:
+    """The places of events that begin while an earlier one of the same `sound` lasts."""
+    known = np.flatnonzero(np.isfinite(onset_s) & np.isfinite(offset_s))
+    order = known[np.lexsort((offset_s[known], onset_s[known], sound[known]))]
+    onset_us, offset_us = np.rint(onset_s[order] * 1e6), np.rint(offset_s[order] * 1e6)
+    begins = np.flatnonzero(np.r_[True, np.diff(sound[order]) != 0]) if len(order) else order
+    is_first = np.zeros(len(order), np.bool_)
+    is_first[begins] = True
+    # The latest end so far, in groups of two events and more: few clips have long ones.
+    latest = offset_us
+    late = np.flatnonzero(~is_first)
+    for place in late.tolist():
+        latest[place] = max(latest[place], latest[place - 1])
+    return order[late[onset_us[late] < latest[late - 1]]]

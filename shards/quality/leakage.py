@@ -4,9 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import itemgetter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from shards.clip import TRAINING_SUBSETS
+from shards.columns import Bools, bools, one_piece
 from shards.index import IndexRow
+from shards.label_columns import Coded
+from shards.rows import table_of
 
 # Others may call all of them `train`.
 TRAINED = frozenset({*TRAINING_SUBSETS, "train"})
@@ -25,7 +33,9 @@ class SimilarClips:
     leaks: bool
 
 
-def duplicates(rows: Sequence[IndexRow], contents: Iterable[str | None]) -> list[SimilarClips]:
+def duplicates(
+    rows: Iterable[IndexRow], contents: pa.Array | Sequence[str | None]
+) -> list[SimilarClips]:
     """Groups of clips with the same decoded samples, or, where none could be decoded, bytes.
 
     Args:
@@ -33,32 +43,46 @@ def duplicates(rows: Sequence[IndexRow], contents: Iterable[str | None]) -> list
         contents: the checksum of the samples of each row; None where there is none, and empty
             for clips that hold nothing but zeros, which are all alike.
     """
-    groups: dict[str, list[IndexRow]] = defaultdict(list)
-    for row, content in zip(rows, contents, strict=True):
-        if content != "":
-            groups[content or f"bytes {row.checksum}"].append(row)
-    return [_group(of, clips) for of, clips in sorted(groups.items()) if len(clips) > 1]
+    table = table_of(rows)
+    content = pa.array(contents, pa.string())
+    of_bytes = pc.binary_join_element_wise("bytes", one_piece(table["checksum"]), " ")
+    sound = Coded.of(pc.if_else(content.is_valid(), content, of_bytes))
+    heard = ~bools(pc.equal(content, "").fill_null(False))
+    counts = np.bincount(sound.codes[heard], minlength=len(sound))
+    return _groups(table, sound, heard & (counts[sound.codes] > 1))
 
 
 def shared_recordings(rows: Iterable[IndexRow]) -> list[SimilarClips]:
     """Source recordings with clips in more than one subset or fold."""
-    groups: dict[str, list[IndexRow]] = defaultdict(list)
-    for row in rows:
-        if row.recording is not None:
-            groups[row.recording].append(row)
-    return [
-        _group(of, clips)
-        for of, clips in sorted(groups.items())
-        if len({(row.subset, row.fold) for row in clips}) > 1
-    ]
+    table = table_of(rows)
+    recordings = Coded.of(table["recording"])
+    subsets, folds = Coded.of(table["subset"]), Coded.of(table["fold"])
+    part = subsets.codes * (len(folds) + 1) + folds.codes + 1
+    known = recordings.codes >= 0
+    parts = len(subsets) * (len(folds) + 1)
+    several = np.unique(recordings.codes[known] * parts + part[known])
+    counts = np.bincount(several // max(1, parts), minlength=len(recordings) + 1)
+    return _groups(table, recordings, known & (counts[recordings.codes] > 1))
 
 
-def _group(of: str, clips: Sequence[IndexRow]) -> SimilarClips:
-    parts = {(row.subset, row.fold) for row in clips}
+def _groups(table: pa.Table, coded: Coded, chosen: Bools) -> list[SimilarClips]:
+    """The groups of the chosen clips in the order of their names, each with its clips in order."""
+    places = np.flatnonzero(chosen)
+    clips = table.select(["source_id", "subset", "fold"]).take(pa.array(places))
+    members: dict[int, list[tuple[str, str, int | None]]] = defaultdict(list)
+    columns = (clips[name].to_pylist() for name in clips.column_names)
+    for code, clip in zip(coded.codes[places].tolist(), zip(*columns, strict=True), strict=True):
+        members[code].append(clip)
+    found = [(coded.name(code), of_code) for code, of_code in members.items()]
+    return [_group(of, of_code) for of, of_code in sorted(found, key=itemgetter(0))]
+
+
+def _group(of: str, clips: Sequence[tuple[str, str, int | None]]) -> SimilarClips:
+    parts = {(subset, fold) for _, subset, fold in clips}
     return SimilarClips(
         of=of,
-        clips=tuple(row.source_id for row in clips),
-        subsets=tuple(sorted({row.subset for row in clips})),
+        clips=tuple(source_id for source_id, _, _ in clips),
+        subsets=tuple(sorted({subset for subset, _ in parts})),
         leaks=any(_leak(*pair) for pair in combinations(parts, 2)),
     )
 

@@ -1,27 +1,30 @@
 """What a dataset holds and what is wrong with it, from its index and its clips' levels."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shards.audio.levels import SCHEMA
+from shards.columns import one_piece
 from shards.errors import SettingsError
 from shards.index import IndexRow
+from shards.label_columns import Coded, Floats, LabelColumns, durations_s
 from shards.quality.audio_checks import find
 from shards.quality.finding import Finding, Needs
 from shards.quality.label_statistics import (
     LabelCount,
     Polyphony,
     count_labels,
-    lengths_s,
+    event_lengths_s,
     polyphony,
 )
 from shards.quality.leakage import SimilarClips, duplicates, shared_recordings
+from shards.rows import table_of
 
 FORMAT_VERSION = 1
 BINS = 40
@@ -93,7 +96,7 @@ class Inspection:
 
 
 def inspect(
-    rows: Sequence[IndexRow],
+    rows: Iterable[IndexRow],
     levels: pa.Table,
     *,
     name: str,
@@ -114,35 +117,43 @@ def inspect(
     Raises:
         ValueError: no rows, or levels that are not those of the rows.
     """
-    measured = _in_order(rows, levels)
-    copies = duplicates(rows, measured["content"])
-    shared = shared_recordings(rows)
-    hours = sum(row.duration_s for row in rows) / 3600
-    known = {key: values for key, values in measured.items() if values.dtype == np.float64}
+    table = table_of(rows)
+    levels = _in_order(table, levels)
+    copies = duplicates(table, one_piece(levels["content"]))
+    shared = shared_recordings(table)
+    clip_s = durations_s(table)
+    event_s, sensible = event_lengths_s(LabelColumns.of(table))
+    measured = {
+        name: _floats(levels[name])
+        for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True)
+        if not pa.types.is_string(kind)
+    }
     spread = {
-        "duration_s": [row.duration_s for row in rows],
-        **{key: values[~np.isnan(values)] for key, values in known.items()},
-        "event_s": lengths_s(event for row in rows for event in row.events or ()),
+        "duration_s": clip_s,
+        **{key: values[~np.isnan(values)] for key, values in measured.items()},
+        "event_s": event_s[sensible],
     }
     return Inspection(
         format_version=FORMAT_VERSION,
         name=name,
         licence=licence,
         classes=tuple(classes or ()),
-        clips=len(rows),
-        hours=hours,
-        findings=tuple(find(rows, measured, classes, needs, copies, shared)),
-        subsets=tuple(_subsets(rows)),
-        formats=tuple(_formats(rows)),
+        clips=len(table),
+        hours=math.fsum(clip_s) / 3600,
+        findings=tuple(
+            find(table, measured, one_piece(levels["error"]), classes, needs, copies, shared)
+        ),
+        subsets=tuple(subset_counts(table)),
+        formats=tuple(_formats(table)),
         distributions={key: distribution(values) for key, values in spread.items() if len(values)},
-        labels=tuple(count_labels(rows)),
-        polyphony=tuple(polyphony(rows)),
+        labels=tuple(count_labels(table)),
+        polyphony=tuple(polyphony(table)),
         duplicates=tuple(copies),
         shared_recordings=tuple(shared),
     )
 
 
-def distribution(values: Sequence[float] | npt.NDArray[np.float64]) -> Distribution:
+def distribution(values: Sequence[float] | Floats) -> Distribution:
     """Quantiles and histogram of finite values `(n,)`, one or more."""
     array = np.asarray(values, np.float64)
     counts, edges = np.histogram(array, bins=BINS, range=_span(array))
@@ -155,7 +166,7 @@ def distribution(values: Sequence[float] | npt.NDArray[np.float64]) -> Distribut
     )
 
 
-def _span(array: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _span(array: Floats) -> tuple[float, float]:
     """From the least to the greatest value; of values that are all but equal, a bit more."""
     low, high = float(array.min()), float(array.max())
     if high - low > EQUAL * max(abs(low), abs(high)):
@@ -164,53 +175,61 @@ def _span(array: npt.NDArray[np.float64]) -> tuple[float, float]:
     return (max(0.0, middle - 0.5) if low >= 0 else middle - 0.5), middle + 0.5
 
 
-def _in_order(rows: Sequence[IndexRow], levels: pa.Table) -> dict[str, npt.NDArray[Any]]:
-    """The columns of the levels in the order of the rows: numbers with NaN for null, or objects."""
-    place = {key: number for number, key in enumerate(levels.column("key").to_pylist())}
-    if not rows or place.keys() != {row.key for row in rows}:
+def _in_order(table: pa.Table, levels: pa.Table) -> pa.Table:
+    """The levels in the order of the index."""
+    places = pc.index_in(one_piece(table["key"]), value_set=one_piece(levels["key"]))
+    if not len(table) or len(levels) != len(table) or places.null_count:
         raise SettingsError(
-            f"inspect: got levels of {len(place)} clips for {len(rows)} index rows; expected one "
+            f"inspect: got levels of {len(levels)} clips for {len(table)} index rows; expected one "
             "or more rows and their levels: measure again with --fresh"
         )
-    table = levels.take(pa.array([place[row.key] for row in rows]))
-    return {
-        name: np.array(
-            table.column(name).to_pylist(), dtype=object if pa.types.is_string(kind) else np.float64
+    return levels.take(places)
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    """Numbers with NaN for null."""
+    values = one_piece(column.cast(pa.float64())).fill_null(float("nan"))
+    return np.asarray(np.from_dlpack(values), np.float64)
+
+
+def subset_counts(rows: Iterable[IndexRow]) -> list[SubsetCount]:
+    """Of every subset, by name."""
+    table = table_of(rows)
+    labels, subsets = LabelColumns.of(table), Coded.of(table["subset"])
+    recordings = Coded.of(table["recording"])
+    clip_s = durations_s(table)
+    events = np.bincount(labels.event_clip, minlength=len(table))
+    found = []
+    for subset, name in enumerate(subsets.names):
+        clips = subsets.codes == subset
+        of = np.unique(recordings.codes[clips])
+        found.append(
+            SubsetCount(
+                subset=name,
+                clips=int(clips.sum()),
+                hours=math.fsum(clip_s[clips]) / 3600,
+                strong=int(labels.has_events[clips].sum()),
+                weak=int(labels.has_weak[clips].sum()),
+                events=int(events[clips].sum()),
+                recordings=None if of[0] < 0 else len(of),
+            )
         )
-        for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True)
-    }
+    return sorted(found, key=lambda each: each.subset)
 
 
-def _subsets(rows: Iterable[IndexRow]) -> Iterable[SubsetCount]:
-    by_subset: dict[str, list[IndexRow]] = defaultdict(list)
-    for row in rows:
-        by_subset[row.subset].append(row)
-    for subset, clips in sorted(by_subset.items()):
-        recordings = {row.recording for row in clips}
-        yield SubsetCount(
-            subset=subset,
-            clips=len(clips),
-            hours=sum(row.duration_s for row in clips) / 3600,
-            strong=sum(row.events is not None for row in clips),
-            weak=sum(row.weak is not None for row in clips),
-            events=sum(len(row.events or ()) for row in clips),
-            recordings=None if None in recordings else len(recordings),
-        )
-
-
-def _formats(rows: Iterable[IndexRow]) -> Iterable[FormatCount]:
-    clips: Counter[tuple[str, int, int]] = Counter()
-    seconds: dict[tuple[str, int, int], float] = defaultdict(float)
-    for row in rows:
-        form = (row.codec, row.sample_rate_hz, row.channels)
-        clips[form] += 1
-        seconds[form] += row.duration_s
-    for form, count in clips.most_common():
-        codec, rate_hz, channels = form
+def _formats(table: pa.Table) -> Iterator[FormatCount]:
+    columns = [Coded.of(table[name]) for name in ("codec", "sample_rate_hz", "channels")]
+    codes = np.stack([column.codes for column in columns])
+    forms, first, of_clip, counts = np.unique(
+        codes, axis=1, return_index=True, return_inverse=True, return_counts=True
+    )
+    seconds = np.bincount(of_clip, durations_s(table), minlength=len(counts))
+    for form in np.lexsort((first, -counts)).tolist():
+        codec, rate_hz, channels = (c.names[forms[n, form]] for n, c in enumerate(columns))
         yield FormatCount(
             codec=codec,
             sample_rate_hz=rate_hz,
             channels=channels,
-            clips=count,
-            hours=seconds[form] / 3600,
+            clips=int(counts[form]),
+            hours=float(seconds[form]) / 3600,
         )

@@ -111,6 +111,17 @@ def _resolved(parts: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(done)
 
 
+def named_alike(audio: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The audio that has its last part in common with a name: no other can be meant by any.
+
+    So that of a million files those of a table alone are kept in mind.
+    """
+    lasts = {parts[-1] for name in names if (parts := _parts(stem(name.strip())))}
+    if ".." in lasts:  # its last part is another one
+        return list(audio)
+    return [each for each in audio if _parts(stem(each))[-1] in lasts]
+
+
 def rows_by_file(
     rows: Iterable[Mapping[str, str]], files: Files, path: str = "table"
 ) -> tuple[dict[str, list[Row]], list[str]]:

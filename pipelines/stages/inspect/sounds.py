@@ -1,7 +1,11 @@
 """The first clips of each finding, to hear and see."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
 
 from pipelines.pages.sound import Excerpt, cut
 from pipelines.runtime.errors import USER_ERRORS
@@ -11,7 +15,8 @@ from shards.quality.finding import Finding
 
 LONGEST_S = 10.0
 # What ends the name of a clip in an example of a finding.
-ENDS = (": ", ", ", " (")
+ENDS = re.compile(r"(?=: |, | \()")
+READ = 10_000  # characters of an example, which may list thousands of clips
 OF_LABELS = ("label_unknown", "class_")  # kinds of findings whose examples name no clip
 
 
@@ -28,11 +33,11 @@ def heard(
     dataset: Dataset, findings: Sequence[Finding], per_finding: int, max_bytes: int
 ) -> list[list[Heard]]:
     """The first clips of each finding, as many as fit."""
-    rows = {row.source_id: row for row in dataset.rows}
+    rows = _named(dataset, findings)
     made: dict[str, Heard] = {}
     used, found = 0, []
     for finding in findings:
-        names = list(dict.fromkeys(_clips(finding, rows)))[:per_finding]
+        names = islice(dict.fromkeys(_clips(finding, rows)), per_finding)
         shown = []
         for name in names:
             one = made.get(name) or _heard(dataset, rows[name])
@@ -46,12 +51,32 @@ def heard(
     return found
 
 
+def _named(dataset: Dataset, findings: Iterable[Finding]) -> dict[str, IndexRow]:
+    """The clips that examples may name, by source id."""
+    starts = (
+        example[start:]
+        for finding in findings
+        if not finding.kind.startswith(OF_LABELS)
+        for example in (text[:READ] for text in finding.examples)
+        for start in (0, *(found.end() for found in re.finditer(", ", example)))
+    )
+    wanted = {text[:at] for text in starts for at in _ends(text)}
+    rows = dataset.rows.taken(np.flatnonzero(dataset.columns.of_sources(wanted)))
+    return {row.source_id: row for row in rows}
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Where a name at the start of a text may end, the longest first."""
+    ends = [found.start() for found in ENDS.finditer(text)]
+    return iter([len(text), *reversed(ends)])
+
+
 def _clips(finding: Finding, rows: Mapping[str, IndexRow]) -> Iterator[str]:
     """The names of clips in the examples, which begin with one, or list several."""
     if finding.kind.startswith(OF_LABELS):
         return
     for example in finding.examples:
-        rest = example
+        rest = example[:READ]
         while name := _name_at_start(rest, rows):
             yield name
             rest = rest[len(name) :]
@@ -63,8 +88,7 @@ def _clips(finding: Finding, rows: Mapping[str, IndexRow]) -> Iterator[str]:
 def _name_at_start(text: str, rows: Mapping[str, IndexRow]) -> str | None:
     if text in rows:
         return text
-    places = (at for at in range(len(text), 0, -1) if text[at:].startswith(ENDS))
-    return next((text[:at] for at in places if text[:at] in rows), None)
+    return next((text[:at] for at in _ends(text) if text[:at] in rows), None)
 
 
 def _heard(dataset: Dataset, row: IndexRow) -> Heard:

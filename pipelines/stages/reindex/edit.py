@@ -10,7 +10,8 @@ from pipelines.runtime.files.urls import dataset_fingerprint, file_fingerprint, 
 from pipelines.runtime.stage import Stage
 from pipelines.stages.reindex.derived import Recorded, in_words, write_derived
 from pipelines.stages.reindex.settings import NewDataset
-from shards.editing.filter import FilterError, compile_filter
+from shards.columns import Columns
+from shards.editing.filter import compile_filter
 from shards.editing.merge import MergeInput, merge
 from shards.editing.relabel import (
     RelabelError,
@@ -21,16 +22,13 @@ from shards.editing.relabel import (
     with_mapping,
     with_subsets,
 )
-from shards.errors import Faults
-from shards.index import IndexRow
 from shards.locations import refer
 from shards.manifest import Manifest
+from shards.rows import Rows
 from shards.sources._tables import TABLE_SUFFIXES, Row, read_table, read_text
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
-
-Rows = list[IndexRow]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,16 +136,11 @@ def reindex_filter(
 
     def change(rows: Rows, notes: dict[str, Any]) -> Rows:
         if test is not None:
-            faults, kept = Faults(FilterError), []
-            for row in rows:
-                with faults.noted():
-                    if test(row):
-                        kept.append(row)
-            faults.check()
+            kept = rows.kept(test.mask(rows))
         else:
             found, notes["not_in_dataset"] = by_clip(rows, _id_rows(str(listed)))
-            kept = [row for row in rows if row.source_id in found]
-        if not kept:
+            kept = rows.kept(Columns(rows.table).of_sources(found))
+        if not len(kept):
             raise RelabelError(f"filter {where!r}: no clip of {len(rows)} is left; loosen it")
         return kept
 
@@ -240,7 +233,8 @@ def _derive(
         dataset = open_dataset(dataset_url)
         manifest = dataset.manifest
         notes: dict[str, Any] = {}
-        rows = change(dataset.rows, notes)
+        before = dataset.rows
+        rows = change(before, notes)
         result = write_derived(
             stage,
             rows,
@@ -249,8 +243,8 @@ def _derive(
             licence=manifest.licence,
             classes=classes(rows, manifest),
         )
-        left = f"{len(rows)} of {len(dataset.rows)} clips"
-        own = [left] if len(rows) < len(dataset.rows) else []
+        left = f"{len(rows)} of {len(before)} clips"
+        own = [left] if len(rows) < len(before) else []
         return {**result, **notes, "notes": [*own, *result["notes"]]}
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
