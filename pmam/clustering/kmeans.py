@@ -9,7 +9,14 @@ import torch
 from pmam.clustering.distances import squared_distances
 from pmam.clustering.kmeans_init import check_count, seed_centers
 from pmam.errors import InputError
-from pmam.mixture.frame_blocks import Array, Device, Frames, sample_rows, steps_of
+from pmam.mixture.frame_blocks import (
+    ROWS_ON_CPU,
+    Array,
+    Device,
+    Frames,
+    absorbed,
+    sample_rows,
+)
 from pmam.mixture.process_group import Keep, ProcessGroup, Tensors, alone, made_by_first
 
 SEEDING_FRAMES = 50_000  # k-means++ looks at a uniform sample of this many frames
@@ -195,26 +202,44 @@ def _step(state: KMeansState, total: ClusterStatistics, tolerance: float) -> Ten
 def cluster_statistics(frames: Frames, centers: torch.Tensor) -> ClusterStatistics:
     """The statistics of a pass over frames around centres `(K, D)` (float64)."""
     components, width = centers.shape
-    total = ClusterStatistics(
-        counts=torch.zeros_like(centers[:, 0]),
-        sums=torch.zeros_like(centers),
-        inertia=0.0,
-        farthest=centers.new_empty(0, width),
-        distances=centers.new_empty(0),
-    )
-    for x in steps_of(frames, centers.device):
-        distances, labels = squared_distances(x, centers).min(dim=1)
-        # a product with the one-hot labels: scattered additions have no fixed order on a GPU
-        one_hot = torch.nn.functional.one_hot(labels, components).double()  # (n, K)
-        farthest = distances.sort(descending=True, stable=True).indices[:components]
-        total += ClusterStatistics(
-            counts=one_hot.sum(dim=0),
-            sums=one_hot.T @ x.double(),
-            inertia=float(distances.sum(dtype=torch.float64)),
-            farthest=x[farthest].double(),
-            distances=distances[farthest].double(),
-        )
+
+    def none() -> list[ClusterStatistics]:
+        return [
+            ClusterStatistics(
+                counts=torch.zeros_like(centers[:, 0]),
+                sums=torch.zeros_like(centers),
+                inertia=0.0,
+                farthest=centers.new_empty(0, width),
+                distances=centers.new_empty(0),
+            )
+        ]
+
+    def absorb(total: list[ClusterStatistics], x: torch.Tensor) -> None:
+        total[0] += _of_step(x, centers)
+
+    parts = absorbed(frames, centers.device, ROWS_ON_CPU, none, absorb)
+    (total,), *others = parts
+    for (other,) in others:
+        total += other
     return total
+
+
+def _of_step(x: torch.Tensor, centers: torch.Tensor) -> ClusterStatistics:
+    distances, labels = squared_distances(x, centers).min(dim=1)
+    # a product with the one-hot labels: scattered additions have no fixed order on a GPU
+    one_hot = torch.nn.functional.one_hot(labels, len(centers)).to(x.dtype)  # (n, K)
+    # around a place among the frames, so that sums of a few thousand lose no digits
+    origin = centers.mean(dim=0)
+    counts = one_hot.sum(dim=0, dtype=torch.float64)
+    sums = (one_hot.T @ (x - origin.to(x))).double() + counts[:, None] * origin.to(x).double()
+    farthest = distances.topk(min(len(x), len(centers))).indices
+    return ClusterStatistics(
+        counts=counts,
+        sums=sums,
+        inertia=float(distances.sum(dtype=torch.float64)),
+        farthest=x[farthest].double(),
+        distances=distances[farthest].double(),
+    )
 
 
 def summed(group: ProcessGroup, own: ClusterStatistics) -> ClusterStatistics:

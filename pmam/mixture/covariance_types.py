@@ -83,6 +83,8 @@ class Full(_Matrices):
     def squares(
         self, x: Tensor, model: MixtureParameters, offsets: Tensor, margin: float
     ) -> Tensor:
+        if x.shape[1] < FEWEST and (model.products.exact_in_float32 or x.dtype == torch.float64):
+            return model.products.squares(x)
         means, factors = model.narrow(x.dtype)
         screen = model.screen if x.shape[1] >= FEWEST else None
         return squared_distances(x, means, factors, offsets, screen, margin)

@@ -10,13 +10,13 @@ import math
 import torch
 
 from pmam.errors import InputError
-from pmam.mixture.frame_blocks import Array, Frames, steps_of
+from pmam.mixture.frame_blocks import ROWS_ON_CPU, Array, Frames, absorbed, steps_of
 from pmam.mixture.mahalanobis import FEWEST, MARGIN
 from pmam.mixture.parameters import MixtureParameters
-from pmam.mixture.sufficient_statistics import SufficientStatistics
+from pmam.mixture.sufficient_statistics import SufficientStatistics, sum_of
 
-# Frames a step in many dimensions: enough for each component to have a share that fills a product,
-# and for the sums in float64, of K D^2 numbers, to be touched seldom.
+# Frames a step: enough for each component to have a share that fills a product, and for the sums
+# in float64, of K D^2 numbers, to be touched seldom.
 LARGE_STEP = 16384
 
 
@@ -52,25 +52,39 @@ def responsibilities(
 
 def statistics(frames: Frames, parameters: MixtureParameters) -> SufficientStatistics:
     """The E-step: the statistics of all frames under the parameters, on the parameters' device."""
-    total = SufficientStatistics.zeros(parameters.means, parameters.covariance_type)
-    rows = LARGE_STEP if parameters.means.shape[1] >= FEWEST else None
-    for x in steps_of(frames, parameters.means.device, rows):
+
+    def absorb(total: SufficientStatistics, x: torch.Tensor) -> None:
         _check_width(x, parameters)
         posteriors, log_likelihoods = responsibilities(x, parameters)
         total.absorb(x, posteriors, float(log_likelihoods.sum()))
-    return total
+
+    def zeros() -> SufficientStatistics:
+        return SufficientStatistics.zeros(parameters.means, parameters.covariance_type)
+
+    device = parameters.means.device
+    if parameters.means.shape[1] >= FEWEST:  # products that fill all threads; sums that fill memory
+        total = zeros()
+        for x in steps_of(frames, device, LARGE_STEP):
+            absorb(total, x)
+        return total
+    parameters.prepare()
+    return sum_of(absorbed(frames, device, LARGE_STEP, zeros, absorb))
 
 
 def log_likelihood(frames: Frames, parameters: MixtureParameters) -> tuple[float, int]:
     """The summed log-likelihood in nats, and the number of frames, in one pass."""
-    total, count = 0.0, 0
-    for x in steps_of(frames, parameters.means.device):
+
+    def absorb(sums: list[float], x: torch.Tensor) -> None:
         _check_width(x, parameters)
-        total += float(log_joint(x, parameters).logsumexp(dim=1).sum())
-        count += len(x)
+        sums[0] += float(log_joint(x, parameters).logsumexp(dim=1).sum())
+        sums[1] += len(x)
+
+    parameters.prepare()
+    parts = absorbed(frames, parameters.means.device, ROWS_ON_CPU, lambda: [0.0, 0], absorb)
+    count = int(sum(frames for _, frames in parts))
     if count == 0:
         raise InputError("frames: got none; expected at least one to score")
-    return total, count
+    return sum(total for total, _ in parts), count
 
 
 def evaluate(x: Array, parameters: MixtureParameters) -> tuple[torch.Tensor, torch.Tensor]:

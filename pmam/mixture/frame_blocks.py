@@ -1,7 +1,9 @@
 """Frames that need not fit in memory: an array, or a function that opens a new pass of blocks."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from pmam.mixture.process_group import ProcessGroup
 Array: TypeAlias = torch.Tensor | npt.NDArray[Any]
 Frames: TypeAlias = Array | Callable[[], Iterable[Array]]
 Device: TypeAlias = torch.device | str | None
+A = TypeVar("A")
 
 # Rows that one step of arithmetic works on: the temporaries stay in the cache of a CPU core,
 # and are large enough to fill a GPU.
@@ -51,6 +54,55 @@ def steps_of(
                 raise InputError(f"frames: row {bad} holds NaN or infinity; expected finite values")
             yield piece
         row += block.shape[0]
+
+
+def absorbed(
+    frames: Frames,
+    device: torch.device,
+    rows_on_cpu: int,
+    make: Callable[[], A],
+    absorb: Callable[[A, torch.Tensor], None],
+) -> list[A]:
+    """One pass over the frames by all threads of a CPU: what each of them absorbed.
+
+    Pieces go to the threads in turn, and each thread works on one piece at a time: which pieces one
+    absorbs, and in which order, depends on the number of threads alone. Operations on matrices
+    of a few dozen columns are too small to be shared out.
+
+    Args:
+        frames: see `steps_of`, as `rows_on_cpu`.
+        device: where to compute; on a GPU this thread does all.
+        rows_on_cpu: of a piece.
+        make: what a thread absorbs into; called once for each, at least once.
+        absorb: adds a piece to what `make` gave, in place.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    steps = steps_of(frames, device, rows_on_cpu)
+    if threads == 1:
+        whole = make()
+        for x in steps:
+            absorb(whole, x)
+        return [whole]
+    lanes: list[ThreadPoolExecutor] = []
+    try:
+        lanes = [
+            ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,))
+            for _ in range(threads)
+        ]
+        parts = [make() for _ in lanes]
+        waiting: deque[Future[None]] = deque()
+        for number, x in enumerate(steps):
+            lane = number % threads
+            waiting.append(lanes[lane].submit(absorb, parts[lane], x))
+            if len(waiting) > 2 * threads:
+                waiting.popleft().result()
+        for each in waiting:
+            each.result()
+    finally:
+        for each_lane in lanes:
+            each_lane.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # which a thread's own setting changes for MKL
+    return parts
 
 
 def first_piece(frames: Frames) -> torch.Tensor:

@@ -11,6 +11,7 @@ from pmam.mixture.component_pruning import Screen, build_screen
 from pmam.mixture.covariance import Covariance
 from pmam.mixture.covariance_types import covariance_of
 from pmam.mixture.settings import CovarianceType
+from pmam.mixture.whitening import Products, products_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +58,17 @@ class MixtureParameters:
     def screen(self) -> Screen:
         """Bounds that tell which of full covariances matter for a frame."""
         return build_screen(self.weights, self.means, self.covariances, self.precision_factors)
+
+    @cached_property
+    def products(self) -> Products:
+        """All components' precision factors in one matrix."""
+        return products_of(self.weights, self.means, self.precision_factors)
+
+    def prepare(self) -> None:
+        """Compute what is kept, before several threads ask for it."""
+        _ = self.log_determinants
+        if self.covariance_type == "full":
+            _ = self.products
 
     def narrow(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Means `(K, D)` and precision factors in the precision of frames, kept for the next."""

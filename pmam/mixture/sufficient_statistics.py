@@ -4,6 +4,7 @@ Moments are taken around the current means, not around zero, so that no digits a
 cancellation; products run in the frames' own precision, sums in float64.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -93,6 +94,14 @@ class SufficientStatistics:
                 first += counts[k] * away
             self.first[k] += first
             self.second[own] += second
+
+
+def sum_of(parts: Sequence[SufficientStatistics]) -> SufficientStatistics:
+    """The statistics of several sets of frames, one or more."""
+    total, *others = parts
+    for other in others:
+        total = total + other
+    return total
 
 
 def _moments(
