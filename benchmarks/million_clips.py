@@ -133,7 +133,7 @@ def loop(folder: Path) -> str:
 def reindex(folder: Path) -> str:
     """`pmam reindex filter --where`."""
     from pipelines.stages.reindex.edit import reindex_filter
-    from pipelines.stages.settings import NewDataset
+    from pipelines.stages.reindex.settings import NewDataset
 
     with tempfile.TemporaryDirectory() as out:
         where = 'subset != "weak" and duration_s > 5 and meta.site == 1'
@@ -144,7 +144,7 @@ def reindex(folder: Path) -> str:
 def relabel(folder: Path) -> str:
     """`pmam reindex labels --mapping`."""
     from pipelines.stages.reindex.edit import reindex_labels
-    from pipelines.stages.settings import NewDataset
+    from pipelines.stages.reindex.settings import NewDataset
     from shards.editing.relabel import RelabelSettings
 
     with tempfile.TemporaryDirectory() as out:
@@ -159,7 +159,7 @@ def relabel(folder: Path) -> str:
 def merge(folder: Path) -> str:
     """`pmam reindex merge` with itself, by prefixes: twice as many clips."""
     from pipelines.stages.reindex.edit import reindex_merge
-    from pipelines.stages.settings import NewDataset
+    from pipelines.stages.reindex.settings import NewDataset
 
     with tempfile.TemporaryDirectory() as out:
         urls = [str(folder)] * 2

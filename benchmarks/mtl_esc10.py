@@ -34,7 +34,7 @@ from pipelines.runtime.files.urls import join
 from pipelines.runtime.identity import overlaid
 from pipelines.runtime.stage import record_of
 from pipelines.stages.settings import SOUNDSCAPE_PRESETS, SoundscapesSettings
-from pipelines.stages.soundscapes import soundscapes
+from pipelines.stages.soundscapes.stage import soundscapes
 from pipelines.stages.weak_labels.report import TITLES, metrics_of, spread
 from pipelines.stages.weak_labels.settings import WeakTrainSettings
 from pipelines.stages.weak_labels.stage import train_weak

@@ -34,7 +34,7 @@ from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.fit.stage import fit
 from pipelines.stages.label import label
 from pipelines.stages.pack.stage import pack
-from pipelines.stages.soundscapes import soundscapes
+from pipelines.stages.soundscapes.stage import soundscapes
 from shards.frames.sparse8 import ERROR_BOUND
 
 COUNTS = {"strong": 60, "weak": 150, "unlabeled": 300, "validation": 8, "test": 8}

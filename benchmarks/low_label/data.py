@@ -19,7 +19,7 @@ from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.reindex.edit import reindex_labels
 from pipelines.stages.reindex.settings import NewDataset
 from pipelines.stages.settings import EmbedSettings, SoundscapesSettings
-from pipelines.stages.soundscapes import soundscapes
+from pipelines.stages.soundscapes.stage import soundscapes
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.settings import EncoderSettings
 from pmam.events.event import Event

@@ -58,7 +58,7 @@ def soundscapes(
     """
     reads = checked((FOLDER, foreground), (FOLDER, background))
     with joined(None, reads=reads, writes=(out,), starts_ray=False):
-        from pipelines.stages.soundscapes import soundscapes as stage
+        from pipelines.stages.soundscapes.stage import soundscapes as stage
 
         chosen = settings if preset is None else overlaid(SOUNDSCAPE_PRESETS[preset], settings)
         url = stage(foreground, background, out, chosen, fresh=fresh)

@@ -12,7 +12,7 @@ from pipelines.runtime.files.run_folder import RunFolder
 from pipelines.runtime.files.urls import join
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
 from pipelines.stages.pack.stage import pack
-from pipelines.stages.soundscapes import soundscapes
+from pipelines.stages.soundscapes.stage import soundscapes
 
 log = logging.getLogger("pmam")
 
@@ -24,7 +24,9 @@ def packed(settings: RunSettings, folder: RunFolder) -> str:
         PipelineError: neither recordings nor soundscapes were asked for.
     """
     if settings.soundscapes is not None:
-        mixed = _mixed(settings, folder)
+        if settings.soundscapes.shards:
+            return _mixed(settings, folder, "dataset")
+        mixed = _mixed(settings, folder, "soundscapes")
         inputs = {"soundscapes": partial(fingerprint_of, mixed)}
     elif settings.data is not None:
         mixed, inputs = settings.data, None
@@ -37,8 +39,8 @@ def packed(settings: RunSettings, folder: RunFolder) -> str:
     return url
 
 
-def _mixed(settings: RunSettings, folder: RunFolder) -> str:
-    """Soundscapes of recordings of events and backgrounds."""
+def _mixed(settings: RunSettings, folder: RunFolder, below: str) -> str:
+    """Soundscapes of recordings of events and backgrounds, in a folder of the run."""
     assert settings.soundscapes is not None
     scene = settings.soundscapes.scene
     if settings.data is None:
@@ -54,5 +56,5 @@ def _mixed(settings: RunSettings, folder: RunFolder) -> str:
         background,
         settings=settings.soundscapes,
         inputs=inputs,
-        **folder.at("soundscapes"),
+        **folder.at("soundscapes", below),
     )

@@ -5,7 +5,7 @@
 
 # Where each stage's function is, by the name of the function. A stage has ALGORITHM_VERSION there.
 STAGES = {
-    "soundscapes": "pipelines.stages.soundscapes",
+    "soundscapes": "pipelines.stages.soundscapes.stage",
     "pack": "pipelines.stages.pack.stage",
     "reindex_foreign": "pipelines.stages.reindex.foreign",
     "reindex_labels": "pipelines.stages.reindex.edit",

@@ -103,7 +103,7 @@ class SoundscapesSettings:
     on_error: Literal["fail", "skip"] = "fail"
     # Audio format of the soundscapes.
     codec: Literal["flac", "wav"] = "flac"
-    # Write a packed dataset instead of audio files and tables.
+    # Write a packed dataset instead of audio files and tables; `pmam run` then packs nothing more.
     shards: bool = False
     # Number of soundscapes in a shard, which a worker renders at a time.
     clips_per_part: int = 100

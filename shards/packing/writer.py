@@ -114,15 +114,14 @@ def write_shard(
     )
 
 
-def write_array_shard(
+def write_made_shard(
     name: str, clips: Iterable[tuple[Clip, bytes, AudioInfo]], to: Path
 ) -> WrittenShard:
-    """Write a shard of what stands for audio: per clip `<key>.npy` and `<key>.json`.
+    """Write a shard of what no file holds: per clip `<key>.<codec>` and `<key>.json`.
 
     Args:
         name: of the shard.
-        clips: with the file of each, and the form of the audio that it was computed of, whose
-            codec is `npy`.
+        clips: with the bytes of each, and the form of the audio; that of arrays is `npy`.
         to: a local file; a failed write leaves none.
     """
     rows: list[IndexRow] = []

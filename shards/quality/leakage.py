@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shards.clip import TRAINING_SUBSETS
-from shards.columns import Bools, bools, one_piece
+from shards.columns import Bools, Ints, bools, one_piece
 from shards.index import IndexRow
 from shards.label_columns import Coded
 from shards.rows import table_of
 
 # Others may call all of them `train`.
+START = 16  # characters of a checksum
 TRAINED = frozenset({*TRAINING_SUBSETS, "train"})
 
 
@@ -45,11 +46,16 @@ def duplicates(
     """
     table = table_of(rows)
     content = pa.array(contents, pa.string())
-    of_bytes = pc.binary_join_element_wise("bytes", one_piece(table["checksum"]), " ")
-    sound = Coded.of(pc.if_else(content.is_valid(), content, of_bytes))
-    heard = ~bools(pc.equal(content, "").fill_null(False))
-    counts = np.bincount(sound.codes[heard], minlength=len(sound))
-    return _groups(table, sound, heard & (counts[sound.codes] > 1))
+    if content.null_count:
+        of_bytes = pc.binary_join_element_wise("bytes", one_piece(table["checksum"]), " ")
+        content = pc.if_else(content.is_valid(), content, of_bytes)
+    heard = np.flatnonzero(bools(pc.not_equal(content, "")))
+    # Few share even the start of a checksum, which takes a quarter of the memory.
+    starts = Coded.of(pc.utf8_slice_codeunits(content.take(pa.array(heard)), 0, START)).codes
+    places = heard[np.bincount(starts)[starts] > 1]
+    sound = Coded.of(content.take(pa.array(places)))
+    chosen = np.bincount(sound.codes, minlength=1)[sound.codes] > 1
+    return _groups(table, sound, places, chosen)
 
 
 def shared_recordings(rows: Iterable[IndexRow]) -> list[SimilarClips]:
@@ -62,16 +68,16 @@ def shared_recordings(rows: Iterable[IndexRow]) -> list[SimilarClips]:
     parts = len(subsets) * (len(folds) + 1)
     several = np.unique(recordings.codes[known] * parts + part[known])
     counts = np.bincount(several // max(1, parts), minlength=len(recordings) + 1)
-    return _groups(table, recordings, known & (counts[recordings.codes] > 1))
+    chosen = known & (counts[recordings.codes] > 1)
+    return _groups(table, recordings, np.arange(len(table)), chosen)
 
 
-def _groups(table: pa.Table, coded: Coded, chosen: Bools) -> list[SimilarClips]:
-    """The groups of the chosen clips in the order of their names, each with its clips in order."""
-    places = np.flatnonzero(chosen)
-    clips = table.select(["source_id", "subset", "fold"]).take(pa.array(places))
+def _groups(table: pa.Table, coded: Coded, places: Ints, chosen: Bools) -> list[SimilarClips]:
+    """The groups of the chosen ones of the clips at some places, which are coded, by name."""
+    clips = table.select(["source_id", "subset", "fold"]).take(pa.array(places[chosen]))
     members: dict[int, list[tuple[str, str, int | None]]] = defaultdict(list)
     columns = (clips[name].to_pylist() for name in clips.column_names)
-    for code, clip in zip(coded.codes[places].tolist(), zip(*columns, strict=True), strict=True):
+    for code, clip in zip(coded.codes[chosen].tolist(), zip(*columns, strict=True), strict=True):
         members[code].append(clip)
     found = [(coded.name(code), of_code) for code, of_code in members.items()]
     return [_group(of, of_code) for of, of_code in sorted(found, key=itemgetter(0))]

@@ -22,7 +22,7 @@ from shards.errors import Faults
 from shards.io.range_file import opened
 from shards.loading.array_reader import CODEC, file_of
 from shards.manifest import SHARD_FOLDER, write_dataset
-from shards.packing.writer import WrittenShard, write_array_shard
+from shards.packing.writer import WrittenShard, write_made_shard
 from shards.sources._tables import stem
 from shards.sources.mtl import RECIPES, mixture, read_recipes
 
@@ -168,7 +168,7 @@ def _pack(stage: Stage, file: str, h5: Any, recipes_folder: str, snr_db: int) ->
     ):
         for number, first in enumerate(range(0, len(names), PER_SHARD)):
             path = Path(scratch) / "shard.tar"
-            shard = write_array_shard(f"{SHARD_FOLDER}/{number:05d}.tar", clips(first), path)
+            shard = write_made_shard(f"{SHARD_FOLDER}/{number:05d}.tar", clips(first), path)
             written.append(shard.stored_as(stage.store.publish(shard.name, path)))
             advance(len(shard.rows), "")
     faults.check()

@@ -4,14 +4,19 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
 from in_driver import shards_in_driver
 
-from pipelines.stages.settings import SoundscapesSettings
-from pipelines.stages.soundscapes import soundscapes
+from pipelines.runtime.files.urls import open_dataset
+from pipelines.stages.pack.stage import pack
+from pipelines.stages.settings import PackSettings, SoundscapesSettings
+from pipelines.stages.soundscapes.stage import soundscapes
+from shards.io.store import Store
+from shards.repair.verification import verify
 from shards.soundscapes.scene import SoundscapeError, SoundscapeSettings
 
 RATE = 8000
@@ -65,7 +70,7 @@ def test_left_out(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shards_in_driver(monkeypatch, "pipelines.stages.soundscapes")
+    shards_in_driver(monkeypatch, "pipelines.stages.soundscapes.stage")
     monkeypatch.setattr(logging.getLogger("pmam"), "propagate", True)
     url = soundscapes(*folders, str(tmp_path / "out"), replace(SETTINGS, on_error="skip"))
     result = json.loads((Path(url) / "stage.json").read_text())["result"]
@@ -75,3 +80,38 @@ def test_left_out(
     assert "1 .docx" in caplog.text
     used = "".join(path.read_text() for path in Path(url).glob("recipes/*.jsonl"))
     assert not any(name in used for name in ("short", "silent", "text", "gone", "dead"))
+
+
+def test_straight_into_shards_is_what_packing_the_files_gives(
+    folders: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("soundscapes", "pack"):
+        shards_in_driver(monkeypatch, f"pipelines.stages.{module}.stage")
+    settings = replace(
+        SETTINGS, on_error="skip", counts={**SETTINGS.counts, "weak": 2, "unlabeled": 1}
+    )
+    files = soundscapes(*folders, str(tmp_path / "files"), settings)
+    packed = open_dataset(pack(files, str(tmp_path / "packed"), PackSettings(name="x")))
+    written: list[str] = []
+    write = Store.write
+    monkeypatch.setattr(
+        Store, "write", lambda self, name, data: (written.append(name), write(self, name, data))
+    )
+    straight = replace(settings, shards=True)
+    made = open_dataset(soundscapes(*folders, str(tmp_path / "made"), straight))
+    assert not [name for name in written if name.endswith((".flac", ".wav"))]
+    assert made.manifest.totals == packed.manifest.totals
+    assert made.manifest.classes == packed.manifest.classes
+    assert len(made.rows) == 7
+    elsewhere: dict[str, Any] = {"shard": "", "offset": 0, "events": None}
+    for row in made.rows:
+        (other,) = packed.rows_of([row.key])
+        assert replace(row, **elsewhere) == replace(other, **elsewhere)
+        assert made.read(row) == packed.read(other)
+        pairs = zip(row.events or (), other.events or (), strict=True)
+        for event, rounded in pairs:  # tables tell milliseconds
+            assert event.label == rounded.label
+            assert event.onset_s == pytest.approx(rounded.onset_s, abs=6e-4)
+            assert event.offset_s == pytest.approx(rounded.offset_s, abs=6e-4)
+        assert (row.events is None) == (other.events is None)
+    assert not verify(made.store).problems

@@ -6,7 +6,7 @@ import pytest
 
 from pipelines.runtime.errors import PipelineError
 from pipelines.stages.settings import SoundscapesSettings
-from pipelines.stages.soundscapes import BACKGROUND, FOREGROUND, _recordings
+from pipelines.stages.soundscapes.recordings import BACKGROUND, FOREGROUND, recordings_of
 
 
 def write(path: Path, text: str = "") -> None:
@@ -23,7 +23,7 @@ def test_events_and_scenes_come_from_sources(tmp_path: Path) -> None:
     write(tmp_path / f"scenes/audio/{scene}.wav")
     settings = SoundscapesSettings(source="fsdkaggle2018", background_source="tau_urban")
     folders = {FOREGROUND: str(tmp_path / "events"), BACKGROUND: str(tmp_path / "scenes")}
-    events, scenes = _recordings(folders, settings)
+    events, scenes = recordings_of(folders, settings)
     assert [(each.name, each.label) for each in events] == [
         ("foreground/audio_train/a.wav", "Oboe")
     ]

@@ -1,0 +1,1 @@
+from .stage import soundscapes as soundscapes
