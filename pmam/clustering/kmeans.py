@@ -201,7 +201,7 @@ def _step(state: KMeansState, total: ClusterStatistics, tolerance: float) -> Ten
 
 def cluster_statistics(frames: Frames, centers: torch.Tensor) -> ClusterStatistics:
     """The statistics of a pass over frames around centres `(K, D)` (float64)."""
-    components, width = centers.shape
+    width = centers.shape[1]
 
     def none() -> list[ClusterStatistics]:
         return [

@@ -39,7 +39,7 @@ class Products:
                 .square_()
                 .view(len(rows), width, -1)
                 .sum(dim=1)
-                for rows in near.split(ROWS)
+                for rows in torch.split(near, ROWS)
             ]
         )
 

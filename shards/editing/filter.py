@@ -144,7 +144,7 @@ def values_of(block: pa.Table, name: str) -> list[Any]:
     """What `NAMES` gives for each row of a block of the index."""
     match name:
         case "duration_s":
-            return durations_s(block).tolist()
+            return list(durations_s(block).tolist())
         case "meta":
             return [json.loads(text) for text in block["meta"].to_pylist()]
         case "weak":

@@ -51,7 +51,8 @@ def count_labels(rows: Iterable[IndexRow]) -> list[LabelCount]:
         return label * len(subsets) + subsets.codes[clip]
 
     def counted(pairs: Ints) -> list[int]:
-        return np.bincount(of_part(*labels.parted(pairs)), minlength=parts).tolist()
+        counts: list[int] = np.bincount(of_part(*labels.parted(pairs)), minlength=parts).tolist()
+        return counts
 
     strong, weak = counted(labels.strong_pairs()), counted(labels.weak_pairs())
     of_event = of_part(labels.event_clip, labels.event)
@@ -120,7 +121,8 @@ def concurrent_s(events: Sequence[Event], duration_s: float) -> list[float]:
         has_events=np.array([True]),
     )
     segment_s, active, _ = _segments(labels, np.array([duration_s], np.float64))
-    return np.bincount(active, segment_s, minlength=MOST + 1).tolist()
+    seconds: list[float] = np.bincount(active, segment_s, minlength=MOST + 1).tolist()
+    return seconds
 
 
 def _segments(labels: LabelColumns, durations_s: Floats) -> tuple[Floats, Ints, Ints]:
@@ -175,4 +177,5 @@ def _overlapping(sound: Ints, onset_s: Floats, offset_s: Floats) -> Ints:
     late = np.flatnonzero(~is_first)
     for place in late.tolist():
         latest[place] = max(latest[place], latest[place - 1])
-    return order[late[onset_us[late] < latest[late - 1]]]
+    found: Ints = order[late[onset_us[late] < latest[late - 1]]]
+    return found

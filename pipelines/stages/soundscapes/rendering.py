@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask
 from pipelines.runtime.files.urls import store
+from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask
 from pipelines.stages.settings import SoundscapesSettings
 from shards.audio.encoding import encode
 from shards.audio.sound import AudioInfo

@@ -6,10 +6,10 @@ from typing import Any
 
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.workers.parallel_map import run_shards
-from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.files.urls import store
+from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import run_shards
 from pipelines.stages.settings import SoundscapesSettings
 from pipelines.stages.soundscapes.recordings import (
     BACKGROUND,
