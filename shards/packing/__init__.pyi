@@ -8,5 +8,5 @@ from .tar_scan import Member as Member
 from .tar_scan import TarError as TarError
 from .tar_scan import scan_members as scan_members
 from .writer import WrittenShard as WrittenShard
-from .writer import write_array_shard as write_array_shard
+from .writer import write_made_shard as write_made_shard
 from .writer import write_shard as write_shard
