@@ -61,7 +61,7 @@ def data_card(run: RunContents) -> DataCard | None:
     manifest, rows = dataset.manifest, dataset.rows
     of_subset = {one.subset: one for one in subset_counts(rows)}
     names = Coded.of(dataset.table["subset"]).names
-    subsets = [
+    subsets: list[tuple[str, ...]] = [
         (
             name,
             str(one.clips),
