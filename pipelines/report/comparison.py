@@ -75,14 +75,6 @@ def answer(outputs: Sequence[Output], compared: Sequence[Pair]) -> str | None:
     if not measured:
         return None
     title = TITLES[ANSWER]
-    if not compared:
-        first = measured[0]
-        found = _numbers(first).interval(ANSWER)
-        clips = counted(len(first.scored.rows), "test clip")
-        return (
-            f"{first.name} reaches a {title} of {found.value:.3f}{_between(first, found)} on "
-            f"{clips}; there is nothing to compare it with."
-        )
     sentences = []
     for pair in compared:
         gain = pair.difference(ANSWER)
@@ -92,6 +84,16 @@ def answer(outputs: Sequence[Output], compared: Sequence[Pair]) -> str | None:
             f"{_verdict(pair, gain)}: {title} {values[0]:.3f} against {values[1]:.3f} on {clips}, "
             f"a difference of {signed(gain.value)}{_between(pair.first, gain, signed)}."
         )
+    told = {id(output) for pair in compared for output in (pair.first, pair.second)}
+    why = "it is of other clips or classes" if compared else "there is nothing to compare it with"
+    for output in measured:
+        if id(output) not in told:
+            found = _numbers(output).interval(ANSWER)
+            clips = counted(len(output.scored.rows), "test clip")
+            sentences.append(
+                f"{output.name} reaches a {title} of {found.value:.3f}{_between(output, found)} on "
+                f"{clips}; {why}."
+            )
     return " ".join(sentences)
 
 

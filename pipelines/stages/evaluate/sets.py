@@ -64,8 +64,11 @@ def _made(
         )
     if not np.issubdtype(raw.dtype, np.floating):
         raw = raw.astype(np.float64)
-    if np.isnan(raw).any():
-        raise PipelineError(f"{output.name}: clip {name!r} has scores that are NaN")
+    if lacking := int(np.isnan(raw).sum()):
+        raise PipelineError(
+            f"{output.name}: clip {name!r} has scores that are NaN, {lacking} of {raw.size}; "
+            "expected numbers: check the detector on this clip"
+        )
     columns = list(pairing.columns.values())
     scores = raw[:, [0 if column is None else column for column in columns]]
     if _smooths(settings):

@@ -14,6 +14,7 @@ from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.words import counted, listed
 from pipelines.stages.evaluate.clip_names import ClipNames, plain
+from pipelines.stages.evaluate.places import NEW_FORM
 from pipelines.stages.settings import EvaluateSettings
 from pmam.events.event import Event, FloatArray
 from pmam.metrics.intervals import cluster_draws
@@ -169,7 +170,10 @@ def annotated_files(url: str) -> list[AnnotatedFile]:
     contents = [content_of(folder_store, name) for name in folder_store.names()]
     tables = [content for content in contents if recognise(content) is not None]
     if not tables:
-        raise PipelineError(f"{url}: holds neither a dataset nor a table of events; check the path")
+        raise PipelineError(
+            f"{url}: holds neither a dataset nor a table of events; expected the truth first, and "
+            f"scores behind it: {NEW_FORM}"
+        )
     if strange := [c.path for c in contents if c not in tables]:
         log.warning("%s: left out, no tables of events: %s", url, told(strange))
     found, faults = list[AnnotatedFile](), Faults(AnnotationError)

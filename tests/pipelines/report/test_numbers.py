@@ -90,6 +90,12 @@ def test_what_cannot_be_compared_is_not() -> None:
         numbers=measured(other_clips, FEW),
     )
     assert pairs([first, other]) == []
+    said = answer([first, other], [])
+    assert said is not None and said.count("there is nothing to compare it with") == 2
+    both = outputs()
+    said = answer([*both, other], pairs([*both, other]))
+    assert said is not None and "two reaches a PSDS1" in said
+    assert said.endswith("on 1 test clip; it is of other clips or classes.")
     unmeasured = Output(name="empty", scored=first.scored, numbers=None)
     assert pairs([unmeasured, first]) == []
     assert answer([unmeasured], []) is None
