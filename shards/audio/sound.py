@@ -12,6 +12,7 @@ from shards.audio import ffmpeg
 from shards.audio.containers.splice import Piece
 from shards.audio.containers.structure import whole
 from shards.audio.errors import AudioError, one_line, truncated
+from shards.audio.quiet import quiet_decoder
 
 MIN_RATE_HZ, MAX_RATE_HZ = 100, 1_000_000  # from infrasound to the fastest bat recorders
 MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a length stands for none
@@ -107,7 +108,8 @@ class Sound:
         if not self._by_ffmpeg:
             try:
                 piece.file.seek(0)
-                found = self._stack.enter_context(sf.SoundFile(piece.file))
+                with _quiet(codec):
+                    found = self._stack.enter_context(sf.SoundFile(piece.file))
                 is_short = found.frames < (piece.num_samples or 0)
                 if codec == "mp3" or not is_short:
                     return found
@@ -138,7 +140,8 @@ class Sound:
         done = 0
         while True:
             try:
-                part = opened.read(size, dtype=dtype, always_2d=True)
+                with _quiet(self.codec):
+                    part = opened.read(size, dtype=dtype, always_2d=True)
             except sf.SoundFileError as error:
                 raise AudioError(
                     f"{self.name}: broken after {(before + done) / self.sample_rate_hz:.3f} s "
@@ -161,6 +164,11 @@ class Sound:
                 f"got {done} samples, {done / self.sample_rate_hz:.3f} s, where there should be "
                 f"{promised}",
             )
+
+
+def _quiet(codec: str | None) -> contextlib.AbstractContextManager[None]:
+    """Where a decoder writes lines of its own."""
+    return quiet_decoder() if codec == "mp3" else contextlib.nullcontext()
 
 
 def _no_samples(name: str) -> AudioError:

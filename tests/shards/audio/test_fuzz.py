@@ -10,8 +10,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
-from sound_mutations import loss, mutations
+from sound_mutations import loss, mutated, mutations, originals, ours
 
 FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
 HANG_S = 60.0
@@ -23,6 +24,14 @@ def test_mutated_files() -> None:
         said for kind, data in itertools.islice(mutations(0), QUICK) if (said := loss(kind, data))
     ]
     assert found == []
+
+
+def test_decoders_write_no_lines_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """Some of these make libmpg123 tell of damage, without a name."""
+    whole = originals()["mp3-1"]
+    for number in range(120):
+        ours(mutated(whole, np.random.default_rng([9, number])))
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
