@@ -46,7 +46,7 @@ def check_file(
 ) -> int:
     """Damage a file again and again; how often it was refused."""
     whole, expected = path.read_bytes(), read()
-    refused = 0
+    refused = tried = 0
     try:
         for rng in rounds(seed, count):
             data = mutated(whole, rng)
@@ -58,8 +58,10 @@ def check_file(
                 refused += 1
                 continue
             assert not same or found == expected, f"{len(data)} bytes, other content without a word"
+            tried += 1
     finally:
         path.write_bytes(whole)
+    print(f"{path.name}: {tried + refused} tried, {refused} refused")
     return refused
 
 
@@ -158,6 +160,7 @@ def test_tables(count: int | None) -> None:
                 else row["filename"]
                 for cells, row in zip(theirs[1:], rows, strict=False)
             ]
+    print(f"{tried} tables tried")
     assert tried > 100
 
 

@@ -4,7 +4,9 @@ One in seven of the seeds is the file as it was.
 """
 
 import io
+import os
 import tarfile
+import time
 from collections import Counter
 
 import numpy as np
@@ -15,6 +17,7 @@ from shards.packing.tar_scan import Member, TarError, scan_members
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 KINDS = (*[tarfile.REGTYPE] * 6, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.GNUTYPE_SPARSE, b"V")
 BLOCK = 512
+FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
 
 
 def some_tar(random: np.random.Generator) -> bytes:
@@ -116,5 +119,10 @@ def test_damaged_tars() -> None:
 
 @pytest.mark.slow
 def test_many_damaged_tars() -> None:
-    found = fuzz(range(12_000, 2_000_000))
+    """`PMAM_FUZZ_S=3600 pytest -m slow tests/shards/packing/test_tar_fuzz.py`: for an hour."""
+    end_s, seed, found = time.monotonic() + FUZZ_S, int(time.time()) << 20, Counter[str]()
+    while time.monotonic() < end_s:
+        found.update(fuzz(range(seed, seed + 1000)))
+        seed += 1000
+    print(f"{found.total()} tars: {dict(found)}")
     assert found["a sound tar refused"] == 0
