@@ -18,7 +18,7 @@ from pipelines.cli import run_help, stages
 from pipelines.cli.comments import comment_of
 from pipelines.cli.data import dataset
 from pipelines.cli.data import inspect as inspect_command
-from pipelines.cli.jobs import submit
+from pipelines.cli.jobs import sent
 from pipelines.cli.main import COMMANDS, main
 from pipelines.cli.models import checkpoint, imports, training, weak
 from pipelines.cli.recordings import detect, video, words
@@ -35,7 +35,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     *(weak.train_weak, weak.weak_figures, words.tag, words.classify, words.attention),
     *(prototypes.prototypes, inspect_command.inspect, dataset.verify),
     *(*dataset.KINDS.values(), *imports.KINDS.values(), *checkpoint.KINDS.values()),
-    *submit.KINDS.values(),
+    *sent.KINDS.values(),
     *(report.report, video.video, clean.clean),
 ]
 
