@@ -14,8 +14,6 @@ from pipelines.cli.main import main
         ["run", "--preset", "own_data", "--data", "NOWHERE"],
         ["run", "--preset", "esc10", "--dataset", "NOWHERE"],
         ["pack", "NOWHERE"],
-        ["pack", "SET", "--source", "esc5"],
-        ["soundscapes", "NOWHERE"],
         ["train-weak", "NOWHERE"],
     ],
 )
@@ -23,7 +21,6 @@ def test_a_failed_start_leaves_no_folder(
     wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "SET").mkdir()
     before = sorted(tmp_path.rglob("*"))
     out = ["--out", "new"] if wrong[0] == "run" else ["new"]
     with pytest.raises(SystemExit) as ended:
