@@ -136,7 +136,7 @@ def pair(tmp_path: Path) -> Path:
     """A detector as it was once written, without the suffix of its two files."""
     checkpoint = pack_detector(tiny_models.detector())
     description = json.loads(checkpoint.description)
-    del description["settings"]["postprocess"]
+    del description["settings"]["postprocess"], description["settings_sha256"]
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "detector.safetensors").write_bytes(checkpoint.tensors)
     (tmp_path / "old" / "detector.json").write_text(json.dumps(description))
@@ -192,3 +192,17 @@ def test_post_processing_is_given_on_the_way(
     encoder = ("checkpoint", "convert", models / "encoder", tmp_path / "other")
     line = refused(*encoder, "--postprocess.threshold", "0.2")
     assert "no detector, which alone has --postprocess" in line
+
+
+def test_what_cannot_be_exported_is_refused(
+    models: Path, tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, out = ("checkpoint", "export"), tmp_path / "d.onnx"
+    detector = models / "detector.safetensors"
+    assert "expected a detector" in refused(*export, models / "encoder.safetensors", out)
+    assert "expected a name that ends in .onnx" in refused(*export, detector, tmp_path / "d.pt")
+    out.write_bytes(b"mine")
+    assert "is there already" in refused(*export, detector, out)
+    monkeypatch.setattr("pmam.models.onnx_export.PACKAGES", ("onnx", "no_such_package"))
+    assert "--extra onnx" in refused(*export, detector, out, "--fresh")
+    assert out.read_bytes() == b"mine"
