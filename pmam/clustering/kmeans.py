@@ -226,16 +226,13 @@ def cluster_statistics(frames: Frames, centers: torch.Tensor) -> ClusterStatisti
 
 def _of_step(x: torch.Tensor, centers: torch.Tensor) -> ClusterStatistics:
     distances, labels = squared_distances(x, centers).min(dim=1)
-    # a product with the one-hot labels: scattered additions have no fixed order on a GPU
-    one_hot = torch.nn.functional.one_hot(labels, len(centers)).to(x.dtype)  # (n, K)
-    # around a place among the frames, so that sums of a few thousand lose no digits
-    origin = centers.mean(dim=0)
-    counts = one_hot.sum(dim=0, dtype=torch.float64)
-    sums = (one_hot.T @ (x - origin.to(x))).double() + counts[:, None] * origin.to(x).double()
+    # A product with the one-hot labels: scattered additions have no fixed order on a GPU. Of the
+    # frames as they are: the same labels give the same sums, wherever the centres were.
+    one_hot = torch.nn.functional.one_hot(labels, len(centers)).double()  # (n, K)
     farthest = distances.topk(min(len(x), len(centers))).indices
     return ClusterStatistics(
-        counts=counts,
-        sums=sums,
+        counts=one_hot.sum(dim=0),
+        sums=one_hot.T @ x.double(),
         inertia=float(distances.sum(dtype=torch.float64)),
         farthest=x[farthest].double(),
         distances=distances[farthest].double(),
