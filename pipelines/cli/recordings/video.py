@@ -4,10 +4,12 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 import tyro
+from pyarrow.fs import FileType
 from tyro.conf import Positional
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.filesystems import absolute, filesystem
 from pipelines.cli.types import Flat
+from pipelines.runtime.errors import MissingFileError
 from pipelines.runtime.files.inputs import CHECKPOINT, checked
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.tables import print_result
@@ -31,6 +33,9 @@ def video(
         out: Film to write; by default FILE with .mp4 or .webm at its end, in this folder.
         settings: Windows, and post-processing other than the detector's.
     """
+    source, path = filesystem(absolute(file))
+    if not file or source.get_file_info(path).type != FileType.File:
+        raise MissingFileError(f"{file!r}: no such audio file; check the path")
     checked((CHECKPOINT, detector))
     from pipelines.stages.detect.file import detect_file
     from pipelines.stages.detect.film import codecs, film

@@ -1,6 +1,7 @@
 """A film of a recording, decoded again: its length, its sound, its cursor."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -62,3 +63,8 @@ def test_the_command_writes_a_film(
     assert capsys.readouterr().out.strip() == str(out)
     with av.open(str(out)) as opened:
         assert opened.duration == pytest.approx(0.8e6, abs=0.15e6)
+
+
+@pytest.mark.parametrize("name", ["", ".", "nowhere.wav"])
+def test_what_is_no_file_is_refused(refused: Callable[..., str], name: str) -> None:
+    assert "no such audio file" in refused("video", name, "--detector", "detector.safetensors")
