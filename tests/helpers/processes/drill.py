@@ -30,7 +30,15 @@ LEFT_S = 60.0  # after which nothing of a command may be left
 UNDISTURBED = "undisturbed"
 CLIPS = sum(tiny_run.COUNTS.values())
 # What tells of the work, and not what came of it: times, who did it, and where it was.
-OF_THE_WORK = ("parts", "speed", "messages", "tensorboard", "stage.json", "plan.json")
+OF_THE_WORK = (
+    "parts",
+    "speed",
+    "messages",
+    "tensorboard",
+    "stage.json",
+    "plan.json",
+    "report.html",
+)
 
 
 def settings() -> RunSettings:
