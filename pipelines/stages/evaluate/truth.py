@@ -57,8 +57,8 @@ class Truth:
 
     def draws(self, settings: EvaluateSettings) -> FloatArray:
         """Resamples ``(resamples, clips)`` of the recordings, in the order of the events' clips."""
-        recordings = [self.recordings[clip] for clip in self.events]
-        return cluster_draws(recordings, settings.resamples, settings.seed)
+        groups = [self.recordings[clip] for clip in self.events]
+        return cluster_draws(groups, settings.resamples, settings.seed)
 
 
 def is_dataset(url: str) -> bool:
@@ -170,10 +170,7 @@ def annotated_files(url: str) -> list[AnnotatedFile]:
     contents = [content_of(folder_store, name) for name in folder_store.names()]
     tables = [content for content in contents if recognise(content) is not None]
     if not tables:
-        raise PipelineError(
-            f"{url}: holds neither a dataset nor a table of events; expected the truth first, and "
-            f"scores behind it: {NEW_FORM}"
-        )
+        raise PipelineError(f"{url}: neither a dataset nor a table of events; expected {NEW_FORM}")
     if strange := [c.path for c in contents if c not in tables]:
         log.warning("%s: left out, no tables of events: %s", url, told(strange))
     found, faults = list[AnnotatedFile](), Faults(AnnotationError)
