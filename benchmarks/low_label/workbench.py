@@ -37,8 +37,9 @@ from pipelines.stages.settings import (
 )
 from pipelines.training.settings import TrainSettings
 from pmam.models.backbone import Backbone
-from pmam.models.checkpoint import start_backbone, unpack
+from pmam.models.checkpoint import unpack
 from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.start import start_backbone
 from shards.index import IndexRow
 
 DRAWS = 100

@@ -20,11 +20,11 @@ from pipelines.runtime.files.inputs import (
 from pipelines.runtime.identity import overlaid
 from pipelines.runtime.tables import print_dataset, print_result
 from pipelines.runtime.workers.reach import joined
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     SOUNDSCAPE_PRESETS,
     EmbedSettings,
-    EvaluateSettings,
     LabelSettings,
     PackSettings,
     ScoreSettings,

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from pipelines.presets.settings import RunSettings
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     EmbedSettings,
-    EvaluateSettings,
     FinetuneSettings,
     LabelSettings,
     PackSettings,

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipelines.runtime.errors import PipelineError
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.fit.settings import FitSettings
 from pipelines.stages.settings import (
     EmbedSettings,
-    EvaluateSettings,
     FinetuneSettings,
     LabelSettings,
     PackSettings,

@@ -7,8 +7,8 @@ from pipelines.report.contents import Arm, RunContents
 from pipelines.runtime.files.urls import open_dataset
 from pipelines.stages.evaluate.read_output import read_output
 from pipelines.stages.evaluate.sets import beside
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.evaluate.truth import Truth, read_truths
-from pipelines.stages.settings import EvaluateSettings
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.families import Evaluated, resampled

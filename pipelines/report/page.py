@@ -25,7 +25,7 @@ from pipelines.report.mistakes import KINDS, Mistake
 from pipelines.report.prototype_cards import PrototypeCards
 from pipelines.report.training_curves import training_charts
 from pipelines.runtime.words import TITLES, counted, duration
-from pipelines.stages.settings import EvaluateSettings
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2
 
 VERSIONED = ("pmam", "torch", "ray", "numpy")

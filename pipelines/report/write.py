@@ -16,7 +16,7 @@ from pipelines.report.prototype_cards import prototype_cards
 from pipelines.report.settings import ReportSettings
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.urls import join, store
-from pipelines.stages.settings import EvaluateSettings
+from pipelines.stages.evaluate.settings import EvaluateSettings
 
 PAGE, METRICS = "report.html", "metrics.csv"
 PROTOTYPE_SHARE = 0.2  # of the page's size, for the sounds of prototypes

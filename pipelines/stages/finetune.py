@@ -32,8 +32,9 @@ from pipelines.training.prototype_targets import PrototypeTargets
 from pipelines.training.validation import ValidationScores, validation_scores
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
-from pmam.models.checkpoint import pack_detector, start_detector, unpack
+from pmam.models.checkpoint import pack_detector, unpack
 from pmam.models.detector import DetectorModel
+from pmam.models.start import start_detector
 from pmam.objectives.auxiliary import AuxiliaryTask
 from pmam.objectives.following import Following
 from pmam.objectives.mean_teacher import (

@@ -27,8 +27,9 @@ from pipelines.stages.settings import PretrainSettings
 from pipelines.training.examples import TrainingClips
 from pipelines.training.job import run_training
 from pipelines.training.prototype_targets import PrototypeTargets
-from pmam.models.checkpoint import pack_masked, start_backbone, unpack
+from pmam.models.checkpoint import pack_masked, unpack
 from pmam.models.masked_audio_model import MaskedAudioModel
+from pmam.models.start import start_backbone
 from pmam.objectives.collapse import collapse, health
 from pmam.objectives.masked_prediction import MaskedBatch, Pretraining
 from pmam.training.clip_draws import Random

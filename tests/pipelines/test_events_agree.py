@@ -15,9 +15,10 @@ from pipelines.runtime.stage import record_of
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.write import write_detections
 from pipelines.stages.evaluate import sets
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.evaluate.stage import evaluate
 from pipelines.stages.score import score
-from pipelines.stages.settings import EvaluateSettings, ScoreSettings
+from pipelines.stages.settings import ScoreSettings
 from pmam.events.decoding import decode_at
 from pmam.events.settings import BoxOverrides, PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet

@@ -12,8 +12,8 @@ from pipelines.runtime.words import counted
 from pipelines.stages.evaluate.held_scores import HeldScores, Scores
 from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
 from pipelines.stages.evaluate.pairing import Pairing, check, pair
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.evaluate.truth import Truth
-from pipelines.stages.settings import EvaluateSettings
 from pmam.events.event import FloatArray, edges_within_s
 from pmam.events.postprocessing import smooth
 from pmam.events.settings import PostprocessSettings

@@ -32,8 +32,8 @@ from pipelines.stages.evaluate.results import (
     number_rows,
 )
 from pipelines.stages.evaluate.sets import Compared, compared
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.evaluate.truth import read_truths
-from pipelines.stages.settings import EvaluateSettings
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.families import FAMILIES, Evaluated, all_psds, resampled
 from pmam.metrics.intervals import Resampled, Row

@@ -15,7 +15,7 @@ from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.words import counted, listed
 from pipelines.stages.evaluate.clip_names import ClipNames, plain
 from pipelines.stages.evaluate.places import NEW_FORM
-from pipelines.stages.settings import EvaluateSettings
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pmam.events.event import Event, FloatArray
 from pmam.metrics.intervals import cluster_draws
 from shards.annotations.event import AnnotatedFile, AnnotationError

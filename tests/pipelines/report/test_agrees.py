@@ -13,7 +13,7 @@ from pipelines.cli.main import main
 from pipelines.report.comparison import Output, metrics_csv, pairs
 from pipelines.report.contents import ARMS
 from pipelines.report.numbers import FAMILIES, measured, scored
-from pipelines.stages.settings import EvaluateSettings
+from pipelines.stages.evaluate.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings(resamples=40, seed=3, level=0.9)
 

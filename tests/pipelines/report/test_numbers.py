@@ -9,7 +9,7 @@ from report_cases import output, run_of
 from pipelines.report.comparison import Output, answer, class_rows, metrics_csv, pairs
 from pipelines.report.mistakes import mistakes, worst
 from pipelines.report.numbers import measured
-from pipelines.stages.settings import EvaluateSettings
+from pipelines.stages.evaluate.settings import EvaluateSettings
 from pmam.metrics.intervals import bootstrap_interval, cluster_draws
 from pmam.metrics.polyphonic.psds import PSDS1, psds_counts
 

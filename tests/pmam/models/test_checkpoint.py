@@ -23,13 +23,11 @@ from pmam.models.checkpoint import (
     pack_detector,
     pack_encoder,
     pack_masked,
-    start_backbone,
-    start_detector,
     unpack,
 )
 from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
-from pmam.models.settings import ContextSettings, DetectorSettings
+from pmam.models.settings import DetectorSettings
 from pmam.settings import to_json
 
 NAME = "runs/finetune/detector.safetensors"
@@ -165,27 +163,6 @@ def test_a_checkpoint_of_pickles_is_refused(whole: Checkpoint, tmp_path: Path) -
     with pytest.raises(CheckpointError, match="safetensors"):
         unpack(with_tensors(whole, file.read_bytes()), NAME)
     assert not mark.exists()
-
-
-def test_a_model_goes_on_with_its_own_backbone_alone() -> None:
-    model = tiny_models.masked()
-    assert start_backbone(model, tiny_models.CONTEXT, NAME) is model.backbone
-    with pytest.raises(CheckpointError) as raised:
-        start_backbone(model, ContextSettings(width=32, heads=2), NAME)
-    assert str(raised.value).startswith(f"{NAME}: ")
-
-
-def test_a_detector_goes_on_with_its_heads() -> None:
-    model = tiny_models.detector(("cat", "dog"))
-    reading = DetectorSettings(temperature=0.5)
-    goes_on = start_detector(model, tiny_models.CONTEXT, ("cat", "dog"), reading, NAME)
-    assert goes_on.settings == reading
-    assert torch.equal(goes_on.classifier.weight, model.classifier.weight)
-    for classes in (("dog", "cat"), ("cat", "dog", "owl")):
-        other = start_detector(model, tiny_models.CONTEXT, classes, reading, NAME)
-        assert other.classes == classes
-        assert not torch.equal(other.classifier.weight[:2], model.classifier.weight)
-        assert other.backbone is model.backbone
 
 
 def test_one_file_holds_all_of_it(whole: Checkpoint, tmp_path: Path) -> None:

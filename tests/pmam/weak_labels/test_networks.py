@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from pmam.errors import InputError
-from pmam.models.checkpoint import Checkpoint, CheckpointError, pack_weak, start_backbone, unpack
+from pmam.models.checkpoint import Checkpoint, CheckpointError, pack_weak, unpack
 from pmam.models.importers.detect_format import import_published
 from pmam.models.settings import ContextSettings
+from pmam.models.start import start_backbone
 from pmam.weak_labels.detector import WeakDetector, build_weak
 from pmam.weak_labels.objective import WeakBatch, WeakTraining
 from pmam.weak_labels.published_names import MARKS

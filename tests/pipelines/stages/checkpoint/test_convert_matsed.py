@@ -15,11 +15,12 @@ from pmam.encoders.passt.transformer import PaSSTSettings
 from pmam.encoders.registry import ENCODERS
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.backbone import Backbone
-from pmam.models.checkpoint import start_backbone, start_detector, unpack
+from pmam.models.checkpoint import unpack
 from pmam.models.detector import PLAIN
 from pmam.models.importers.transformer4sed import our_name
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.models.start import start_backbone, start_detector
 
 CONTEXT = ContextSettings(width=24, layers=2, heads=2, hidden=16)
 Tensors = dict[str, torch.Tensor]

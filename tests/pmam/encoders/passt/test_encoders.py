@@ -13,10 +13,11 @@ from pmam.encoders.passt.with_cnn import PaSSTCNNEncoder
 from pmam.encoders.registry import ENCODERS, build_encoder
 from pmam.encoders.settings import EncoderSettings, LoraSettings, SlidingSettings
 from pmam.models.backbone import Backbone
-from pmam.models.checkpoint import pack_detector, pack_masked, start_backbone, unpack
+from pmam.models.checkpoint import pack_detector, pack_masked, unpack
 from pmam.models.detector import DetectorModel
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.settings import ContextSettings, ModelSettings
+from pmam.models.start import start_backbone
 from pmam.objectives.masked_prediction import PretextBatch, Pretraining
 from pmam.objectives.settings import PretextSettings
 from pmam.training.parameter_groups import group_of

@@ -1,8 +1,8 @@
 """A step of PMAM's masked pretraining on a GPU: clips a second, memory, share of the peak, parity.
 
-    python benchmarks/gpu_pretraining.py [--clips 24] [--steps 20] [--accumulate 1]
+    python benchmarks/gpu/pretraining.py [--clips 24] [--steps 20] [--accumulate 1]
         [--variants float32 tf32 bfloat16 compiled] [--parity ../shared/parity]
-    python benchmarks/gpu_pretraining.py --device cpu --clips 1 --steps 1 --tiny
+    python benchmarks/gpu/pretraining.py --device cpu --clips 1 --steps 1 --tiny
 
 The model is that of the preset `paper` with random weights: PaSST with LoRA beside the CNN, three
 Transformer-XL blocks, 30 prototypes. A step is what training does: log-mel of ten seconds, masks,
@@ -143,7 +143,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> None:
 
 def parity(folder: Path, device: torch.device) -> bool:
     """Compare with what the reference computed; prints each distance and its bound."""
-    from gpu_parity import distances
+    from parity import distances
 
     set_tf32(False)
     found = distances(folder, device)

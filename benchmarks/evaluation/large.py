@@ -1,6 +1,6 @@
 """`pmam evaluate` at the size of AudioSet-Strong: time and largest memory of the process.
 
-    OMP_NUM_THREADS=1 python benchmarks/evaluate_large.py              # --clips for fewer
+    OMP_NUM_THREADS=1 python benchmarks/evaluation/large.py              # --clips for fewer
 
 17 000 clips of 10 s, 447 classes and 250 frames of float16 in shards, as `pmam score` writes them
 (3.8 GB), a table of truth and one of lengths. Scores are those of some clips, moved and scaled, and

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers" / "models"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "helpers" / "models"))
 
 from parity_rule import load, mel, rng, wav
 from passt_cases import LORA, pretraining_of

@@ -1,7 +1,7 @@
 """PSDS1 and PSDS2 against sed_scores_eval, on one core, one run each, equal values.
 
-    OMP_NUM_THREADS=1 python benchmarks/psds_speed.py            # needs the group `peers`
-    OMP_NUM_THREADS=1 python benchmarks/psds_speed.py --large    # of AudioSet-Strong, ours alone
+    OMP_NUM_THREADS=1 python benchmarks/evaluation/psds_speed.py          # needs the group `peers`
+    OMP_NUM_THREADS=1 python benchmarks/evaluation/psds_speed.py --large  # AudioSet-Strong, ours
 
 1168 clips of 10 s, 10 classes, 1000 frames: random walks that rise inside events, in float32; the
 same after a running median of 0.51 s; and the same with only 100 different scores. Processor time

@@ -1,7 +1,7 @@
 """An EM iteration of the mixture on a GPU, against the same in full, in float32.
 
-    python benchmarks/gpu_mixture.py [--frames 1500000] [--width 768] [--k 30] [--rounds 5]
-    python benchmarks/gpu_mixture.py --device cpu --frames 4000 --width 128 --k 5 --rounds 1
+    python benchmarks/gpu/mixture.py [--frames 1500000] [--width 768] [--k 30] [--rounds 5]
+    python benchmarks/gpu/mixture.py --device cpu --frames 4000 --width 128 --k 5 --rounds 1
 
 Ours leaves out components that cannot matter for a frame; in full, every component has its two
 products with every frame (4 N K D^2 operations). Both run on the same synthetic clustered frames
