@@ -5,13 +5,17 @@ loaded when it is needed.
 """
 
 import contextlib
+import errno
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from shards.audio.errors import AudioError, damaged, one_line
+from shards.audio.clock import Clock
+from shards.audio.containers.looks import looks_like
+from shards.audio.errors import AudioError, damaged
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -19,7 +23,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 PART_SAMPLES = 1 << 15  # joined of frames, which are small
-GAP_S = 0.5  # of time stamps, beyond which sound is missing rather than rounded
+END_GAP_S = 0.25  # less than a header promises; encoders' delays are shorter
+MPEG = (
+    "mp"  # codecs whose frames are checked elsewhere, and which complain of joints that are whole
+)
+WITH_LENGTH = ("asf", "matroska")  # containers that note what was written, not an estimate
 LOSSLESS = ("alac", "ape", "flac", "tta", "wavpack", "wmalossless")
 
 
@@ -35,18 +43,21 @@ class Stream:
         import av
         import av.logging
 
-        av.logging.set_level(None)  # its lines name no file
+        # lines of decoders are taken by `_heard`: they name no file, and tell of damage
+        if av.logging.get_level() is None:
+            av.logging.set_level(av.logging.ERROR)
         self._name = name
         self._reader = _Reader(file)
         file.seek(0)
         try:
-            self._container = cast(
-                "InputContainer", av.open(self._reader, metadata_errors="ignore")
-            )
-        except (av.FFmpegError, ValueError) as error:
+            with av.logging.Capture():
+                self._container = cast(
+                    "InputContainer", av.open(self._reader, metadata_errors="ignore")
+                )
+        except (av.FFmpegError, ValueError, OSError) as error:
             self._reader.check()
             raise AudioError(
-                f"{name}: cannot be read as audio ({one_line(error)}); convert it to WAV or FLAC"
+                f"{name}: cannot be read as audio: it is {looks_like(file)}"
             ) from error
         stream = self._container.streams.best("audio")
         if stream is None:
@@ -58,6 +69,10 @@ class Stream:
                 "to WAV or FLAC, or restore its header"
             )
         self._stream.codec_context.thread_count = 1
+        self._is_checked = not self._stream.codec_context.name.startswith(MPEG)
+        if self._is_checked:
+            strict = "crccheck+bitstream+buffer+explode"
+            self._stream.codec_context.options = {"err_detect": strict}
         self._first = self._next()
         if self._first is None:
             raise AudioError(f"{name}: holds no samples; leave it out")
@@ -78,7 +93,9 @@ class Stream:
             AudioError: a part that cannot be decoded, a gap, or a change of rate or channels.
         """
         waiting: list[npt.NDArray[np.float32]] = []
-        done, given, start_s = 0, 0, None
+        done, given = 0, 0
+        base_s = float(self._stream.time_base or 0)
+        clock = Clock(self._name, self.codec, base_s, self.sample_rate_hz)
         frame = self._first
         while frame is not None:
             found = (frame.sample_rate, len(frame.layout.channels))
@@ -89,25 +106,31 @@ class Stream:
                     f"{done / self.sample_rate_hz:.3f} s; convert it to one of them"
                 )
             if frame.time is not None:
-                start_s = frame.time if start_s is None else start_s
-                self._check_gap(frame.time - start_s, done)
+                clock.add(frame.time, done, self._byte)
             done += frame.samples
             waiting.append(_as_float(frame, self.channels))
             if done - given >= PART_SAMPLES:
                 yield np.concatenate(waiting)
                 waiting, given = [], done
             frame = self._next(done)
+        clock.end()
+        self._check_end(done)
         if waiting:
             yield np.concatenate(waiting)
 
-    def _check_gap(self, time_s: float, done: int) -> None:
-        expected_s = done / self.sample_rate_hz
-        if time_s - expected_s > GAP_S:
+    def _check_end(self, done: int) -> None:
+        """Compare with the length in the header where that is of the sound alone."""
+        kinds = self._container.format.name.split(",")
+        length = self._container.duration
+        if length is None or len(self._container.streams) > 1 or not set(kinds) & set(WITH_LENGTH):
+            return
+        missing_s = length / 1e6 - done / self.sample_rate_hz
+        if missing_s > END_GAP_S:
             raise damaged(
                 self._name,
-                f"{time_s - expected_s:.3f} s of sound are missing",
+                f"{missing_s:.3f} s of sound are missing of {length / 1e6:.3f} s",
                 byte=self._byte,
-                second=expected_s,
+                second=done / self.sample_rate_hz,
             )
 
     _byte = 0
@@ -123,15 +146,25 @@ class Stream:
 
     def _next(self, done: int = 0) -> "AudioFrame | None":
         import av
+        import av.logging
 
         if self._frames is None:
             self._frames = self._decoded()
+        second = done / self.sample_rate_hz if done else None
         try:
-            return next(self._frames, None)
-        except av.FFmpegError as error:
+            with av.logging.Capture() as lines:
+                frame = next(self._frames, None)
+        except (av.FFmpegError, OSError) as error:
             self._reader.check()
-            second = done / self.sample_rate_hz if done else None
-            raise damaged(self._name, one_line(error), byte=self._byte, second=second) from error
+            raise damaged(self._name, _reason(error), byte=self._byte, second=second) from error
+        if frame is not None and frame.is_corrupt:
+            raise damaged(self._name, "a corrupt frame", byte=self._byte, second=second)
+        own = self._stream.codec_context.name
+        said = [line for level, by, line in lines if level <= av.logging.ERROR and by == own]
+        if said and self._is_checked:
+            what = f"its decoder says: {' '.join(said[0].split())}"
+            raise damaged(self._name, what, byte=self._byte, second=second)
+        return frame
 
 
 def _as_float(frame: "AudioFrame", channels: int) -> npt.NDArray[np.float32]:
@@ -145,13 +178,31 @@ def _as_float(frame: "AudioFrame", channels: int) -> npt.NDArray[np.float32]:
     return np.asarray(samples, np.float32)
 
 
+def _reason(error: Exception) -> str:
+    """What the decoder said, else what FFmpeg calls the error."""
+    if (log := getattr(error, "log", None)) is not None:
+        return f"its decoder says: {' '.join(str(log[2]).split())}"
+    return str(getattr(error, "strerror", None) or error)
+
+
 class _Reader:
     """A file for FFmpeg, which would take an error of reading for the file's end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.failure: OSError | None = None
-        self.seek, self.tell = file.seek, file.tell
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """The new place, negative where a header leads to none."""
+        try:
+            return self._file.seek(offset, whence)
+        except ValueError:
+            return -1
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                self.failure = error
+            return -1
 
     def read(self, size: int) -> bytes:
         try:

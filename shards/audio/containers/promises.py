@@ -1,7 +1,8 @@
-"""MP4, Matroska (WebM) and ASF (WMA): whether as many bytes are there as their headers promise."""
+"""MP4, Matroska, ASF (WMA) and CAF: whether as many bytes are there as headers promise."""
 
 from typing import BinaryIO
 
+from shards.audio.containers.splice import Part
 from shards.audio.errors import damaged, truncated
 
 MATROSKA, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -10,8 +11,10 @@ ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MP4_FIRST = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
 
 
-def check(file: BinaryIO, first: int, end: int, name: str) -> None:
+def kept(file: BinaryIO, first: int, end: int, name: str) -> tuple[bytes | Part, ...]:
     """Compare sizes in headers with the file's end; nothing is known of files of other kinds.
+
+    Returns what decoders read: the bytes `[first, end)`, with sizes put in where they were open.
 
     Raises:
         AudioError: the file is cut short.
@@ -24,6 +27,9 @@ def check(file: BinaryIO, first: int, end: int, name: str) -> None:
         _matroska(file, first, end, name)
     elif start[:16] == ASF:
         _asf(file, first, end, name)
+    elif start[:4] == b"caff":
+        return _caf(file, first, end, name)
+    return (Part(first, end - first),)
 
 
 def _missing(end: int, promised: int, name: str) -> None:
@@ -78,3 +84,25 @@ def _asf(file: BinaryIO, at: int, end: int, name: str) -> None:
         is_live = head[place + 88 : place + 89] and head[place + 88] & 1
         if not is_live:
             _missing(end, at + size, name)
+
+
+def _caf(file: BinaryIO, first: int, end: int, name: str) -> tuple[bytes | Part, ...]:
+    """Chunks follow one another to the end of the file; that of the sound may leave its size open.
+
+    (Apple's Core Audio Format specification: 8 bytes in front, 12 of each chunk's header.)
+    """
+    at = first + 8
+    while at + 12 <= end:
+        file.seek(at)
+        header = file.read(12)
+        kind, size = header[:4], int.from_bytes(header[4:], "big", signed=True)
+        if kind == b"data" and size == -1:
+            # a decoder would call the last part of such sound corrupt
+            real = (end - at - 12).to_bytes(8, "big")
+            return Part(first, at + 4 - first), real, Part(at + 12, end - at - 12)
+        if size < 0 or not all(0x20 <= byte < 0x7F for byte in kind):
+            what = "no CAF chunk; the size of the chunk before it, or this one, is not true"
+            raise damaged(name, what, byte=at)
+        _missing(end, at + 12 + size, name)
+        at += 12 + size
+    return (Part(first, end - first),)

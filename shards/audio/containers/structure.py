@@ -70,8 +70,8 @@ def whole(file: BinaryIO, name: str, *, quick: bool = False) -> Whole:
     if _may_be_mp3(start, first) or mp3.begins_near(file, first, end):
         pieces, is_promise = mp3.mp3(file, first, end, name)
         return _found("mp3", "libsndfile" if is_promise else "ffmpeg", pieces, file)
-    promises.check(file, first, end, name)
-    rest = file if first == 0 else spliced(file, Part(first, end - first))
+    parts = promises.kept(file, first, end, name)
+    rest = file if parts == (Part(0, end),) else spliced(file, *parts)
     return Whole(None, "ffmpeg", (Piece(rest, None, first),))
 
 
