@@ -29,8 +29,10 @@ from pipelines.report.settings import ReportSettings
 from pipelines.report.training_curves import training_charts
 from pipelines.report.write import write_report
 from pipelines.run import RunResult
+from pipelines.stages.evaluate.settings import EvaluateSettings
 
 ATTACK = '<script>alert("x")</script>{{ 7 * 7 }}'
+FEW = EvaluateSettings(resamples=5)
 QUOTE = "\"'><img src=x onerror=alert(1)>"
 
 
@@ -40,7 +42,7 @@ def written(finished: tuple[Path, RunResult], tmp_path_factory: pytest.TempPathF
     out = tmp_path_factory.mktemp("report") / "a folder"
     shutil.copytree(finished[0], out / "run")  # as it is for others; here it gets cards
     write_config(out / "run" / "run.json", tiny_settings())
-    settings = ReportSettings(events=3, draws=20)
+    settings = ReportSettings(events=3)
     return Path(write_report([str(out / "run")], str(out), settings, cards_too=True))
 
 
@@ -53,7 +55,7 @@ def test_the_report_says_what_came_out(written: Path, finished: tuple[Path, RunR
     for name, found in result.numbers["test"].items():
         assert f'data-value="{found["value"]}"' in text, name
     assert "there is nothing to compare it with" in text
-    assert "no detector of labels alone" in text  # the run has no baseline
+    assert "No detector of labels alone" in text  # the run has no baseline
     assert all(part in text for part in ("finetune/detector.safetensors", "algorithm version"))
     titles = re.findall(r"<h2>([^<]*)", text)
     assert [t.split(":")[0] for t in titles] == [
@@ -127,7 +129,10 @@ def hostile(name: str) -> str:
         output(truth, found, [name, "other"], run=run),
         output(truth, {name: [(0.5, 1.5, name)]}, [name, "other"], arm=1, run=run),
     ]
-    outputs = [Output(name=f"{name} {o.arm.name}", scored=o, numbers=measured(o, 5)) for o in both]
+    outputs = [
+        Output(name=f"{name} {each.arm.name}", scored=each, numbers=measured(each, FEW))
+        for each in both
+    ]
     sound = excerpt(np.zeros(16000, np.float32), (0.0, 4.0))
     wrong = mistakes(both[0])
     cards = [card_of(both[0], mistake, sound, both[1]) for mistake in wrong]
@@ -145,7 +150,7 @@ def hostile(name: str) -> str:
         mistakes=wrong,
         cards=Cards(cards=cards, left_out=1, failed=[name]),
     )
-    return page([shown], {"test": outputs}, {"test": pairs(outputs)}, 5)
+    return page([shown], {"test": outputs}, {"test": pairs(outputs)}, FEW)
 
 
 @pytest.mark.parametrize("name", [ATTACK, QUOTE, "犬の声", "a&b"])
