@@ -8,7 +8,7 @@ of values in [0, 1], those that round to at least 1/255, in 8 bits: each value i
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from shards.errors import FrameError, MissingFileError, StoreError, naming
 from shards.frames.checksums import check_keys, check_row, checked_entries
+from shards.frames.footer import check_batches
 from shards.frames.sparse8 import Floats, decode_sparse8
 from shards.io.store import Store
 
@@ -131,6 +132,7 @@ class FrameFile:
             with naming(path):
                 source = pa.memory_map(path) if store.is_local else store.open(name)
             reader = pa.ipc.open_file(source)
+            check_batches(cast(BinaryIO, source), reader.num_record_batches)
             metadata, has_checksums = checked_entries(reader.schema.metadata or {})
             spec = FrameSpec.from_metadata(metadata)
             if not reader.schema.equals(COLUMNS):

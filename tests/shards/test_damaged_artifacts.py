@@ -9,6 +9,8 @@ import csv
 import io
 import json
 import os
+import re
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -16,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from frame_cases import clips, spec, write
 from packing import noise_clips, pack
 from sound_mutations import mutated
 
 from shards.dataset import Dataset
-from shards.errors import ShardsError, SourceError
+from shards.errors import FrameError, ShardsError, SourceError
 from shards.frames import writer
 from shards.frames.reader import FrameFile
 from shards.io.store import Store
@@ -113,6 +116,56 @@ def test_frame_files(tmp_path: Path, dtype: str, count: int | None) -> None:
     assert check_file(path, frames_of(path), 3, count) > 0
 
 
+@pytest.mark.parametrize("number", [0, 1, 2, 4])
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_footer_that_names_fewer_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, checked: bool
+) -> None:
+    """Files of before, without checksums, are held to it as well."""
+    monkeypatch.setattr(writer, "BATCH_BYTES", 1)
+    if not checked:
+        monkeypatch.setattr(writer, "with_checksum", lambda metadata: metadata)
+        monkeypatch.setattr(writer, "of_batch", lambda batch: None)
+    path = write(tmp_path / "a.arrow", clips(5), spec())
+    data = path.read_bytes()
+    (length,) = struct.unpack("<i", data[-10:-6])
+    first = struct.pack("<I", 5) + struct.pack("<q", data.index(b"\xff\xff\xff\xff", 12))
+    at = data.index(first, len(data) - 10 - length)
+    assert len(frames_of(path)()[1]) == 5
+    path.write_bytes(data[:at] + struct.pack("<I", number) + data[at + 4 :])
+    assert pa.ipc.open_file(path).num_record_batches == number
+    with pytest.raises(FrameError, match=f"a.arrow: .* names {number} batches"):
+        FrameFile.open(Store.local(tmp_path), "a.arrow")
+
+
+def test_a_footer_that_leaves_out_the_first_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list begins two blocks later, and is two shorter."""
+    monkeypatch.setattr(writer, "BATCH_BYTES", 1)
+    path = write(tmp_path / "a.arrow", clips(5), spec())
+    data = path.read_bytes()
+    (length,) = struct.unpack("<i", data[-10:-6])
+    first = struct.pack("<I", 5) + struct.pack("<q", data.index(b"\xff\xff\xff\xff", 12))
+    at = data.index(first, len(data) - 10 - length)
+    kept = struct.pack("<I", 3) + data[at + 4 + 48 : at + 4 + 120]
+    path.write_bytes(data[:at] + kept + data[at + len(kept) :])
+    assert pa.ipc.open_file(path).num_record_batches == 3
+    with pytest.raises(FrameError, match=r"a.arrow: .* a batch at byte \d+, where \d+ is due"):
+        FrameFile.open(Store.local(tmp_path), "a.arrow")
+
+
+@pytest.mark.parametrize("count", [0, 400])
+def test_files_of_no_batch_and_of_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """The footer of many is longer than what is read at once."""
+    monkeypatch.setattr(writer, "BATCH_BYTES", 1)
+    rows = clips(count)
+    path = write(tmp_path / "a.arrow", rows, spec())
+    assert [key for key, _ in frames_of(path)()[1]] == list(rows)
+
+
 def test_frame_files_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "with_checksum", lambda metadata: metadata)
     monkeypatch.setattr(writer, "of_batch", lambda batch: None)
@@ -128,6 +181,9 @@ TABLE = (
     'c.wav\t\t\t""\n'
     "a.wav\t2\t3\tcat\n"
 )
+# a row of blank cells, quoted or not, is none
+_BLANK_CELL = r'[ \r]*("[\t ]*")?[ \r]*'
+BLANK = re.compile(rf"{_BLANK_CELL}(\t{_BLANK_CELL})*")
 
 
 def by_csv(text: str) -> list[list[str]]:
@@ -150,7 +206,9 @@ def test_tables(count: int | None) -> None:
             assert "\n" not in str(error)
             assert str(error).startswith("t.tsv")
             continue
-        lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip("\t\r ")]
+        lines = [
+            line for line in text.replace("\r\n", "\n").split("\n") if not BLANK.fullmatch(line)
+        ]
         assert len(rows) == len(lines) - 1
         if '"' not in text:
             theirs = by_csv(text)
