@@ -129,7 +129,9 @@ def several(errors: Sequence[E]) -> E:
     """One error that tells of all, of the kind of the first; see `told`."""
     if len(errors) == 1:
         return errors[0]
-    return type(errors[0])(f"{len(errors)} faults: {told([str(error) for error in errors])}")
+    one = type(errors[0])(f"{len(errors)} faults: {told([str(error) for error in errors])}")
+    one.errors = list(errors)  # type: ignore[attr-defined]
+    return one
 
 
 class Faults:
@@ -149,7 +151,7 @@ class Faults:
         try:
             yield
         except self._kinds as error:
-            self.errors.append(error)
+            self.errors += getattr(error, "errors", [error])  # those of one that tells of several
 
     def check(self) -> None:
         """Raise what was collected, if anything, as one error; see `several`."""

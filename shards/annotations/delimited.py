@@ -1,9 +1,7 @@
 """Tables of text with a separator: what tables of several programs share."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
@@ -13,58 +11,65 @@ from shards.annotations.event import (
     SoundEvent,
 )
 from shards.annotations.format import Content, number_text, time_text
+from shards.errors import SourceError, several
+from shards.tables.rows import decimal_points, rows_of
+from shards.tables.separated import cells_of, column_name, lines_of
+from shards.tables.wrong_rows import WrongRows
 
 Row = Mapping[str, str]
+# A line break inside a cell: the reader takes a table line by line, so that no quote merges rows.
+LINE_BREAK = r"[\r\n]"
 
 
 def header(content: Content, delimiter: str) -> tuple[str, ...]:
-    """The names in the first line."""
+    """The names in the first line; none where its quotes do not close."""
     try:
-        cells = next(csv.reader([content.first_line], delimiter=delimiter, strict=True), [])
-    except csv.Error:
+        return tuple(cells_of(content.first_line, delimiter, content.path, _stripped))
+    except SourceError:
         return ()
-    return tuple(cell.strip() for cell in cells)
 
 
-def rows(content: Content, delimiter: str) -> Iterator[tuple[str, Row]]:
+def _stripped(cell: str, where: str) -> str:
+    """A cell as it is written: file names keep their spelling of Unicode."""
+    return cell.strip()
+
+
+def rows(
+    content: Content, delimiter: str, numbers: Collection[str] = ()
+) -> Iterator[tuple[str, Row]]:
     """Where a row is, for errors, and its cells by column; empty lines are left out.
 
+    A quote that is opened closes in its line: see `shards.tables.separated`.
+
+    Args:
+        content: of the file.
+        delimiter: between its cells.
+        numbers: columns that may have decimal commas.
+
     Raises:
-        AnnotationError: cells without a column, a column twice, or a quote that is not closed.
+        AnnotationError: cells without a column, a column twice, or a quote that is not closed;
+            all such rows at once, after those that can be read.
     """
-    reader = csv.reader(io.StringIO(content.text, newline=""), delimiter=delimiter, strict=True)
-    names: list[str] | None = None
-    try:
-        for cells in reader:
-            if not any(cells):
-                continue
-            where = f"{content.path} line {reader.line_num}"
-            if names is None:
-                names = [cell.strip() for cell in cells]
-                if twice := sorted({name for name in names if name and names.count(name) > 1}):
-                    raise AnnotationError(f"{where}: got the column {twice[0]!r} twice; remove one")
-                continue
-            if any(cells[len(names) :]):
-                raise AnnotationError(
-                    f"{where}: got {len(cells)} cells under {len(names)} columns; expected one "
-                    "each: quote cells that hold the separator"
-                )
-            padded = [*cells, *[""] * (len(names) - len(cells))]
-            yield where, dict(zip(names, padded, strict=False))
-    except csv.Error as error:
-        raise AnnotationError(
-            f"{content.path} line {reader.line_num}: no readable table ({error}): correct it"
-        ) from error
+    path, wrong = content.path, WrongRows(content.path)
+    found = []
+    with wrong.noted():
+        if lines := lines_of(content.text, delimiter, path, wrong, _stripped):
+            found = rows_of(lines, delimiter, path, wrong)
+        decimal_points(found, path, numbers)
+    for row in found:
+        yield row.where, row
+    if wrong.messages:
+        raise several([AnnotationError(message) for message in wrong.messages])
 
 
 def line(cells: Iterable[str], delimiter: str) -> str:
-    """A line; a cell with the separator, a newline or a quote is quoted (RFC 4180)."""
+    """A line; a cell with the separator or a quote is quoted (RFC 4180), line breaks are spaces."""
     return delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n"
 
 
 def _quoted(text: str, delimiter: str) -> str:
-    # Not the csv module: before Python 3.13 it leaves a lone carriage return unquoted.
-    if re.search(rf'["\r\n{delimiter}]', text) is None:
+    text = re.sub(LINE_BREAK, " ", text)
+    if re.search(rf'["{delimiter}]', text) is None:
         return text
     return '"' + text.replace('"', '""') + '"'
 
@@ -117,12 +122,15 @@ def sound_event(cells: Row, extra: Row, where: str) -> SoundEvent:
 
 
 def matched(names: Iterable[str], known: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Which column is which field: by the first of a field's names that is there, in any case."""
-    lower = {name.lower(): name for name in reversed(list(names))}
+    """Which column is which field: by the first of a field's names that is there.
+
+    In any case, and with spaces for `_`.
+    """
+    plain = {column_name(name): name for name in reversed(list(names))}
     return {
-        field: lower[found]
+        field: plain[found]
         for field, aliases in known.items()
-        if (found := next((name for name in aliases if name in lower), None)) is not None
+        if (found := next((n for n in map(column_name, aliases) if n in plain), None)) is not None
     }
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class Content:
     @functools.cached_property
     def first_line(self) -> str:
         """Without its end."""
-        return self.text.lstrip("\r\n").partition("\n")[0].rstrip("\r")
+        return re.split(r"[\r\n]", self.text.lstrip("\r\n"), maxsplit=1)[0]
 
     @functools.cached_property
     def json(self) -> Any:

@@ -56,31 +56,60 @@ class Row(dict[str, str]):
         return tuple(dict.fromkeys(label for label in listed if label))
 
 
-def separated_rows(text: str, separator: str, path: str, required: Sequence[str] = ()) -> list[Row]:
+def separated_rows(
+    text: str,
+    separator: str,
+    path: str,
+    required: Sequence[str] = (),
+    wrong: WrongRows | None = None,
+) -> list[Row]:
     """The rows of a TSV or CSV text.
 
     Known columns are found in any case and with spaces for `_`. The header decides whether tabs,
     semicolons or commas separate; `separator` is the usual one. Where it is a tab or a semicolon,
-    times may have decimal commas.
+    times may have decimal commas. Rows that do not fit the header go to `wrong` where it is given.
 
     Raises:
         SourceError: no table, or rows that do not fit its header; all of these in one message.
     """
     known = COLUMNS.union(required)
     separator, text = separator_of(text, separator, known, path)
-    lines = lines_of(text, separator, path)
+    noted = WrongRows(path) if wrong is None else wrong
+    lines = lines_of(text, separator, path, noted)
     if not lines:
+        noted.check()
         raise SourceError(f"{path}: got an empty table; expected a header row: fill or remove it")
-    header = _header(lines[0].cells, known, required, path)
-    wrong = WrongRows(path)
+    rows = rows_of(lines, separator, path, noted, known, required)
+    if separator != ",":
+        with noted.noted():
+            decimal_points(rows, path)
+    if wrong is None:
+        noted.check()
+    return rows
+
+
+def rows_of(
+    lines: Sequence[Line],
+    separator: str,
+    path: str,
+    wrong: WrongRows,
+    known: Collection[str] = (),
+    required: Sequence[str] = (),
+) -> list[Row]:
+    """Lines as rows under the first of them, the header; `wrong` gets those that do not fit it.
+
+    Raises:
+        SourceError: a column twice, or one of `required` that is not there.
+    """
+    where = f"{path} row {lines[0].number}"
+    header = _names(lines[0].cells, known, where)
+    if missing := [column for column in required if column not in header]:
+        raise SourceError(f"{where}: {_lacking(header, missing)}")
     rows = []
     for line in lines[1:]:
         with wrong.noted():
             where = f"{path} row {line.number}"
             rows.append(Row(_under(header, line, separator, where), where))
-    wrong.check()
-    if separator != ",":
-        _decimal_points(rows, path)
     return rows
 
 
@@ -97,15 +126,6 @@ def json_rows(text: str, path: str, required: Sequence[str] = ()) -> list[Row]:
             rows.append(row)
     wrong.check()
     return rows
-
-
-def _header(
-    cells: Sequence[str], known: Collection[str], required: Sequence[str], path: str
-) -> list[str]:
-    header = _names(cells, known, f"{path} row 1")
-    if missing := [column for column in required if column not in header]:
-        raise SourceError(f"{path} row 1: {_lacking(header, missing)}")
-    return header
 
 
 def _names(cells: Sequence[str], known: Collection[str], where: str) -> list[str]:
@@ -134,12 +154,16 @@ def _under(header: Sequence[str], line: Line, separator: str, where: str) -> dic
     return {name: cell for name, cell in zip(header, cells, strict=False) if name}
 
 
-def _decimal_points(rows: Sequence[Row], path: str) -> None:
-    """Put points for decimal commas in the columns of times."""
+def decimal_points(rows: Sequence[Row], path: str, columns: Collection[str] = TIMES) -> None:
+    """Put points for decimal commas in columns of numbers.
+
+    Raises:
+        SourceError: decimal commas and decimal points in one table.
+    """
     commas: list[tuple[Row, str]] = []
     point = ""
     for row in rows:
-        for column in TIMES:
+        for column in columns:
             cell = row.get(column, "")
             if _COMMA_NUMBER.fullmatch(cell):
                 commas.append((row, column))

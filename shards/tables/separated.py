@@ -7,7 +7,7 @@ that is opened closes in its line. So no cell swallows the rows behind it.
 import csv
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from shards.clip import nfc
@@ -27,21 +27,35 @@ class Line(NamedTuple):
     cells: list[str]
 
 
-def lines_of(text: str, separator: str, path: str) -> list[Line]:
+def lines_of(
+    text: str,
+    separator: str,
+    path: str,
+    wrong: WrongRows | None = None,
+    plain: Callable[[str, str], str] | None = None,
+) -> list[Line]:
     """The lines of a text that are not blank.
+
+    Args:
+        text: of the table.
+        separator: between its cells.
+        path: what errors call it.
+        wrong: gets the errors of lines; without it they are raised.
+        plain: gives a cell as it is kept, by its text and where it is; by default `checked_text`.
 
     Raises:
         SourceError: quotes that do not close in their line, text beside them, or control
             characters; all lines of that kind in one message.
     """
-    wrong = WrongRows(path)
+    noted = WrongRows(path) if wrong is None else wrong
     found = []
     for number, line in numbered(text):
-        with wrong.noted():
-            cells = cells_of(line, separator, f"{path} row {number}")
+        with noted.noted():
+            cells = cells_of(line, separator, f"{path} row {number}", plain)
             if any(cells):
                 found.append(Line(number, cells))
-    wrong.check()
+    if wrong is None:
+        noted.check()
     return found
 
 
@@ -51,8 +65,10 @@ def numbered(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def cells_of(line: str, separator: str, where: str) -> list[str]:
-    """The cells of one line."""
+def cells_of(
+    line: str, separator: str, where: str, plain: Callable[[str, str], str] | None = None
+) -> list[str]:
+    """The cells of one line; see `lines_of`."""
     try:
         [cells] = csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True)
     except csv.Error as error:
@@ -61,7 +77,8 @@ def cells_of(line: str, separator: str, where: str) -> list[str]:
             f"{where}: {reason} in {line[:60]!r}; expected each quote closed in its line, and a "
             "quote inside a quoted cell doubled: correct the row"
         ) from error
-    return [checked_text(cell, where) for cell in cells]
+    plain = checked_text if plain is None else plain
+    return [plain(cell, where) for cell in cells]
 
 
 def checked_text(cell: str, where: str) -> str:
@@ -83,10 +100,12 @@ def separator_of(text: str, usual: str, columns: Collection[str], path: str) -> 
     The one by which the header holds most of `columns` (in lower case); of equals, the one that is
     usual for the file's suffix, or the one that separates at all.
     """
-    first, _, rest = text.replace("\r\n", "\n").replace("\r", "\n").partition("\n")
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     if named := _SEPARATOR_LINE.fullmatch(first.strip('" ')):
-        return named[1], f"\n{rest}"
-    header = next((line for _, line in numbered(text)), "")
+        return named[1], text[len(first) :]
+    header = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+    if not header.strip():
+        header = next((line for _, line in numbered(text)), "")
 
     def fit(separator: str) -> tuple[int, bool, bool]:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from shards.annotations.delimited import header, rows, sound_event, table_text
+from shards.annotations.delimited import LINE_BREAK, header, rows, sound_event, table_text
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
@@ -56,4 +56,5 @@ BIRDNET = Format(
     write=write,
     holds=frozenset(OPTIONAL_FIELDS),
     holds_extra=True,
+    changes_text=LINE_BREAK,
 )

@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from shards.annotations.delimited import header, matched, number, rows, sound_event, table_text
+from shards.annotations.delimited import (
+    LINE_BREAK,
+    header,
+    matched,
+    number,
+    rows,
+    sound_event,
+    table_text,
+)
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
@@ -103,4 +111,5 @@ KALEIDOSCOPE = Format(
     write=write,
     holds=frozenset(OPTIONAL_FIELDS),
     holds_extra=True,
+    changes_text=LINE_BREAK,
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
 from shards.annotations.delimited import (
+    LINE_BREAK,
     field_text,
     header,
     line,
@@ -132,4 +133,5 @@ RAVEN = Format(
     holds=frozenset(OPTIONAL_FIELDS),
     holds_extra=True,
     one_file=True,
+    changes_text=LINE_BREAK,
 )

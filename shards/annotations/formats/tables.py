@@ -1,4 +1,4 @@
-"""Tables of events as DESED and DCASE have them: TSV and CSV.
+"""Tables of events as DESED and DCASE have them: TSV, and CSV with commas or semicolons.
 
 Columns `filename, onset, offset, event_label`, then `score` and others where there are any. A row
 with a file name alone is a file without events, as in DESED's own tables.
@@ -6,8 +6,9 @@ with a file name alone is a file without events, as in DESED's own tables.
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 
-from shards.annotations.delimited import header, matched, rows, sound_event, table_text
+from shards.annotations.delimited import LINE_BREAK, header, matched, rows, sound_event, table_text
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
@@ -17,6 +18,8 @@ from shards.annotations.event import (
     grouped,
 )
 from shards.annotations.format import Content, Format
+from shards.tables.cells import is_empty
+from shards.tables.separated import separator_of
 
 NAMES = {"file": "filename", "onset_s": "onset", "offset_s": "offset", "label": "event_label"}
 NAMES |= {"score": "score"}
@@ -34,6 +37,7 @@ KNOWN = {
     "notes": ("notes", "comment", "comments"),
 }
 NEEDED = ("onset_s", "offset_s", "label")
+NUMBERS = ("onset_s", "offset_s", "score", "low_hz", "high_hz")
 
 
 def columns(names: tuple[str, ...]) -> dict[str, str] | None:
@@ -42,23 +46,43 @@ def columns(names: tuple[str, ...]) -> dict[str, str] | None:
     return found if all(field in found for field in NEEDED) else None
 
 
-def recognises(content: Content, delimiter: str) -> bool:
+def layout(content: Content) -> tuple[str, Content]:
+    """The separator of a table, by its header, and the table without a line that only names it."""
+    names = {alias for aliases in KNOWN.values() for alias in aliases}
+    separator, text = separator_of(content.text, "\t", names, content.path)
+    if text is content.text:
+        return separator, content
+    return separator, replace(content, data=text.encode("utf-8", "surrogatepass"))
+
+
+def recognises(content: Content, delimiters: str) -> bool:
     """Whether the header has onset, offset and label, and is not another program's."""
-    return columns(header(content, delimiter)) is not None
+    separator, table = layout(content)
+    return separator in delimiters and columns(header(table, separator)) is not None
 
 
 def event_of_row(row: Mapping[str, str], names: Mapping[str, str], where: str) -> SoundEvent | None:
-    """The event of a row; None of one that has neither times nor label."""
-    if not any(row[names[field]].strip() for field in NEEDED):
+    """The event of a row; None of one that has neither times nor label.
+
+    Raises:
+        AnnotationError: it has times, and no label, in any of the spellings of programs.
+    """
+    if all(is_empty(row[names[field]].strip()) for field in NEEDED):
         return None
     cells = {field: row[name] for field, name in names.items() if field != "file"}
+    if is_empty(cells["label"].strip()):
+        raise AnnotationError(
+            f"{where}: got the label {cells['label']!r}; expected the name of a class: correct the "
+            "row, or leave its times empty where the file has no events"
+        )
     extra = {name: cell for name, cell in row.items() if name not in names.values()}
     return sound_event(cells, extra, where)
 
 
-def read(content: Content, delimiter: str) -> list[AnnotatedFile]:
+def read(content: Content) -> list[AnnotatedFile]:
     """A table with any of the names above."""
-    names = columns(header(content, delimiter))
+    separator, content = layout(content)
+    names = columns(header(content, separator))
     if names is None:
         raise AnnotationError(
             f"{content.path}: got the columns {content.first_line!r}; expected filename, onset, "
@@ -70,23 +94,26 @@ def read(content: Content, delimiter: str) -> list[AnnotatedFile]:
         file = row[names["file"]] if "file" in names else content.audio
         return file, event_of_row(row, names, where)
 
-    found = grouped(rows(content, delimiter), pair)
+    decimals = [names[field] for field in NUMBERS if field in names]
+    table = rows(content, separator, decimals if separator != "," else ())
+    found = grouped(table, pair)
     if not found and "file" not in names:
         return [AnnotatedFile(file=content.audio)]
     return found
 
 
-def _format(title: str, delimiter: str, suffix: str) -> Format:
+def _format(title: str, delimiters: str, suffix: str) -> Format:
     return Format(
         title=title,
         suffix=suffix,
-        recognises=functools.partial(recognises, delimiter=delimiter),
-        read=functools.partial(read, delimiter=delimiter),
-        write=functools.partial(table_text, delimiter=delimiter, names=NAMES),
+        recognises=functools.partial(recognises, delimiters=delimiters),
+        read=read,
+        write=functools.partial(table_text, delimiter=delimiters[0], names=NAMES),
         holds=frozenset(OPTIONAL_FIELDS),
         holds_extra=True,
+        changes_text=LINE_BREAK,
     )
 
 
 TSV = _format("TSV table (DESED, DCASE)", "\t", ".tsv")
-CSV = _format("CSV table", ",", ".csv")
+CSV = _format("CSV table", ",;", ".csv")

@@ -71,13 +71,16 @@ BILLION = """<?xml version="1.0"?>
         ("2.0\t1.0\tdog\n", "expected the onset first"),
         (
             "filename\tonset\toffset\tevent_label\na\t0\tlate\tdog\n",
-            r"line 2: got the offset_s 'late'",
+            r"row 2: got the offset_s 'late'",
         ),
-        ("filename\tonset\toffset\tevent_label\na\t0\t\tdog\n", r"line 2: got no offset"),
-        ("filename\tonset\toffset\tevent_label\na\t0\tinf\tdog\n", r"line 2: .*finite"),
-        ("filename\tonset\toffset\tevent_label\na\t0\t1\tdog\tcat\n", r"line 2: got 5 cells"),
-        ('filename\tonset\toffset\tevent_label\n"a\t0\t1\tdog\n', r"line 2: no readable table"),
-        ("filename\tonset\tonset\toffset\tevent_label\n", r"line 1: got the column 'onset' twice"),
+        ("filename\tonset\toffset\tevent_label\na\t0\t\tdog\n", r"row 2: got no offset"),
+        ("filename\tonset\toffset\tevent_label\na\t0\tinf\tdog\n", r"row 2: .*finite"),
+        ("filename\tonset\toffset\tevent_label\na\t0\t1\tdog\tcat\n", r"row 2: got 5 cells"),
+        (
+            'filename\tonset\toffset\tevent_label\n"a\t0\t1\tdog\n',
+            r"row 2: a quote is opened and not closed",
+        ),
+        ("filename\tonset\tonset\toffset\tevent_label\n", r"row 1: got the column 'onset' twice"),
         ("SPEAKER a 1 x 1 <NA> <NA> dog <NA> <NA>\n", r"line 1: got the time 'x'"),
         (
             'File type = "ooTextFile"\nObject class = "TextGrid"\n0 1 <exists> 1 "IntervalTier"',

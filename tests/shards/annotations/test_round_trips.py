@@ -169,7 +169,7 @@ def test_a_file_name_that_is_not_utf8_is_still_text(name: str) -> None:
 EVENT = SoundEvent(
     onset_s=1,
     offset_s=1,
-    label="a\tb\x01",
+    label="a\tb\n\x01",
     score=0.5,
     low_hz=1,
     high_hz=2,
@@ -181,8 +181,8 @@ EVENT = SoundEvent(
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("csv", []),
-        ("raven", []),
+        ("csv", ["characters"]),
+        ("raven", ["characters"]),
         ("audacity", ["score", "notes", "column 'x'", "characters"]),
         ("rttm", ["lowest", "highest", "notes", "column 'x'", "characters"]),
         ("jams", ["lowest", "highest", "notes", "column 'x'"]),
