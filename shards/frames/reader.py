@@ -6,6 +6,7 @@ of values in [0, 1], those that round to at least 1/255, in 8 bits: each value i
 """
 
 import json
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, BinaryIO, Literal, cast, get_args
@@ -18,6 +19,7 @@ from shards.errors import FrameError, MissingFileError, StoreError, naming
 from shards.frames.checksums import check_keys, check_row, checked_entries
 from shards.frames.footer import check_batches
 from shards.frames.sparse8 import Floats, decode_sparse8
+from shards.io.mapped import give_back, mapped
 from shards.io.store import Store
 
 FORMAT_VERSION = 1
@@ -106,11 +108,13 @@ class FrameFile:
         rows: dict[str, tuple[int, int, int]],
         *,
         has_checksums: bool,
+        memory: mmap.mmap | None = None,
     ):
         self.path = path
         self.spec = spec
         self._reader = reader
         self._rows = rows
+        self._memory = memory
         self._batch: tuple[int, Any, Any] = (-1, None, None)  # its place, it, and its checksums
         # of what was read once the checksum is known to be right; None: the file has none
         self._sound: set[tuple[int, int]] | None = set() if has_checksums else None
@@ -130,7 +134,8 @@ class FrameFile:
             if size == 0:
                 raise FrameError("it is empty")
             with naming(path):
-                source = pa.memory_map(path) if store.is_local else store.open(name)
+                memory = mapped(path) if store.is_local else None
+                source = store.open(name) if memory is None else pa.BufferReader(memory)
             reader = pa.ipc.open_file(source)
             check_batches(cast(BinaryIO, source), reader.num_record_batches)
             metadata, has_checksums = checked_entries(reader.schema.metadata or {})
@@ -157,7 +162,7 @@ class FrameFile:
             raise FrameError(
                 f"{path}: is no whole file of frame sequences ({reason}); write it again"
             ) from error
-        return cls(path, reader, spec, rows, has_checksums=has_checksums)
+        return cls(path, reader, spec, rows, has_checksums=has_checksums, memory=memory)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -195,8 +200,10 @@ class FrameFile:
         return np.asarray(value.values, np.int32) if value.is_valid else None
 
     def release(self) -> None:
-        """Let go of the batch that was read last, which is kept for its other clips."""
+        """Let go of the batch that was read last, and of pages; views of them stay good."""
         self._batch = (-1, None, None)
+        if self._memory is not None:
+            give_back(self._memory)
 
     def _place(self, key: str) -> tuple[int, int, int]:
         if key not in self._rows:
@@ -278,7 +285,7 @@ class FrameSet:
         return self._find(key).positions(key)
 
     def release(self) -> None:
-        """Let go of the batch that each file keeps: of many files in an object store, these add up.
+        """Let go of the batch that each file keeps, and of mapped pages: of many files they add up.
 
         To be called now and then by who reads all files one after the other.
         """

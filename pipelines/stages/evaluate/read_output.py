@@ -1,7 +1,7 @@
 """Outputs of systems, ours and others', by what is at a URL."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from pyarrow.fs import FileType
@@ -12,7 +12,7 @@ from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import DONE, record_of
 from pipelines.stages.evaluate.clip_names import plain
-from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
+from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output, Scores
 from pipelines.stages.evaluate.places import KINDS, NEW_FORM
 from pipelines.stages.evaluate.score_arrays import arrays
 from pipelines.stages.evaluate.score_tables import score_tables, separator_of
@@ -25,10 +25,13 @@ from shards.annotations.format import Content
 from shards.annotations.registry import read, recognise
 from shards.clip import nfc
 from shards.errors import Faults, told
+from shards.frames.reader import FrameSet
 from shards.io.store import Store
 from shards.manifest import MANIFEST
 
 log = logging.getLogger("pmam")
+
+RELEASE_BYTES = 2**26  # of scores that were read; in the file they take half as much, or less
 
 
 def read_output(url: str) -> Output:
@@ -89,9 +92,25 @@ def _ours(url: str, name: str) -> FrameOutput:
         name=name,
         classes=tuple(map(nfc, scored["classes"])),
         clips=tuple(frames),
-        read=lambda clip: (frames.read(clip), frames.spec.hop_s),
+        read=_reader(frames),
         postprocess=from_json(PostprocessSettings, scored.get("postprocess", {})),
     )
+
+
+def _reader(frames: FrameSet) -> Callable[[str], tuple[Scores, float]]:
+    """Reads each clip once, as `HeldScores` does, and lets go of what it read now and then."""
+    passed = 0
+
+    def read_clip(clip: str) -> tuple[Scores, float]:
+        nonlocal passed
+        scores = frames.read(clip)
+        passed += scores.nbytes
+        if passed > RELEASE_BYTES:
+            frames.release()
+            passed = 0
+        return scores, frames.spec.hop_s
+
+    return read_clip
 
 
 def _events(contents: Mapping[str, Content], name: str) -> EventOutput:

@@ -2,8 +2,10 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import pytest
 from frame_cases import clips, spec, write
 
 from shards.frames.reader import FrameFile, FrameSet
@@ -17,6 +19,29 @@ def test_a_file_lets_go_of_the_batch_that_it_read(tmp_path):
     frames.release()
     assert frames.files[0]._batch[0] == -1
     assert all(np.array_equal(frames.read(key), before[key]) for key in rows)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no table of mapped pages here")
+def test_a_file_lets_go_of_the_pages_that_it_read(tmp_path):
+    rows = {f"clip {n}": np.full((1000, 250), n, np.float32) for n in range(8)}
+    path = write(tmp_path / "a.arrow", rows, spec(width=250, dtype="float32"))
+    frames = FrameSet(Store.local(tmp_path), ["a.arrow"])
+    views = {key: frames.read(key) for key in rows}
+    assert all(view.min() == view.max() for view in views.values())
+    assert resident_bytes(path) > 6e6
+    frames.release()
+    assert resident_bytes(path) < 1e5
+    assert all(np.array_equal(views[key], rows[key]) for key in rows)
+
+
+def resident_bytes(path: Path) -> int:
+    """Pages of a mapped file that count as memory of this process."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    found = 0
+    for line in lines:
+        if line.endswith(str(path)):
+            found += next(int(each.split()[1]) for each in lines if each.startswith("Rss:"))
+    return found * 1024
 
 
 def test_threads_that_read_one_file_get_what_they_ask_for(tmp_path, monkeypatch):
