@@ -1,6 +1,7 @@
 """An opened sound file: its pieces one after another, by the decoder that reads all of each."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -109,7 +110,7 @@ class Sound:
             try:
                 piece.file.seek(0)
                 with _quiet(codec):
-                    found = self._stack.enter_context(sf.SoundFile(piece.file))
+                    found = self._stack.enter_context(sf.SoundFile(_Seekable(piece.file)))
                 is_short = found.frames < (piece.num_samples or 0)
                 if codec == "mp3" or not is_short:
                     return found
@@ -164,6 +165,27 @@ class Sound:
                 f"got {done} samples, {done / self.sample_rate_hz:.3f} s, where there should be "
                 f"{promised}",
             )
+
+
+class _Seekable:
+    """A file for libsndfile, whose damaged headers may lead in front of its beginning.
+
+    An exception within its callbacks would be written to standard error without the file's name.
+    The place is the beginning instead, where libsndfile finds no part of a file that it looks for.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Choose the next byte to read."""
+        try:
+            return self._file.seek(offset, whence)
+        except (ValueError, OverflowError, OSError):  # of bytes, of both, and of files on a disk
+            return self._file.seek(0)
 
 
 def _quiet(codec: str | None) -> contextlib.AbstractContextManager[None]:

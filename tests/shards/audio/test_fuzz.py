@@ -4,15 +4,20 @@
 """
 
 import faulthandler
+import io
 import itertools
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
 from sound_mutations import loss, mutated, mutations, originals, ours
+
+from shards.audio import AudioError, measured
 
 FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
 HANG_S = 60.0
@@ -32,6 +37,49 @@ def test_decoders_write_no_lines_of_their_own(capfd: pytest.CaptureFixture[str])
     for number in range(120):
         ours(mutated(whole, np.random.default_rng([9, number])))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_header_that_leads_in_front_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool
+) -> None:
+    """libsndfile seeks there: refused by name, and no exception is left to standard error."""
+    ignored: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    whole = originals()["aiff-1"]
+    sought = 0
+    for number in range(60):
+        data = mutated(whole, np.random.default_rng([9, number]))
+        path = tmp_path / "a.aiff"
+        path.write_bytes(data)
+        with path.open("rb") if on_disk else io.BytesIO(data) as file:
+            watched = _Watched(file)
+            try:
+                measured(cast(BinaryIO, watched), "clip.x")
+            except AudioError as error:
+                assert str(error).startswith("clip.x: ")
+                sought += watched.refused
+            else:
+                assert not watched.refused
+    assert not ignored
+    assert sought > 0
+
+
+class _Watched:
+    """A file that counts the seeks that it refuses."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.refused = file, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def seek(self, *place: int) -> int:
+        try:
+            return int(self._file.seek(*place))
+        except (ValueError, OSError):
+            self.refused += 1
+            raise
 
 
 @pytest.mark.slow
