@@ -22,25 +22,68 @@ ChannelChoice = Literal["mean", "left", "right", "loudest", "each"]
 FAR_BELOW_DB = 20.0  # of the mean under the loudest channel, beyond which something is cancelled
 LOWEST_DB = 60.0  # what is further below is told as this: rounding alone
 QUIET = 1e-10  # mean square of what counts as silence: -100 dBFS
+QUIET_SECOND = 1e-8  # of one second: -80 dBFS, under which there is little but dither
+SHOWN_SPANS = 5
+CANCELLED = "they are of opposite phase, or most are silent"
+OTHER_WAYS = "pack or detect with --channel left, right, loudest or each"
 
 
 class ChannelMeter:
-    """The energy of a recording's channels and of their mean, part by part."""
+    """The energy of a recording's channels and of their mean, of all of it and of each second."""
 
     def __init__(self) -> None:
         self.samples = 0
         self._channels: npt.NDArray[np.float64] = np.zeros(0)
         self._mean = 0.0
+        self._rate_hz = 1
+        self._second: npt.NDArray[np.float64] = np.zeros((0, 0))  # products in the open second
+        self._spans: list[tuple[int, int]] = []  # [from, to) in seconds that are cancelled
 
-    def add(self, part: Floats) -> None:
-        """Count a part `(samples, channels)`; nothing is counted of one channel."""
+    def add(self, part: Floats, rate_hz: int) -> None:
+        """Count a part `(samples, channels)` at a rate; nothing is counted of one channel."""
         if part.shape[1] < 2:
             return
+        self._rate_hz = rate_hz
+        done = 0
+        while done < len(part):
+            count = min(len(part) - done, rate_hz - self.samples % rate_hz)
+            self._add_within(part[done : done + count])
+            done += count
+
+    def _add_within(self, part: Floats) -> None:
+        """Count samples of one second."""
         products = (part.T @ part).astype(np.float64)  # (channels, channels)
         energy = np.diagonal(products)
         self._channels = self._channels + energy if self.samples else energy.copy()
         self._mean += float(products.sum()) / part.shape[1] ** 2
+        is_new = self.samples % self._rate_hz == 0
+        self._second = products if is_new else self._second + products
         self.samples += len(part)
+        if self.samples % self._rate_hz == 0 and self._is_cancelled(self._rate_hz):
+            second = self.samples // self._rate_hz - 1
+            if self._spans and self._spans[-1][1] == second:
+                self._spans[-1] = (self._spans[-1][0], second + 1)
+            else:
+                self._spans.append((second, second + 1))
+
+    def _is_cancelled(self, count: int) -> bool:
+        """Whether the channels of the open second, of so many samples, cancel each other."""
+        most, channels = float(np.diagonal(self._second).max()), len(self._second)
+        mean = float(self._second.sum()) / channels**2
+        return most > QUIET_SECOND * count and mean < most * 10 ** (-FAR_BELOW_DB / 10)
+
+    @property
+    def cancelled_s(self) -> tuple[tuple[int, int], ...]:
+        """Spans `[from, to)` of whole seconds whose mean is far below their loudest channel.
+
+        A last second counts where there is half of it or more.
+        """
+        second, rest = divmod(self.samples, self._rate_hz)
+        if 2 * rest < self._rate_hz or not self._is_cancelled(rest):
+            return tuple(self._spans)
+        if self._spans and self._spans[-1][1] == second:
+            return (*self._spans[:-1], (self._spans[-1][0], second + 1))
+        return (*self._spans, (second, second + 1))
 
     @property
     def loudest(self) -> int:
@@ -56,12 +99,18 @@ class ChannelMeter:
 
     def warning(self, name: str) -> str | None:
         """What to tell of a recording whose channels cancel each other; None where they do not."""
-        if self.mean_below_db <= FAR_BELOW_DB:
+        what = f"{name}: the mean of its {len(self._channels)} channels is"
+        if self.mean_below_db > FAR_BELOW_DB:
+            below = f"{self.mean_below_db:.0f} dB below the loudest one"
+            return f"{what} {below}: {CANCELLED}; {OTHER_WAYS}"
+        if not (spans := self.cancelled_s):
             return None
+        count = sum(end - begin for begin, end in spans)
+        shown = ", ".join(f"{begin}-{end} s" for begin, end in spans[:SHOWN_SPANS])
+        more = f" and {len(spans) - SHOWN_SPANS} more" if len(spans) > SHOWN_SPANS else ""
         return (
-            f"{name}: the mean of its {len(self._channels)} channels is "
-            f"{self.mean_below_db:.0f} dB below the loudest one: they are of opposite "
-            "phase, or most are silent; pack or detect with --channel left, right, loudest or each"
+            f"{what} more than {FAR_BELOW_DB:.0f} dB below the loudest one in {count} of "
+            f"{self.samples / self._rate_hz:.0f} s ({shown}{more}): there {CANCELLED}; {OTHER_WAYS}"
         )
 
 

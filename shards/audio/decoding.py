@@ -180,7 +180,7 @@ def _mono_parts(
             )
         done += len(part)
         if meter is not None:
-            meter.add(part)
+            meter.add(part, sound.sample_rate_hz)
         yield mono(part, taken)
 
 

@@ -71,6 +71,41 @@ def test_opposite_phase_is_told(right: np.ndarray, said: str | None) -> None:
         assert "--channel left, right, loudest or each" in warning
 
 
+@pytest.mark.parametrize(
+    ("opposite", "spans", "said"),
+    [
+        ([(6, 12)], ((6, 12),), "in 6 of 12 s (6-12 s): there they are of opposite phase"),
+        ([(0, 1), (3, 5), (11, 11.7)], ((0, 1), (3, 5)), "in 3 of 12 s (0-1 s, 3-5 s)"),
+        ([(3, 3.5)], (), None),
+    ],
+)
+def test_opposite_phase_in_a_part_is_told_with_its_seconds(
+    opposite: list[tuple[float, float]], spans: tuple[tuple[int, int], ...], said: str | None
+) -> None:
+    left = noise(12.0, seed=3)[:, 0]
+    right = left.copy()
+    for begin, end in opposite:
+        right[round(begin * RATE_HZ) : round(end * RATE_HZ)] *= -1
+    meter = ChannelMeter()
+    mono(encoded(np.stack([left, right], axis=1), subtype="FLOAT"), "mean", meter)
+    assert meter.cancelled_s == spans
+    warning = meter.warning("x")
+    assert (warning is None) == (said is None)
+    assert said is None or (warning is not None and said in warning and "--channel" in warning)
+
+
+def test_a_last_second_counts_from_its_half_on_and_dither_is_no_sound() -> None:
+    for rest_s, level, spans in ((0.6, 0.1, ((2, 3),)), (0.4, 0.1, ()), (0.6, 1e-5, ())):
+        left = noise(2 + rest_s, seed=4)
+        left[2 * RATE_HZ :] *= level
+        right = left.copy()
+        right[2 * RATE_HZ :] *= -1
+        meter = ChannelMeter()
+        for part in np.array_split(np.concatenate([left, right], axis=1).astype("f4"), 7):
+            meter.add(part, RATE_HZ)
+        assert meter.cancelled_s == spans
+
+
 def test_silence_and_many_channels() -> None:
     for samples, is_told in ((np.zeros((800, 2)), False), (np.eye(1, 32) * LEFT[:, None], True)):
         meter = ChannelMeter()
@@ -109,7 +144,7 @@ def test_the_meter_is_numpys_in_double_precision() -> None:
     part[:, 2] = -0.98 * part[:, 0]
     meter = ChannelMeter()
     for block in np.split(part.astype(np.float32), [7, 3000]):
-        meter.add(block)
+        meter.add(block, 2000)
     wide = part.astype(np.float64)
     expected = 10 * np.log10((wide**2).mean(axis=0).max() / (wide.mean(axis=1) ** 2).mean())
     assert meter.mean_below_db == pytest.approx(expected, abs=0.01)
