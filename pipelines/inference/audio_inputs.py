@@ -67,7 +67,8 @@ def audio_inputs(
             `*`, `[` or, in local paths, `?`, where `**` also crosses folders; what is neither file
             nor folder in an object store is taken as the beginning of names; a folder with a
             dataset's manifest holds that dataset's clips.
-        on_error: `skip` leaves paths that lead nowhere in the list.
+        on_error: `skip` leaves paths that lead nowhere in the list, and all but `fail` names in
+            folders that are not UTF-8.
         file_list: a text with a path or URL a line.
 
     Raises:
@@ -173,10 +174,10 @@ def _as_regex(pattern: str) -> str:
 def _audio_below(folder: str, on_error: OnError | None, notes: dict[str, None]) -> list[str]:
     """All audio of a folder, and links that lead nowhere, which will not open.
 
-    With `skip` also names that are not UTF-8, which will not open either.
+    But with `fail` also names that are not UTF-8, which will not open either.
     """
     place, odd = store(folder), list[str]()
-    if on_error == "skip":
+    if on_error != "fail":
         place, odd = place.without_odd_names()
     links = [name for name, _ in dangling_links(place)]
     notes.update({f"{folder}: {note}": None for note in unread_notes(place.names())})

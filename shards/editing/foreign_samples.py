@@ -79,7 +79,7 @@ def scan_samples(
                 found.by_key[key] = Sample(key, f"{where}/{key}")
             last = sample = found.by_key[key]
             if suffix in sample.names:
-                sample.wrong.append(_doubled(sample, suffix, member.name))
+                sample.wrong.append(_doubled(sample, suffix, member.name, settings))
                 continue
             reading = member
             if _is_audio(suffix, settings):
@@ -183,14 +183,24 @@ def unused_notes(unused: Mapping[str, int]) -> Iterator[str]:
         yield f"{count} members .{suffix} not used"
 
 
-def _doubled(sample: Sample[T], suffix: str, name: str) -> str:
+def _doubled(sample: Sample[T], suffix: str, name: str, settings: ForeignSettings) -> str:
     other = sample.names[suffix]
+    ways = "rename one of them in the tar, or leave their clip out with --on-error skip"
     if other == name:
-        return f"the member {name!r} comes twice; expected each once: rename or remove one of them"
+        return f"the member {name!r} comes twice; expected each once: {ways}"
+    if _parted_by_last_dot((other, name), settings):
+        ways = f"give {hint('keys', 'last_dot')}, or {ways}"
     return (
         f"doubled: got {other} and {name}, both .{suffix} of the key {sample.key!r}; expected one: "
-        f"rename or remove the other, or give {hint('keys', 'last_dot')}"
+        f"{ways}"
     )
+
+
+def _parted_by_last_dot(names: Sequence[str], settings: ForeignSettings) -> bool:
+    """Whether names of one key would have several if they were cut at their last dot."""
+    if settings.keys == "last_dot":
+        return False
+    return len({split_name(name, "last_dot")[0] for name in names}) == len(names)
 
 
 def _is_audio(suffix: str, settings: ForeignSettings) -> bool:
@@ -206,10 +216,10 @@ def _audio_suffix(sample: Sample[T], settings: ForeignSettings) -> str:
     if settings.audio_suffixes:
         return next(name for name in settings.audio_suffixes if name in sample.audio)
     names = ", ".join(member.name for member, _ in sample.audio.values())
-    ways = (
-        f"choose one with {hint('audio', 'SUFFIX')}, or, where dots belong to the keys, give "
-        f"{hint('keys', 'last_dot')}"
-    )
+    ways = f"choose one with {hint('audio', 'SUFFIX')}"
+    # of one alone, cut at its first dot, the rest may belong to the key
+    if _parted_by_last_dot([member.name for member, _ in sample.audio.values()], settings):
+        ways += f", or, where dots belong to the keys, give {hint('keys', 'last_dot')}"
     if len(sample.audio) > 1:
         raise ForeignError(
             f"{sample.where}: the key {sample.key!r} has several audio members ({names}); {ways}"

@@ -109,14 +109,20 @@ def mp3(
 def begins_near(file: BinaryIO, first: int, end: int) -> bool:
     """Whether frames begin behind the rest of one: a stream that was recorded from its middle."""
     at = _resynchronised(file, first, min(end, first + FRAME_MAX_BYTES), None)
+    return _row_at(file, at, end) is not None
+
+
+def _row_at(file: BinaryIO, at: int, end: int) -> Kind | None:
+    """The kind of the last of some frames in a row from a byte on; None where they are none."""
+    kind = None
     for _ in range(FRAMES_IN_A_ROW):
         file.seek(at)
         header = int.from_bytes(file.read(HEADER_BYTES), "big")
         kind = _kind(header & KIND_BITS) if header >> 21 == SYNC else None
         if kind is None or at >= end:
-            return False
+            return None
         at += kind.size
-    return True
+    return kind
 
 
 def _agree(scan: Scan) -> bool:
@@ -240,6 +246,12 @@ def _next_frame(
     # A stream that was recorded begins, and ends, within a frame.
     if found - at <= FRAME_MAX_BYTES and (not begun or found >= end):
         return found
+    if begun and (other := _row_at(file, at, end)) is not None:
+        raise AudioError(
+            f"{name}: joined of recordings with {scan.rate_hz} Hz (MPEG layer {scan.layer}) and, "
+            f"from byte {at} on, {other.rate_hz} Hz (layer {other.layer}); split it there, or "
+            "convert it"
+        )
     what = f"{found - at} bytes that are no MP3 frame"
     second = scan.samples / scan.rate_hz if scan.rate_hz else 0.0
     raise damaged(name, what, byte=at, second=second)

@@ -58,7 +58,7 @@ def ogg(file: BinaryIO, first: int, end: int, name: str) -> tuple[list[Piece], b
         if page is None:
             if at >= tags.before_tags(file, first, end):
                 break
-            raise _broken(links, at, end, name)
+            raise _broken(pages, links, at, end, name)
         _add(links, page, name)
         at += page.size
         links[-1].end = at
@@ -76,10 +76,15 @@ def ogg(file: BinaryIO, first: int, end: int, name: str) -> tuple[list[Piece], b
     ], is_plain
 
 
-def _broken(links: list[_Link], at: int, end: int, name: str) -> Exception:
-    if end - at < HEADER_BYTES + 255 * 256 and links:
+def _broken(pages: "_Pages", links: list[_Link], at: int, end: int, name: str) -> Exception:
+    """What lies at a byte where a page is due."""
+    following = pages.next_from(at + 1)
+    if following is None and links and pages.may_begin(at):
         return truncated(name, f"its last Ogg page is not whole, at byte {at}")
-    return damaged(name, "no Ogg page", byte=at, second=_second(links))
+    size = (end if following is None else following) - at
+    where = "behind its last Ogg page" if following is None else "between Ogg pages"
+    what = f"{size} bytes {where} that are none"
+    return damaged(name, what if links else "no Ogg page", byte=at, second=_second(links))
 
 
 def _second(links: list[_Link]) -> float | None:
@@ -151,6 +156,25 @@ class _Pages:
             is_intact=_checksum(data) == int.from_bytes(data[22:26], "little"),
             start=data[begin : begin + 32],
         )
+
+    def may_begin(self, byte: int) -> bool:
+        """Whether a page begins at a byte, or the file ends within its mark."""
+        start = self._read(byte, len(MARK))
+        return MARK.startswith(start)
+
+    def next_from(self, byte: int) -> int | None:
+        """Where the next whole page begins; None where there is none."""
+        while byte < self._end:
+            block = self._read(byte, READ_BYTES)
+            place = block.find(MARK)
+            if place < 0:
+                byte += max(1, len(block) - len(MARK) + 1)
+                continue
+            page = self.at(byte + place)
+            if page is not None and page.is_intact:
+                return byte + place
+            byte += place + 1
+        return None
 
     def _read(self, byte: int, size: int) -> bytes:
         size = min(size, self._end - byte)

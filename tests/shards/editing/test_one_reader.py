@@ -288,3 +288,28 @@ def test_a_rule_that_finds_nothing(tmp_path: Path) -> None:
     for rule in ({"labels": "cls"}, {"events": "json:e"}):
         with pytest.raises(SourceError, match="finds nothing in 1 clips"):
             webdataset(Store.local(tmp_path), rule)
+
+
+@pytest.mark.parametrize(
+    ("names", "keys", "is_advised"),
+    [
+        (("a.x.wav", "a.X.wav"), "first_dot", True),
+        (("a.wav", "a.WAV"), "first_dot", False),
+        (("d/c.wav", "./d/c.wav"), "first_dot", False),
+        (("a.wav", "a.wav"), "first_dot", False),
+        (("a.wav", "a.WAV"), "last_dot", False),
+        (("a.wav", "a.flac"), "first_dot", False),
+        (("a.wav", "a.flac"), "last_dot", False),
+        (("a_4.5.wav", "a_4.6.wav"), "first_dot", True),
+    ],
+)
+def test_cutting_at_the_last_dot_is_advised_where_it_helps(
+    tmp_path: Path, names: tuple[str, str], keys: str, is_advised: bool
+) -> None:
+    members = [(names[0], SOUND), (names[1], OTHER), ("whole.wav", SOUND)]
+    read = both(tmp_path, members, keys=keys)
+    (reason,) = read.left_out.values()
+    assert ("last_dot" in reason) == is_advised
+    assert "remove" not in reason
+    if is_advised:
+        assert len(both(tmp_path, members, keys="last_dot").left_out) < 2
