@@ -9,9 +9,10 @@ from typing import Any
 from low_label import controls
 
 from pipelines.runtime.files.run_folder import Place
-from pipelines.stages import embed, finetune, label, pretrain, soundscapes
+from pipelines.stages import embed, finetune, label, pretrain
 from pipelines.stages.fit import stage as fit
 from pipelines.stages.reindex import edit
+from pipelines.stages.soundscapes import stage as soundscapes
 
 VERSIONS = {
     "soundscapes": soundscapes.ALGORITHM_VERSION,

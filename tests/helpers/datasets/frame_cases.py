@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from shards.frames.checksums import SPEC
 from shards.frames.reader import FrameSpec
 from shards.frames.writer import FrameWriter
 
@@ -29,3 +31,14 @@ def write(path: Path, rows: dict[str, Any], the_spec: FrameSpec) -> Path:
         for key, frames in rows.items():
             writer.add(key, frames)
     return path
+
+
+def without_checksums(path: Path) -> None:
+    """Make a frame file what it was before there were checksums."""
+    with pa.ipc.open_file(path) as reader:
+        batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+        schema = reader.schema
+    entries = {name: text for name, text in schema.metadata.items() if name != SPEC}
+    with pa.ipc.new_file(path, schema.with_metadata(entries)) as writer:
+        for batch in batches:
+            writer.write_batch(batch.replace_schema_metadata(entries))

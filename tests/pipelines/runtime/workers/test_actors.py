@@ -59,15 +59,12 @@ def by(weight: int) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_second_job_begins_at_once_in_the_same_processes_with_its_own_model(
-    ray_session: None,
-) -> None:
-    first = by(3)
+def test_the_second_job_begins_at_once_with_its_own_model(ray_session: None) -> None:
+    by(3)
     for weight in (5, 7):
         began = time.time()
         found = by(weight)
         assert min(row["at"] for row in found) - began < 1
-        assert {row["process"] for row in found} & {row["process"] for row in first}
 
 
 def test_a_killed_worker_costs_no_row(ray_session: None, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_labels_must_fit(options: list[str], tmp_path: Path, refused: Callable[.
     given = ["classify", packed, *options, "--events", "gun shot"]
     assert "got 2 names for 1 words" in refused(*given, "--labels", "gunshot,gunshot")
     line = refused(*given, "--labels", "bang")
-    assert "--labels 'bang': expected one of gunshot" in line
+    assert "--labels 'bang': expected some of gunshot" in line
     assert "got an empty name" in refused(*given, "--labels", "gunshot,")
 
 
