@@ -123,19 +123,22 @@ def named_alike(audio: Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def rows_by_file(
-    rows: Iterable[Mapping[str, str]], files: Files, path: str = "table"
+    rows: Iterable[Mapping[str, str]],
+    files: Files,
+    path: str = "table",
+    wrong: WrongRows | None = None,
 ) -> tuple[dict[str, list[Row]], list[str]]:
     """The rows of each audio file, and the names in the column `filename` that have no audio.
 
     Raises:
         SourceError: names that are empty or fit several files; all of them in one message, in
-            which `path` is what the table is called.
+            which `path` is what the table is called. Where `wrong` is given, it gets them.
     """
     listed: dict[str, list[Row]] = defaultdict(list)
     missing: dict[str, None] = {}  # a set that keeps its order
-    wrong = WrongRows(path)
+    noted = WrongRows(path) if wrong is None else wrong
     for row in map(as_row, rows):
-        with wrong.noted():
+        with noted.noted():
             if not row["filename"]:
                 raise SourceError(f"{row.where or path}: got no filename; expected one: correct it")
             file = _found(files, row)
@@ -143,7 +146,8 @@ def rows_by_file(
                 missing[row["filename"]] = None
             else:
                 listed[file].append(row)
-    wrong.check()
+    if wrong is None:
+        noted.check()
     return dict(listed), list(missing)
 
 

@@ -18,6 +18,7 @@ from shards.tables.cells import split_labels as split_labels
 from shards.tables.rows import Row as Row
 from shards.tables.rows import json_rows
 from shards.tables.rows import separated_rows as separated_rows
+from shards.tables.wrong_rows import WrongRows
 
 TABLE_SUFFIXES = (".tsv", ".csv", ".jsonl")
 Options = Mapping[str, str]
@@ -115,15 +116,19 @@ def read_text(store: Store, name: str) -> str:
         ) from error
 
 
-def read_table(store: Store, name: str, required: Sequence[str] = ()) -> list[Row]:
+def read_table(
+    store: Store, name: str, required: Sequence[str] = (), wrong: WrongRows | None = None
+) -> list[Row]:
     """A TSV, CSV or JSONL table as rows of strings; empty and missing cells are ''.
 
-    See `shards.tables.rows`: what is not plainly a table is refused, all bad rows at once.
+    See `shards.tables.rows`: what is not plainly a table is refused, all bad rows at once; where
+    `wrong` is given, it gets bad rows and the others come back.
     """
     text, path = read_text(store, name), store.path(name)
     if name.endswith(".jsonl"):
-        return json_rows(text, path, required)
-    return separated_rows(text, "\t" if name.endswith(".tsv") else ",", path, required)
+        return json_rows(text, path, required, wrong)
+    usual = "\t" if name.endswith(".tsv") else ","
+    return separated_rows(text, usual, path, required, wrong)
 
 
 def read_yaml(store: Store, name: str) -> Any:

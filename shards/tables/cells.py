@@ -69,7 +69,14 @@ def labels_of(cell: str, where: str, known: Collection[str] = ()) -> tuple[str, 
         return ()
     if _LISTED.match(cell):
         label_of(cell, where)
-    labels = (label_of(label, where) for label in split_labels(cell, known))
+    parts = split_labels(cell, known)
+    if len(parts) > 1 and any(part.startswith('"') for part in parts):
+        raise SourceError(
+            f"{where}: got the labels {cell!r}, with quotes of their own between commas; expected "
+            "plain labels: take the quotes off, or name a class with a comma in a strong table or "
+            "in a list of a .jsonl table"
+        )
+    labels = (label_of(label, where) for label in parts)
     return tuple(dict.fromkeys(label for label in labels if label))
 
 

@@ -113,18 +113,21 @@ def rows_of(
     return rows
 
 
-def json_rows(text: str, path: str, required: Sequence[str] = ()) -> list[Row]:
-    """The rows of a JSONL text, one object a line."""
+def json_rows(
+    text: str, path: str, required: Sequence[str] = (), wrong: WrongRows | None = None
+) -> list[Row]:
+    """The rows of a JSONL text, one object a line; those that are none go to `wrong`, if given."""
     known = COLUMNS.union(required)
-    wrong = WrongRows(path)
+    noted = WrongRows(path) if wrong is None else wrong
     rows = []
     for number, line in numbered(text):
-        with wrong.noted():
+        with noted.noted():
             row = _json_row(line, f"{path} line {number}", known)
             if missing := [column for column in required if column not in row]:
                 raise SourceError(f"{row.where}: {_lacking(row, missing)}")
             rows.append(row)
-    wrong.check()
+    if wrong is None:
+        noted.check()
     return rows
 
 

@@ -1,6 +1,8 @@
 """All that is wrong with a table told in one go, not one row a run."""
 
 import contextlib
+import math
+import re
 from collections.abc import Iterator
 
 from shards.errors import SourceError, told
@@ -31,4 +33,11 @@ class WrongRows:
             raise SourceError(self.messages[0])
         if self.messages:
             short = [message.removeprefix(self.path).lstrip(": ") for message in self.messages]
+            short.sort(key=_row)
             raise SourceError(f"{self.path}: {len(short)} rows are wrong: {told(short)}")
+
+
+def _row(message: str) -> float:
+    """The row that a message begins with; infinite of one that names none."""
+    found = re.match(r"(?:row|line) (\d+)", message)
+    return float(found[1]) if found else math.inf

@@ -20,11 +20,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from shards.clip import Clip, Event
-from shards.errors import told
+from shards.errors import Faults, told
 from shards.io.store import Store
 from shards.sources._tables import (
     TABLE_SUFFIXES,
     Options,
+    Row,
     SourceError,
     SourceListing,
     audio_names,
@@ -41,6 +42,7 @@ from shards.sources.own_folder.splits import SPLIT_OPTIONS, split_clips
 from shards.sources.own_folder.subset_tables import SUBSETS, Found, Table, labelled
 from shards.tables.cells import label_of
 from shards.tables.commas import with_commas
+from shards.tables.wrong_rows import WrongRows
 
 # Subsets whose clips may have files of annotations instead of a table.
 MARKED = ("strong", "synthetic", "train", "validation", "test")
@@ -74,16 +76,25 @@ def folder(store: Store, options: Options) -> SourceListing:
             f"{store.root}: got audio in it and the table {tables[without_audio[0]]}; expected "
             f"its audio in {without_audio[0]}/: move it there"
         )
-    rows = {name: read_table(store, table, ("filename",)) for name, table in tables.items()}
+    faults, wrong = Faults(SourceError), dict[str, WrongRows]()
+    rows = dict[str, list[Row]]()
+    for name, table in tables.items():
+        wrong[name], rows[name] = WrongRows(store.path(table)), []
+        with wrong[name].noted():
+            rows[name] = read_table(store, table, ("filename",), wrong[name])
     whole = with_commas(rows.values())
     marked = annotations_below(store, every, unless=set(tables.values()))
     found = []
     for name in sorted((audio.keys() | tables.keys()) - {""}):
-        if name in tables:
-            where = Table(tables[name], rows[name], whole)
-            found.append(labelled(store, name, audio[name], where))
-        else:
-            found.append(_without_table(store, name, audio[name], marked.events))
+        with faults.noted():
+            if name in tables:
+                where = Table(tables[name], rows[name], whole, wrong[name])
+                with where.wrong.noted():
+                    found.append(labelled(store, name, audio[name], where))
+                where.wrong.check()
+            else:
+                found.append(_without_table(store, name, audio[name], marked.events))
+    faults.check()
     if held_out:
         options = {"validation": "0", "test": "0"}
     loose, notes = split_clips(audio[""], marked.events, options)

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from shards.clip import Clip
+from shards.errors import told
 from shards.io.store import Store
 from shards.sources._matching import Files, rows_by_file
 from shards.sources._tables import Row, SourceError, integer, share_note, stem
 from shards.tables.cells import is_empty
-from shards.tables.clip_labels import strong_events, weak_labels
+from shards.tables.clip_labels import WEAK, strong_events, weak_labels
 from shards.tables.commas import cut_at_commas
 from shards.tables.wrong_rows import WrongRows
 
@@ -60,10 +61,11 @@ class Table(NamedTuple):
     name: str
     rows: Sequence[Row]
     whole: frozenset[str]  # labels that hold commas
+    wrong: WrongRows  # those of its rows that cannot be read
 
 
 def labelled(store: Store, name: str, audio: Sequence[str], table: Table) -> Found:
-    """The clips of one subset folder that has a table."""
+    """The clips of one subset folder that has a table; its `wrong` gets rows that are."""
     rows, path = table.rows, store.path(table.name)
     kind = _kind(rows, path)
     subset = SUBSETS[name]
@@ -77,18 +79,19 @@ def labelled(store: Store, name: str, audio: Sequence[str], table: Table) -> Fou
         subset = SUBSET_OF_KIND[kind]
     others = SUBSETS.keys() - {name}
     files = Files(audio, name, root=store.root, table=table.name, others=others)
-    listed, missing = rows_by_file(rows, files, path)
-    if audio and rows and not listed:
+    listed, missing = rows_by_file(rows, files, path, table.wrong)
+    if audio and missing and not listed:
         raise SourceError(
             f"{path}: none of its {len(missing)} files lies under {name}/, such as "
             f"{missing[0]!r}; there is such as {audio[0]!r}: correct the names in the table"
         )
-    wrong = WrongRows(path)
+    wrong = table.wrong
     clips = []
     for file, of_file in listed.items():
         with wrong.noted():
             clips.append(_clip(file, subset, kind, of_file, table, wrong))
-    wrong.check()
+    if wrong.messages:
+        return Found([], [], [], [])
     extra = sorted(set(audio) - set(listed))
     published = len(listed) + len(missing)
     notes = [f"{name}: {share_note(len(listed), published, 'listed clips')}"]
@@ -98,6 +101,12 @@ def labelled(store: Store, name: str, audio: Sequence[str], table: Table) -> Fou
         notes.append(
             f"{name}: labels of {len(cut)} cells such as {cut[0]!r} are cut at their commas; where "
             "that is one class, name it in a strong table, or in a .jsonl table as a list"
+        )
+    if kind == "weak" and (blank := [row for row in rows if row[WEAK] and is_empty(row[WEAK])]):
+        cells = told([f"{row[WEAK]!r} in {row.where.removeprefix(path).strip()}" for row in blank])
+        notes.append(
+            f"{name}: {len(blank)} cells are taken as none of the classes ({cells}); where nobody "
+            "labelled the clip, remove its row"
         )
     return Found(clips, [f"{name}/{file}" for file in missing], extra, notes)
 

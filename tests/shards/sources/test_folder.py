@@ -259,6 +259,30 @@ def test_cells_that_programs_leave_empty(tmp_path: Path) -> None:
         None,
     )
     assert listing(tmp_path).classes == ("Dog",)
+    [note] = [note for note in listing(tmp_path).notes if "none of the classes" in note]
+    assert note.startswith("weak: 1 cells are taken as none of the classes ('nan' in row 2)")
+
+
+def test_all_that_is_wrong_with_all_tables_is_told_at_once(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        *("strong/a.wav", "weak/b.wav", "weak/c.wav", "validation/d.wav"),
+        strong="filename;onset;offset;event_label\n;0;1;x\na.wav;late;1;x\na.wav;0;1;x;y\n"
+        + "a.wav;1;2;x\n" * 20
+        + 'a.wav;0;1;"x\n' * 20,
+        weak="filename\tevent_labels\nb.wav\t['x']\nb.wav\t\"x\nc.wav\tx\n",
+        validation="name\tonset\nd.wav\t0\n",
+    )
+    with pytest.raises(SourceError) as caught:
+        listing(tmp_path)
+    text = str(caught.value)
+    assert text.startswith("3 faults: ")
+    assert "strong.tsv: 23 rows are wrong: row 2: got no filename" in text
+    for part in ("row 3 (a.wav): got onset 'late'", "row 4: got 5 cells", "row 25:", "and 3 more"):
+        assert part in text
+    assert "weak.tsv: 2 rows are wrong: row 2: got the label" in text
+    assert "validation.tsv row 1: got the columns name, onset; expected also filename" in text
+    assert "row 42:" not in text
 
 
 def test_a_table_from_excel_and_paths_from_elsewhere(tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ def test_lists_of_programs_are_no_classes(cell: str) -> None:
             read(cell, "t.tsv row 7")
 
 
+def test_quotes_between_commas_make_no_class() -> None:
+    for cell in ('Dog, "barking"', '"Dog",Cat'):
+        with pytest.raises(SourceError, match=r"row 7: got the labels .*quotes"):
+            labels_of(cell, "t.csv row 7")
+    assert labels_of('Dog, "barking",Cat', "x", {'Dog, "barking"'}) == ('Dog, "barking"', "Cat")
+    assert labels_of('"Dog"', "x") == ('"Dog"',)
+    assert labels_of('12" drum,Cat', "x") == ('12" drum', "Cat")
+
+
 def test_brackets_of_people_are_letters() -> None:
     assert label_of("Dog (big) [outdoors]", "x") == "Dog (big) [outdoors]"
     assert labels_of("[laughter],(noise)", "x") == ("[laughter]", "(noise)")
