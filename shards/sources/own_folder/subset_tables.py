@@ -1,9 +1,10 @@
 """The label table of one subset folder: its clips, and what is missing or too much."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from shards.clip import Clip
+from shards.clip import Clip, ClipError, check_clip
 from shards.errors import told
 from shards.io.store import Store
 from shards.sources._matching import Files, rows_by_file
@@ -91,6 +92,7 @@ def labelled(store: Store, name: str, audio: Sequence[str], table: Table) -> Fou
         with wrong.noted():
             clips.append(_clip(file, subset, kind, of_file, table, wrong))
     if wrong.messages:
+        _note_wrong_clips(clips, wrong)
         return Found([], [], [], [])
     extra = sorted(set(audio) - set(listed))
     published = len(listed) + len(missing)
@@ -109,6 +111,15 @@ def labelled(store: Store, name: str, audio: Sequence[str], table: Table) -> Fou
             "labelled the clip, remove its row"
         )
     return Found(clips, [f"{name}/{file}" for file in missing], extra, notes)
+
+
+def _note_wrong_clips(clips: Sequence[Clip], wrong: WrongRows) -> None:
+    """Tell with wrong rows what packing would refuse of the clips, where it can be seen by now."""
+    for clip in clips:
+        try:
+            check_clip(clip, math.inf)
+        except ClipError as error:
+            wrong.messages.append(str(error))
 
 
 def _kind(rows: Sequence[Row], path: str) -> Kind:

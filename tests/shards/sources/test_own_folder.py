@@ -92,6 +92,18 @@ def test_annotations_that_cannot_be_read_stop_or_are_listed(tmp_path: Path) -> N
     assert "a.txt line 2" in found.unusable[0].reason
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_programs_write_for_a_missing_label_is_no_class(tmp_path: Path, name: str) -> None:
+    event = SoundEvent(onset_s=0.5, offset_s=1.25, label="nan")
+    file = AnnotatedFile(file="a.wav", events=(event,), duration_s=2)
+    data = b"".join(write([file], FORMATS[name]))
+    make(tmp_path, **{"a.wav": "", f"a{FORMATS[name].suffix}": data})
+    found = listing(tmp_path)
+    assert found.classes is None
+    [(_, reason)] = found.unusable
+    assert "'nan'" in reason
+
+
 def test_annotated_recordings_are_in_the_folders_of_subsets(tmp_path: Path) -> None:
     make(
         tmp_path,
