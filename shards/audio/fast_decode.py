@@ -11,6 +11,7 @@ import miniaudio
 import numpy as np
 
 from shards.audio import decoding
+from shards.audio.channels import mono
 from shards.audio.decoding import AudioError, Samples
 from shards.index import IndexRow
 
@@ -51,7 +52,7 @@ def decode(
                 "run pmam verify, or pack it again"
             )
     elif row.channels > 1:
-        samples = samples.reshape(-1, row.channels).mean(axis=1, dtype=np.float32)
+        samples = mono(samples.reshape(-1, row.channels), None)
     if sample_rate_hz is None or sample_rate_hz == row.sample_rate_hz:
         return samples
     resampled = decoding.resample(samples, row.sample_rate_hz, sample_rate_hz)

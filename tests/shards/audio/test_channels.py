@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from foreign_cases import write_tar
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from packing import pack
 from sound_files import encoded, noise
 
+from shards.audio import channels
 from shards.audio.channels import CHANNELS, Channel, ChannelMeter, channel_notes, each_name
 from shards.audio.decoding import AudioError, blocks, decode
 from shards.clip import Clip
@@ -34,6 +38,18 @@ def mono(data: bytes, channel: Channel | int, meter: ChannelMeter | None = None)
 )
 def test_what_is_taken(channel: Channel, expected: np.ndarray) -> None:
     np.testing.assert_allclose(mono(STEREO, channel), expected, atol=1e-6)
+
+
+@given(
+    part=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(0, 9), st.integers(1, 5)),
+        elements=st.floats(-4, 4, width=32) | st.sampled_from([0.0, -0.0, 1e-45, -3e-45]),
+    )
+)
+def test_the_mean_is_numpys_to_the_bit(part: np.ndarray) -> None:
+    expected = part[:, 0] if part.shape[1] == 1 else part.mean(axis=1, dtype=np.float32)
+    assert channels.mono(part, None).tobytes() == expected.tobytes()
 
 
 def test_one_channel_is_every_choice() -> None:
