@@ -25,8 +25,9 @@ CODECS = ("flac", "mp3", "ogg", "wav")  # of clips in shards
 STORED_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")  # of files that may be kept
 # read as well, by FFmpeg where libsndfile does not, and stored as FLAC
 OTHER_SUFFIXES = (
-    ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".avi", ".m4a", ".mka", ".mkv", ".mov",
-    ".mp4", ".w64", ".webm", ".wma", ".wmv",
+    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".au", ".avi", ".caf",
+    ".m4a", ".mka", ".mkv", ".mov", ".mp2", ".mp4", ".spx", ".tta", ".voc", ".w64", ".webm",
+    ".wma", ".wmv", ".wv",
 )  # fmt: skip
 AUDIO_SUFFIXES = tuple(sorted(STORED_SUFFIXES + OTHER_SUFFIXES))
 

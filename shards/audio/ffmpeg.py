@@ -43,7 +43,7 @@ class Stream:
         import av
         import av.logging
 
-        # lines of decoders are taken by `_heard`: they name no file, and tell of damage
+        # lines of decoders name no file, and tell of damage: each call takes its own
         if av.logging.get_level() is None:
             av.logging.set_level(av.logging.ERROR)
         self._name = name

@@ -52,6 +52,7 @@ class Store:
         self.root = root.rstrip("/") or "/"
         self.is_local = isinstance(filesystem, pafs.LocalFileSystem)
         self.leaves_odd_names = False  # of files; else a listing with such a name is an error
+        self.left_out = frozenset[str]()  # names that no list holds
 
     @classmethod
     def local(cls, folder: Path | str) -> "Store":
@@ -132,7 +133,11 @@ class Store:
             if self.leaves_odd_names:
                 prefix = f"{below.strip('/')}/" if below.strip("/") else ""
                 kept = [(f"{prefix}{name}", size) for name, size in plain]
-                return [each for each in kept if not _is_temporary(each[0])]
+                return [
+                    each
+                    for each in kept
+                    if not _is_temporary(each[0]) and each[0] not in self.left_out
+                ]
             raise StoreError(
                 f"{self.path(below)}: {len(odd)} names are not UTF-8: {told(odd)}; rename them, or "
                 "leave them out by --on-error skip where a command has it"
@@ -153,9 +158,11 @@ class Store:
         root = self.root.strip("/")  # some filesystems leave the first slash of paths out
         skip = len(root) + 1 if root else 0
         return sorted(
-            (info.path.lstrip("/")[skip:], int(info.size))
+            (name, int(info.size))
             for info in infos
-            if info.type == pafs.FileType.File and not _is_temporary(info.base_name)
+            if info.type == pafs.FileType.File
+            and not _is_temporary(info.base_name)
+            and (name := info.path.lstrip("/")[skip:]) not in self.left_out
         )
 
     def read(self, name: str, offset: int = 0, size: int | None = None) -> bytes:

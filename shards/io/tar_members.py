@@ -49,7 +49,7 @@ class MemberStore(Store):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.filesystem, store.root)
-        self.leaves_odd_names = store.leaves_odd_names
+        self.leaves_odd_names, self.left_out = store.leaves_odd_names, store.left_out
         self._packed: tuple[str, GzipRanges] | None = None  # the one read last: it knows its way
 
     def size(self, name: str) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 from shards.audio.decoding import AUDIO_SUFFIXES
 from shards.clip import Clip
 from shards.errors import SourceError as SourceError
+from shards.errors import told
 from shards.io.store import Store
 from shards.packing.plan import Skipped
 from shards.tables.cells import event as event
@@ -96,13 +97,36 @@ def stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")) if is_audio(name) else name
 
 
+class SameStemError(SourceError):
+    """Audio files that differ in their suffix alone, so that tables cannot tell them apart.
+
+    Args:
+        groups: the names of each stem that several have.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[str]]) -> None:
+        self.groups = groups
+        super().__init__(
+            f"{told([' and '.join(group) for group in groups])}: names that differ in their suffix "
+            "alone; expected one recording of each name: rename them or move them elsewhere, or "
+            "leave them out by --on-error skip where a command has it"
+        )
+
+
 def by_stem(names: Iterable[str]) -> dict[str, str]:
-    """Audio names by their stem: tables often name `.wav` what is stored as `.flac`."""
+    """Audio names by their stem: tables often name `.wav` what is stored as `.flac`.
+
+    Raises:
+        SameStemError: stems that several names have, all of them.
+    """
     found: dict[str, str] = {}
+    groups: dict[str, list[str]] = {}
     for name in names:
-        other = found.setdefault(stem(name), name)
-        if other != name:
-            raise SourceError(f"{other} and {name} differ in their suffix alone: remove one")
+        key = stem(name)
+        if (other := found.setdefault(key, name)) != name:
+            groups.setdefault(key, [other]).append(name)
+    if groups:
+        raise SameStemError(list(groups.values()))
     return found
 
 

@@ -28,7 +28,7 @@ from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey
 from shards.packing.writer import WrittenShard, write_shard
 from shards.quality.label_notes import classes_of_kept, label_notes
 from shards.sources import SOURCES
-from shards.sources._tables import SourceError
+from shards.sources._tables import SameStemError, SourceError, SourceListing
 from shards.sources._unread import dangling_links, unread_notes
 from shards.sources.webdataset import read_options
 
@@ -36,6 +36,22 @@ from shards.sources.webdataset import read_options
 ALGORITHM_VERSION = 3
 # Suffixes of files other than audio and text that a source reads, or tells of by itself.
 READ_TOO = {"webdataset": TAR_SUFFIXES}
+
+
+def _listed(members: MemberStore, settings: PackSettings) -> tuple[SourceListing, list[Skipped]]:
+    """What the source holds, and the names left out because tables cannot tell them apart."""
+    doubled: list[Skipped] = []
+    while True:
+        try:
+            return SOURCES[settings.source](members, settings.options), doubled
+        except SameStemError as error:
+            names = {name for group in error.groups for name in group}
+            if settings.on_error == "fail" or names <= members.left_out:
+                raise
+            members.left_out |= names
+            for group in error.groups:
+                what = f"{' and '.join(group)} differ in their suffix alone: rename one of them"
+                doubled += [Skipped(name, what) for name in group]
 
 
 class _ShardWriter:
@@ -108,9 +124,9 @@ def pack(
         if settings.on_error == "skip":
             folder, odd = folder.without_odd_names()
         members = MemberStore(folder)
-        listing = SOURCES[settings.source](members, settings.options)
+        listing, doubled = _listed(members, settings)
         links = [Skipped(*each) for each in dangling_links(folder)]
-        skipped = [*listing.unusable, *links]
+        skipped = [*listing.unusable, *links, *doubled]
         if skipped and settings.on_error == "fail":
             raise several([SourceError(reason) for _, reason in skipped])
         surveyed, more = survey(

@@ -65,8 +65,8 @@ def test_stems_keep_other_dots() -> None:
     assert stem("a/Yabc_460.000_470.000.wav") == "a/Yabc_460.000_470.000"
     assert stem("Yabc_460.000_470.000") == "Yabc_460.000_470.000"
     assert by_stem(["a.wav", "b.FLAC"]) == {"a": "a.wav", "b": "b.FLAC"}
-    with pytest.raises(SourceError, match=r"a\.flac and a\.wav differ in their suffix alone"):
-        by_stem(["a.flac", "a.wav"])
+    with pytest.raises(SourceError, match=r"^a\.flac and a\.wav; c\.mp3 and c\.ogg: names"):
+        by_stem(["a.flac", "a.wav", "b.wav", "c.mp3", "c.ogg"])
 
 
 def test_labels() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from bad_input_cases import write_source
 from in_driver import shards_in_driver
+from sound_files import by_ffmpeg, needs_ffmpeg, noise
 
+from pipelines.runtime.files.urls import open_dataset
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.settings import PackSettings
 from shards.sources._tables import SourceError
@@ -40,3 +42,34 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     url = pack(str(source), str(tmp_path / "set"), PackSettings(on_error="skip"))
     assert [name for name, _ in result(url)["skipped"]] == ["weak/d.flac", "weak/e.flac"]
     assert result(url)["clips"] == 4
+
+
+def test_recordings_that_differ_in_their_suffix_alone(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source")
+    data = (source / "weak" / "a.flac").read_bytes()
+    for name in ("weak/x.flac", "weak/x.wav", "weak/y.wav", "weak/y.flac", "weak/y.ogg"):
+        (source / name).write_bytes(data)
+    said = r"^weak/x\.flac and weak/x\.wav; weak/y\.flac and weak/y\.ogg and weak/y\.wav: names"
+    with pytest.raises(SourceError, match=said):
+        pack(str(source), str(tmp_path / "set"), PackSettings())
+    found = result(pack(str(source), str(tmp_path / "set"), PackSettings(on_error="skip")))
+    assert len(found["skipped"]) == 5
+    assert all("rename" in why for _, why in found["skipped"])
+    assert found["clips"] == 4
+
+
+@needs_ffmpeg
+def test_every_kind_that_is_read_by_name_is_found_in_a_folder(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    kinds = [".ac3", ".au", ".caf", ".mp2", ".tta", ".voc", ".wv"]
+    for suffix in kinds:
+        data = by_ffmpeg(noise(0.5, 8000), 8000, suffix, ["-ar", "32k"])
+        (source / f"{suffix[1:]}{suffix}").write_bytes(data)
+    url = pack(str(source), str(tmp_path / "set"), PackSettings())
+    assert result(url)["clips"] == len(kinds)
+    assert not [note for note in result(url)["notes"] if "not read" in note]
+    with_lengths = {row.source_id: row.num_samples for row in open_dataset(url).rows}
+    for suffix in kinds:
+        count = with_lengths[suffix[1:]]
+        assert count == pytest.approx(16_000, abs=3000)
