@@ -89,10 +89,23 @@ def interval_of(
     defined = resamples[~np.isnan(resamples)]
     if not len(defined):
         return Interval(value=float(value), low=NAN, high=NAN)
-    with np.errstate(invalid="ignore"):  # between two infinite numbers, such as d' of an AUC of 1
-        low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = quantiles(defined, [(1 - level) / 2, (1 + level) / 2])
     below = float((defined < 0).mean()) if signed else NAN
     return Interval(value=float(value), low=float(low), high=float(high), below_zero=below)
+
+
+def quantiles(values: FloatArray, parts: Sequence[float]) -> FloatArray:
+    """Quantiles of numbers that may be infinite, such as d' of an AUC of 1.
+
+    As `np.quantile`, which makes NaN of infinite ones: they are equal to themselves here, and what
+    lies between one of them and a finite number is infinite.
+
+    Args:
+        values: ``(n,)``, one or more, without NaN.
+        parts: of them that lie below, each in [0, 1].
+    """
+    places = np.asarray(parts, dtype=np.float64) * (len(values) - 1)
+    return np.interp(places, np.arange(len(values)), np.sort(values))
 
 
 def bootstrap_interval(

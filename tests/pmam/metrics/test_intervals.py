@@ -18,6 +18,7 @@ from pmam.metrics.intervals import (
     bootstrap_interval,
     cluster_draws,
     interval_of,
+    quantiles,
     with_each_once,
 )
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, psds_counts
@@ -62,6 +63,25 @@ def test_resamples_without_a_number_say_nothing() -> None:
     assert (found.low, found.high, found.below_zero) == pytest.approx((0.25, 0.35, 0.0))
     nothing = interval_of(0.5, np.full(3, np.nan))
     assert nothing.value == 0.5 and math.isnan(nothing.low) and math.isnan(nothing.high)
+
+
+@pytest.mark.filterwarnings("error")
+def test_bounds_of_infinite_numbers_are_infinite() -> None:
+    inf = float("inf")
+    found = interval_of(inf, np.full(9, inf))
+    assert (found.low, found.high) == (inf, inf)
+    found = interval_of(3.0, np.array([inf, 1.0, 2.0, inf, 3.0]), 0.5)
+    assert (found.low, found.high) == (2.0, inf)
+    found = interval_of(1.0, np.array([-inf, -inf, 1.0, 2.0]), 0.6, signed=True)
+    assert (found.low, found.high, found.below_zero) == (-inf, pytest.approx(1.4), 0.5)
+    found = interval_of(1.0, np.array([1.0, 2.0, inf]), 0.5)  # half-way to infinity
+    assert (found.low, found.high) == (1.5, inf)
+
+
+def test_quantiles_are_those_of_numpy() -> None:
+    values = np.random.default_rng(0).standard_normal(101)
+    parts = [0.0, 0.025, 0.123, 0.5, 0.975, 1.0]
+    np.testing.assert_allclose(quantiles(values, parts), np.quantile(values, parts), atol=1e-14)
 
 
 def test_bad_arguments_are_refused() -> None:

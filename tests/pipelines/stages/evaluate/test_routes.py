@@ -9,7 +9,10 @@ import evaluate_cases as cases
 import pytest
 
 from pipelines.cli.main import main
+from pipelines.stages.evaluate.settings import EvaluateSettings
+from pipelines.stages.evaluate.stage import evaluate, results_of
 
+RATES = ("error", "insertion", "deletion", "substitution")
 QUICK = ("--resamples", "0", "--no-pictures")
 
 
@@ -68,6 +71,33 @@ def test_events_at_one_threshold(places: dict[str, str], expected: dict, tmp_pat
     for key, value in found.items():
         if not key[0].startswith("psds"):
             assert value == pytest.approx(expected[key], nan_ok=True), key
+
+
+ONE_POINT = {  # numbers that need one operating point alone
+    f"{family}_{number}"
+    for family in ("event", "segment", "intersection", "clip")
+    for number in ("f1", "precision", "recall")
+} | {f"{family}_{kind}_rate" for family in ("event", "segment") for kind in RATES}
+
+
+def test_stage_foreign_scores_and_events_say_the_same(
+    places: dict[str, str], expected: dict, tmp_path: Path
+) -> None:
+    """The stage on our dataset and shards, others' score tables, and events at one threshold."""
+    settings = EvaluateSettings(resamples=0, pictures=False)
+    url = evaluate(places["dataset"], places["ours"], str(tmp_path / "stage"), settings)
+    of_stage = results_of(url)["test"]
+    for form in ("tsv", "events"):
+        main(["evaluate", places["dataset"], places[form], "--out", str(tmp_path / form), *QUICK])
+    tables, events = cases.numbers(tmp_path / "tsv"), cases.numbers(tmp_path / "events")
+    stage = cases.numbers(tmp_path / "stage")
+    assert stage == pytest.approx(expected, abs=0, nan_ok=True)
+    assert tables == pytest.approx(stage, abs=1e-9, nan_ok=True)
+    chosen = {key for key in stage if key[0] in ONE_POINT}
+    assert {metric for metric, _ in chosen} == ONE_POINT
+    for key in chosen:
+        assert events[key] == pytest.approx(stage[key], abs=1e-9, nan_ok=True), key
+    assert of_stage["event_f1"]["value"] == pytest.approx(events["event_f1", "macro"])
 
 
 def test_one_point_of_the_curve(places: dict[str, str], tmp_path: Path) -> None:
