@@ -33,6 +33,7 @@ class ChannelMeter:
 
     def __init__(self) -> None:
         self.samples = 0
+        self.tracks = 1  # of sound in the file, one of which is read
         self._channels: npt.NDArray[np.float64] = np.zeros(0)
         self._mean = 0.0
         self._rate_hz = 1
@@ -98,7 +99,14 @@ class ChannelMeter:
         return float(10 * np.log10(most / max(self._mean, most * 10 ** (-LOWEST_DB / 10))))
 
     def warning(self, name: str) -> str | None:
-        """What to tell of a recording whose channels cancel each other; None where they do not."""
+        """What to tell of channels that cancel each other, and of tracks that are not read."""
+        cancelled = self._cancelled(name)
+        if self.tracks < 2:
+            return cancelled
+        note = f"{name}: has {self.tracks} tracks of sound, of which one is read: extract others"
+        return note if cancelled is None else f"{cancelled}; {note}"
+
+    def _cancelled(self, name: str) -> str | None:
         what = f"{name}: the mean of its {len(self._channels)} channels is"
         if self.mean_below_db > FAR_BELOW_DB:
             below = f"{self.mean_below_db:.0f} dB below the loudest one"

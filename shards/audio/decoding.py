@@ -172,6 +172,8 @@ def _mono_parts(
 ) -> Iterator[Samples]:
     """One channel, or all averaged; samples that are not finite are an error."""
     done = 0
+    if meter is not None:
+        meter.tracks = sound.tracks
     for part in sound.parts("float32"):
         if not (finite := np.isfinite(part)).all():
             bad = done + int(np.argmin(finite.all(axis=1)))

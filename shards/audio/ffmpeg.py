@@ -79,6 +79,7 @@ class Stream:
         # only a decoded frame tells the rate of AAC with spectral band replication
         self.sample_rate_hz = int(self._first.sample_rate)
         self.channels = len(self._first.layout.channels)
+        self.tracks = len(self._container.streams.audio)
         self.codec = str(self._stream.codec_context.name)
         self.is_lossless = self.codec.startswith("pcm_") or self.codec in LOSSLESS
 

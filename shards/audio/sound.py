@@ -54,10 +54,12 @@ class Sound:
         self._by_ffmpeg = by_ffmpeg
         self._open = self._opened_piece(pieces[0], codec)
         self.subtype: str | None = None
+        self.tracks = 1  # of sound, of which the first that is best is read
         if isinstance(self._open, ffmpeg.Stream):
             self.sample_rate_hz = self._open.sample_rate_hz
             self.codec = codec or self._open.codec
             self._said: int | None = None
+            self.tracks = self._open.tracks
         else:
             self.sample_rate_hz = self._open.samplerate
             self.codec = codec or self._open.format.lower()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sound_files import by_ffmpeg, length, needs_ffmpeg, noise
 
+from shards.audio.channels import ChannelMeter
 from shards.audio.clock import Clock
 from shards.audio.decoding import AudioError, measured
 
@@ -120,3 +121,13 @@ def test_what_is_no_sound_is_told(data: bytes, said: str) -> None:
     with pytest.raises(AudioError, match=f"x.wav: .*it is .*{said}") as error:
         measured(io.BytesIO(data), "x.wav")
     assert "Errno" not in str(error.value)
+
+
+@needs_ffmpeg
+def test_a_second_track_of_sound_is_told() -> None:
+    for maps, said in ((["-map", "0", "-map", "0"], "x: has 2 tracks of sound"), ([], None)):
+        data = by_ffmpeg(noise(0.5), 16_000, ".mp4", ["-c:a", "aac", *maps])
+        meter = ChannelMeter()
+        measured(io.BytesIO(data), "x", meter=meter)
+        warning = meter.warning("x")
+        assert (warning or "").startswith(said or "") and (warning is None) == (said is None)
