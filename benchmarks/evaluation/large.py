@@ -9,9 +9,10 @@ own, with a median of 0.36 s (9 frames); behind it the processor's time and the 
 
 Not run to its end yet. Of 2026-11-29, with much other work on both cores: mapped pages of shards
 are let go of once read. But PSDS (psds1, psds2 and all it needs) of 5600 clips held
-3.3 GB at 98 s of the processor, unfinished: 2.8 GB of its own, 0.3 GB of files. So the counts at
-all thresholds, kept per clip, are above 2 GB at a third of the size already. Of 60 clips, by one
-process: PSDS1 and PSDS2 0.3 s of the processor, all families 2.7 s.
+3.3 GB at 98 s of the processor, unfinished: 2.8 GB of its own, 0.3 GB of files. So it is
+above 2 GB at a third of the size already; what holds it was not measured (likely the counts of all
+classes, which are kept per clip). Of 60 clips, by one process: PSDS1 and PSDS2 0.3 s of the
+processor, all families 2.7 s.
 """
 
 import argparse
