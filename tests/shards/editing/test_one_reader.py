@@ -4,10 +4,11 @@ import gzip
 import io
 import tarfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from foreign_cases import sound, write_tar
+from foreign_readers import both, by_pack, by_reindex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,47 +19,6 @@ from shards.sources._tables import SourceError
 from shards.sources.webdataset import webdataset
 
 SOUND, OTHER = sound(0, "WAV"), sound(1, "WAV", 0.25)
-
-
-class Read(NamedTuple):
-    """What a reader makes of a tar."""
-
-    clips: dict[str, tuple]
-    left_out: dict[str, str]  # reasons by key
-    unused: dict[str, int]
-
-
-def by_reindex(path: Path, **rules: Any) -> Read:
-    with path.open("rb") as file:
-        shard = index_shard(
-            file, "x.tar", "shards/x.tar", ForeignSettings(**rules, on_error="skip")
-        )
-    clips = {
-        row.source_id: (row.subset, row.weak, row.events, row.recording, row.fold, row.meta)
-        for row in shard.rows
-    }
-    return Read(clips, dict(shard.skipped), dict(shard.unused))
-
-
-def by_pack(path: Path, **rules: Any) -> Read:
-    listing = webdataset(Store.local(path.parent), rules)
-    clips = {
-        clip.source_id: (clip.subset, clip.weak, clip.events, clip.recording, clip.fold, clip.meta)
-        for clip in listing.clips
-    }
-    left_out = {name.partition("!")[2] or "x.tar": why for name, why in listing.unusable}
-    left_out |= {name.partition("!")[2]: "no audio member" for name in listing.missing}
-    counts = [note.split() for note in listing.notes if note.endswith(" not used")]
-    return Read(clips, left_out, {words[2][1:]: int(words[0]) for words in counts})
-
-
-def both(tmp_path: Path, members: list[tuple[str, Any]], **rules: Any) -> Read:
-    path = write_tar(tmp_path / "tars" / "x.tar", members)
-    one, other = by_reindex(path, **rules), by_pack(path, **rules)
-    assert one.clips == other.clips
-    assert one.unused == other.unused
-    assert set(one.left_out) >= set(other.left_out)
-    return one
 
 
 @pytest.mark.parametrize(
