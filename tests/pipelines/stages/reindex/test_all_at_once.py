@@ -82,6 +82,6 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_rows_of_annotations(name: str) -> None:
     content = Content(data=FORMATS[name].encode(), path="x.txt", audio="x.wav")
-    with pytest.raises(AnnotationError, match=r"^2 faults: x\.txt line \d") as caught:
+    with pytest.raises(AnnotationError, match=r"^2 faults: x\.txt (line|row) \d") as caught:
         read(content, name)
     assert str(caught.value).count("x.txt line") == 2
