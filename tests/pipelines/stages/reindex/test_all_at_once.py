@@ -1,5 +1,6 @@
 """What is wrong with many files or rows is told in one go: the first twenty, and how many more."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,4 +85,4 @@ def test_rows_of_annotations(name: str) -> None:
     content = Content(data=FORMATS[name].encode(), path="x.txt", audio="x.wav")
     with pytest.raises(AnnotationError, match=r"^2 faults: x\.txt (line|row) \d") as caught:
         read(content, name)
-    assert str(caught.value).count("x.txt line") == 2
+    assert len(re.findall(r"x\.txt (?:line|row) \d", str(caught.value))) == 2
