@@ -9,16 +9,12 @@ events or overlap-add. Ours is `detect_file` with mn04 and the default context n
 checked, all frames, joined, post-processed. Each runs in a process of its own that is bound to its
 cores, in turn; ratios are of medians. What comes before is not counted, but told as start.
 
-Result of 2026-11-29, 0.4 hours, three rounds, on two processors that other work kept busy (a
-load of 25), which the second thread suffers from:
+Result of 2026-11-29, 0.4 hours, two rounds, on two processors that nothing else kept busy:
 
     loop   cores  wall s  processor s  x real time  to plain  peak MB  start s
-    plain      1     6.0          5.9          241      1.00      566      4.7
-    ours       1     6.4          6.2          226      0.94      664      5.1
-    ours       2     5.7          7.6          254      1.05      748      5.5
-
-With real-time priority and warm, six minutes took 1.49 s on one core, 1.04 s on two, and 1.85 s on
-two where the layers share the cores instead of the batches.
+    plain      1     6.3          6.3          227      1.00      565      5.0
+    ours       1     5.9          5.9          246      1.08      665      5.1
+    ours       2     4.5          7.6          320      1.41      750      4.7
 """
 
 import argparse
