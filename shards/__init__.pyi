@@ -7,8 +7,8 @@ from .errors import FrameError as FrameError
 from .errors import SettingsError as SettingsError
 from .errors import ShardsError as ShardsError
 from .errors import StoreError as StoreError
+from .frames.frame_set import FrameSet as FrameSet
 from .frames.reader import FrameFile as FrameFile
-from .frames.reader import FrameSet as FrameSet
 from .frames.reader import FrameSpec as FrameSpec
 from .frames.writer import FrameWriter as FrameWriter
 from .index import IndexRow as IndexRow

@@ -22,7 +22,8 @@ from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pmam.encoders.base import FrameEncoder
 from pmam.events.overlap_add import Windows, overlap_added, split
-from shards.frames.reader import FrameSet, FrameSpec
+from shards.frames.frame_set import FrameSet
+from shards.frames.reader import FrameSpec
 from shards.frames.writer import FrameWriter
 from shards.index import IndexRow, Listed
 

@@ -8,7 +8,7 @@ from pipelines.inference.frame_job import open_frames
 from pmam.encoders.base import FrameEncoder
 from shards.dataset import Dataset
 from shards.errors import FrameError
-from shards.frames.reader import FrameSet
+from shards.frames.frame_set import FrameSet
 from shards.index import IndexRow
 from shards.loading.examples import Failure, Floats
 

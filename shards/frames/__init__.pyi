@@ -1,5 +1,5 @@
+from .frame_set import FrameSet as FrameSet
 from .reader import FrameFile as FrameFile
-from .reader import FrameSet as FrameSet
 from .reader import FrameSpec as FrameSpec
 from .sparse8 import decode_sparse8 as decode_sparse8
 from .writer import FrameWriter as FrameWriter

@@ -5,9 +5,10 @@ range reads from an object store. `float16` and `float32` are stored as they are
 of values in [0, 1], those that round to at least 1/255, in 8 bits: each value is within 1/510.
 """
 
+import contextlib
 import json
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, BinaryIO, Literal, cast, get_args
 
@@ -216,85 +217,27 @@ class FrameFile:
         batch, row, _ = self._place(key)
         kept = self._batch  # looked at once: another thread may read another batch meanwhile
         if kept[0] != batch:  # neighbours share a batch: fetch it once
-            try:
-                with naming(self.path):
-                    found, sums = self._reader.get_batch_with_custom_metadata(batch)
-                    kept = self._batch = (batch, _valid(found), sums)
-            except pa.ArrowException as error:
-                reason = str(error).splitlines()[0]
-                raise FrameError(f"{self.path}: is damaged ({reason}); write it again") from error
+            with _damage(f"{self.path}: is", pa.ArrowException), naming(self.path):
+                found, sums = self._reader.get_batch_with_custom_metadata(batch)
+                kept = self._batch = (batch, _valid(found), sums)
         if self._sound is not None and (batch, row) not in self._sound:
-            try:
+            with _damage(f"{self.path}: {key} is", FrameError, pa.ArrowException, ValueError):
                 check_row(kept[1], row, kept[2])
-            except (FrameError, pa.ArrowException, ValueError) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise FrameError(f"{self.path}: {key} is damaged ({reason}); write it again") from (
-                    error
-                )
             self._sound.add((batch, row))
         return kept[1], row
+
+
+@contextlib.contextmanager
+def _damage(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Tell errors of these kinds as damage, by the first of their lines."""
+    try:
+        yield
+    except kinds as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FrameError(f"{what} damaged ({reason}); write it again") from error
 
 
 def _valid(batch: Any) -> Any:
     """The batch, its offsets checked: pyarrow ends the process where damaged ones lead outside."""
     batch.validate(full=True)
     return batch
-
-
-class FrameSet:
-    """The files of one stage as one collection, in the order of their names."""
-
-    def __init__(self, store: Store, names: Sequence[str]) -> None:
-        if not names:
-            raise FrameError(f"{store.root}: got no frame files; expected at least one")
-        self.files = [FrameFile.open(store, name) for name in names]
-        self.spec = self.files[0].spec
-        self._file_of: dict[str, FrameFile] = {}
-        for file in self.files:
-            if file.spec != self.spec:
-                raise FrameError(
-                    f"{file.path}: got {file.spec}; expected {self.spec} as in {self.files[0].path}"
-                )
-            for key in file.keys:
-                if key in self._file_of:
-                    raise FrameError(
-                        f"{file.path}: holds {key}, which {self._file_of[key].path} holds too; "
-                        "expected each clip once"
-                    )
-                self._file_of[key] = file
-
-    def __len__(self) -> int:
-        return len(self._file_of)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._file_of
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._file_of)
-
-    def count(self, key: str) -> int:
-        """How many frames a clip has; `ValueError` where no file has it."""
-        return self._find(key).count(key)
-
-    def read(self, key: str, first: int = 0, stop: int | None = None) -> Floats:
-        """As `FrameFile.read`; `ValueError` where no file has the clip."""
-        return self._find(key).read(key, first, stop)
-
-    def positions(self, key: str) -> npt.NDArray[np.int32] | None:
-        """The grid indices `(n,)` of a clip's frames, or None where all frames were kept."""
-        return self._find(key).positions(key)
-
-    def release(self) -> None:
-        """Let go of the batch that each file keeps, and of mapped pages: of many files they add up.
-
-        To be called now and then by who reads all files one after the other.
-        """
-        for file in self.files:
-            file.release()
-
-    def _find(self, key: str) -> FrameFile:
-        if key not in self._file_of:
-            raise FrameError(
-                f"{key}: is in none of {len(self.files)} frame files from {self.files[0].path} on"
-            )
-        return self._file_of[key]

@@ -1,12 +1,13 @@
 """The commands on whole datasets: verify, and reindex with its four kinds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
+from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import DATASET, FILE, checked
@@ -184,14 +185,8 @@ KINDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def reindex(arguments: Sequence[str]) -> None:
-    """Make a dataset over audio that stays where it is."""
-    tyro.extras.subcommand_cli_from_dict(
-        KINDS,
-        prog="pmam reindex",
-        description=reindex.__doc__,
-        args=[*arguments] or ["--help"],
-    )
-
-
-reindex.parses_itself = True  # type: ignore[attr-defined]
+reindex = command_of_kinds(
+    "pmam reindex",
+    "Make a dataset over audio that stays where it is.",
+    KINDS,
+)

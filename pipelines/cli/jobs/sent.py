@@ -3,7 +3,7 @@
 import datetime
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import tyro
@@ -13,6 +13,7 @@ from cluster.submit.checks import SubmitError
 from cluster.submit.job_log import follow
 from cluster.submit.jobs import Job, Jobs
 from pipelines.cli.jobs.submitted import Submitted
+from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Flag
 from pipelines.runtime.tables import output
 from pipelines.runtime.words import duration
@@ -136,11 +137,8 @@ KINDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def jobs(arguments: Sequence[str]) -> None:
-    """List, follow, stop or resume the jobs of a cluster."""
-    tyro.extras.subcommand_cli_from_dict(
-        KINDS, prog="pmam jobs", description=jobs.__doc__, args=[*arguments] or ["--help"]
-    )
-
-
-jobs.parses_itself = True  # type: ignore[attr-defined]
+jobs = command_of_kinds(
+    "pmam jobs",
+    "List, follow, stop or resume the jobs of a cluster.",
+    KINDS,
+)

@@ -1,6 +1,6 @@
 """The command checkpoint: what a model is, published ones as ours, and ours as ONNX."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
 from cluster.storage.filesystems import absolute
+from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Flag
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import CHECKPOINT, WEIGHTS, checked
@@ -210,14 +211,8 @@ def export(
 KINDS: dict[str, Callable[..., Any]] = {"show": show, "convert": convert, "export": export}
 
 
-def checkpoint(arguments: Sequence[str]) -> None:
-    """Show what a checkpoint is, convert one that others published, or export one as ONNX."""
-    tyro.extras.subcommand_cli_from_dict(
-        KINDS,
-        prog="pmam checkpoint",
-        description=checkpoint.__doc__,
-        args=[*arguments] or ["--help"],
-    )
-
-
-checkpoint.parses_itself = True  # type: ignore[attr-defined]
+checkpoint = command_of_kinds(
+    "pmam checkpoint",
+    "Show what a checkpoint is, convert one that others published, or export one as ONNX.",
+    KINDS,
+)

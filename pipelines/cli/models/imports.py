@@ -1,12 +1,13 @@
 """The command import: prototypes, pseudo labels and spectrograms that others published."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
 from cluster.preflight import check_job_outputs
+from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.files.inputs import DATASET, FILE, FOLDER, WEIGHTS, checked
 from pipelines.runtime.tables import print_dataset, print_result
@@ -119,14 +120,8 @@ KINDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def import_(arguments: Sequence[str]) -> None:
-    """Take over what others published, so that a run can start from it."""
-    tyro.extras.subcommand_cli_from_dict(
-        KINDS,
-        prog="pmam import",
-        description=import_.__doc__,
-        args=[*arguments] or ["--help"],
-    )
-
-
-import_.parses_itself = True  # type: ignore[attr-defined]
+import_ = command_of_kinds(
+    "pmam import",
+    "Take over what others published, so that a run can start from it.",
+    KINDS,
+)

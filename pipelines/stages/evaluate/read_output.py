@@ -25,7 +25,7 @@ from shards.annotations.format import Content
 from shards.annotations.registry import read, recognise
 from shards.clip import nfc
 from shards.errors import Faults, told
-from shards.frames.reader import FrameSet
+from shards.frames.frame_set import FrameSet
 from shards.io.store import Store
 from shards.manifest import MANIFEST
 

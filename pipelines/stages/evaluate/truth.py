@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from pyarrow.fs import FileType
@@ -287,14 +287,8 @@ def _with_classes(truth: Truth, classes: Sequence[str], url: str) -> Truth:
         )
     if not chosen:
         raise PipelineError(f"{url}: no event of any class; expected something to evaluate")
-    return Truth(
-        subset=truth.subset,
-        events={
-            clip: [event for event in events if event.label in chosen]
-            for clip, events in truth.events.items()
-        },
-        durations_s=truth.durations_s,
-        recordings=truth.recordings,
-        classes=chosen,
-        elsewhere=truth.elsewhere,
-    )
+    kept = {
+        clip: [event for event in events if event.label in chosen]
+        for clip, events in truth.events.items()
+    }
+    return replace(truth, events=kept, classes=chosen)

@@ -13,7 +13,7 @@ from pmam.clustering.pca import Projection
 from pmam.errors import InputError
 from pmam.mixture.frame_blocks import ROWS_ON_GPU
 from pmam.mixture.process_group import ProcessGroup
-from shards.frames.reader import FrameSet
+from shards.frames.frame_set import FrameSet
 
 BLOCK_FRAMES = 16384  # read before they are worked on; a GPU takes as many as it works on at once
 CPU_CACHE_BYTES = 256 << 20  # of frames as the mixture sees them, kept from pass to pass

@@ -14,7 +14,7 @@ from pipelines.stages.fit.state import Saved
 from pmam.clustering.kmeans import SEEDING_FRAMES
 from pmam.clustering.pca import Moments, Projection, fit_projection, moments
 from pmam.mixture.process_group import ProcessGroup
-from shards.frames.reader import FrameSet
+from shards.frames.frame_set import FrameSet
 from shards.io.store import Store
 
 MOMENTS = "moments.safetensors"

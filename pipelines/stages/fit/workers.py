@@ -32,7 +32,7 @@ from pmam.mixture.model_selection import Outcome, best_count, best_shape, shapes
 from pmam.mixture.process_group import Alone, Distributed, ProcessGroup
 from pmam.prototypes.artifact import Prototypes
 from pmam.prototypes.drift import reordered
-from shards.frames.reader import FrameSet
+from shards.frames.frame_set import FrameSet
 
 RESULT, SWEEP = "result.json", "sweep.json"
 

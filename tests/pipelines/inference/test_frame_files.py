@@ -22,7 +22,8 @@ from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.base import FrameEncoder
 from pmam.models.checkpoint import pack_encoder
 from shards.dataset import Dataset
-from shards.frames.reader import FrameSet, FrameSpec
+from shards.frames.frame_set import FrameSet
+from shards.frames.reader import FrameSpec
 from shards.io.store import Store
 
 

@@ -27,7 +27,8 @@ from pmam.models.checkpoint import pack_encoder
 from shards.clip import Clip, Event
 from shards.dataset import Dataset
 from shards.errors import SettingsError
-from shards.frames.reader import FrameSet, FrameSpec
+from shards.frames.frame_set import FrameSet
+from shards.frames.reader import FrameSpec
 from shards.frames.writer import FrameWriter
 from shards.index import IndexRow
 from shards.io.store import Store

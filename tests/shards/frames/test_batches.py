@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from frame_cases import clips, spec, write
 
-from shards.frames.reader import FrameFile, FrameSet
+from shards.frames.frame_set import FrameSet
+from shards.frames.reader import FrameFile
 from shards.io.store import Store
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from frame_cases import clips, spec, write
 
-from shards.frames.reader import FrameFile, FrameSet
+from shards.frames.frame_set import FrameSet
+from shards.frames.reader import FrameFile
 from shards.frames.writer import FrameWriter
 from shards.io.store import Store
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shards.frames.reader import FrameFile, FrameSet
+from shards.frames.frame_set import FrameSet
+from shards.frames.reader import FrameFile
 from shards.frames.sparse8 import ERROR_BOUND, decode_sparse8, sparse8_columns
 from shards.frames.writer import FrameWriter
 from shards.io.store import Store

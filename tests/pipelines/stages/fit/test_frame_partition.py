@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipelines.stages.fit import frame_partition as fit_frames
 from pipelines.stages.fit.frame_partition import FramePartition, Piece, posteriors_at, projected
 from pmam.clustering.pca import fit_projection, moments
-from shards.frames.reader import FrameSet
+from shards.frames.frame_set import FrameSet
 from shards.io.store import Store
 
 CPU = torch.device("cpu")
