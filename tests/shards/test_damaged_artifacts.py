@@ -29,6 +29,8 @@ from shards.errors import FrameError, ShardsError, SourceError
 from shards.frames import writer
 from shards.frames.reader import FrameFile
 from shards.io.store import Store
+from shards.manifest import DatasetError, totals
+from shards.repair.verification import verify
 from shards.tables.rows import separated_rows
 
 FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
@@ -89,10 +91,17 @@ def frames_of(path: Path) -> Callable[[], Any]:
 
 
 def manifest_of(packed: Path) -> Callable[[], Any]:
-    """What decides what is read; a shard's name and checksum are compared when it is read."""
+    """What decides what is read; a shard's name and checksum are compared when it is read.
+
+    Other totals read the same clips: `verify` tells of them.
+    """
 
     def read() -> Any:
         dataset = Dataset.open(Store.local(packed))
+        if totals(dataset.rows) != dataset.manifest.totals:
+            found = verify(Store.local(packed), decode="none", workers=1).problems
+            assert "totals" in {problem.where for problem in found}
+            raise DatasetError("other totals")
         return list(dataset.rows), dataset.manifest.totals
 
     return read
@@ -206,9 +215,7 @@ def test_tables(count: int | None) -> None:
             assert "\n" not in str(error)
             assert str(error).startswith("t.tsv")
             continue
-        lines = [
-            line for line in text.replace("\r\n", "\n").split("\n") if not BLANK.fullmatch(line)
-        ]
+        lines = [line for line in re.split(r"\r\n|\r|\n", text) if not BLANK.fullmatch(line)]
         assert len(rows) == len(lines) - 1
         if '"' not in text:
             theirs = by_csv(text)
