@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import sys
@@ -211,17 +212,21 @@ def _print_end(report: str, detector: str, out: str) -> None:
     names = [name for name in folder.names() if ASIDE not in name]
     pictures = [name for name in names if name.endswith(".png")]
     fits = [int(found[1]) for name in names if (found := re.match(r"fit-(\d+)/stage\.json$", name))]
+    # Below `uv run` nothing else has put pmam on the path.
+    program = "uv run pmam" if "UV_RUN_RECURSION_DEPTH" in os.environ else "pmam"
     lines = [f"report    {report}", f"detector  {detector}"]
     lines += [f"picture   {join(out, name)}" for name in pictures]
     lines += [f"run       {out}", "next"]
-    lines += [f"  pmam detect FILE --checkpoint {shlex.quote(detector)}"]
+    lines += [f"  {program} detect FILE --checkpoint {shlex.quote(detector)}"]
     dataset = join(out, "dataset")
     if fits and folder.size("dataset/dataset.json") is not None:
         fit = shlex.quote(join(out, f"fit-{max(fits)}"))
-        lines += [f"  pmam prototypes {fit} --dataset {shlex.quote(dataset)} --out prototypes-page"]
+        lines += [
+            f"  {program} prototypes {fit} --dataset {shlex.quote(dataset)} --out prototypes-page"
+        ]
     else:
-        lines += [f"  pmam checkpoint show {shlex.quote(detector)}"]
+        lines += [f"  {program} checkpoint show {shlex.quote(detector)}"]
     config = shlex.quote(join(out, CONFIG))
-    lines += [f"  pmam run --config {config} --out {shlex.quote(out)}"]
+    lines += [f"  {program} run --config {config} --out {shlex.quote(out)}"]
     for line in lines:
         output().print(line, markup=False)

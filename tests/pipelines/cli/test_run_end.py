@@ -9,10 +9,16 @@ from pipelines.cli.main import COMMANDS
 from pipelines.cli.run import _print_end
 
 
+@pytest.mark.parametrize("by_uv", [False, True])
 def test_the_end_names_detector_pictures_and_the_next_commands(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by_uv: bool
 ) -> None:
+    """The commands can be copied as they are, below `uv run` and without it."""
     monkeypatch.setenv("COLUMNS", "1000")
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
+    if by_uv:
+        monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    program = ["uv", "run", "pmam"] if by_uv else ["pmam"]
     out = tmp_path / "my run"
     names = [
         *("dataset/dataset.json", "evaluate/psds.png", "evaluate.set-aside-1/psds.png"),
@@ -30,6 +36,7 @@ def test_the_end_names_detector_pictures_and_the_next_commands(
         f"{out}/evaluate/psds.png"
     ]
     commands = [shlex.split(line) for line in lines[lines.index("next") + 1 :]]
-    assert [command[0] for command in commands] == ["pmam"] * 3
-    assert all(command[1] in COMMANDS for command in commands)
-    assert commands[1][:3] == ["pmam", "prototypes", f"{out}/fit-10"]
+    given = [command[len(program) :] for command in commands]
+    assert [command[: len(program)] for command in commands] == [program] * 3
+    assert all(command[0] in COMMANDS for command in given)
+    assert given[1][:2] == ["prototypes", f"{out}/fit-10"]
