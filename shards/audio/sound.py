@@ -18,7 +18,7 @@ from shards.audio.quiet import quiet_decoder
 MIN_RATE_HZ, MAX_RATE_HZ = 100, 1_000_000  # from infrasound to the fastest bat recorders
 MAX_SAMPLES = 1 << 40  # more than a year at 32 kHz: such a length stands for none
 MP3_SLACK_SAMPLES = 2 * 1152  # encoder delay and padding: two MP3 frames
-READ_SAMPLES = 1 << 16  # samples of all channels that are decoded at a time
+READ_SAMPLES = 1 << 18  # samples of all channels that are decoded at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +178,9 @@ class _Seekable:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self.tell, self.read = file.tell, file.read  # called for each 8 kB: no detour
+        if hasattr(file, "readinto"):
+            self.readinto = file.readinto
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -4,7 +4,7 @@ import io
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from shards.audio.containers import aiff, flac, mp3, ogg, promises, riff, tags
+from shards.audio.containers import aiff, flac, flac_headers, mp3, ogg, promises, riff, tags
 from shards.audio.containers.splice import Part, Piece, spliced
 from shards.audio.errors import AudioError
 
@@ -59,7 +59,7 @@ def whole(file: BinaryIO, name: str, *, quick: bool = False) -> Whole:
         return _found("w64", "libsndfile", riff.w64(file, first, end, name), file)
     if start[:4] == b"FORM" and start[8:12] in (b"AIFF", b"AIFC"):
         return _found("aiff", "libsndfile", aiff.aiff(file, first, end, name), file)
-    if start[:4] == flac.MARK:
+    if start[:4] == flac_headers.MARK:
         last = tags.before_tags(file, first, end)
         if quick and first == 0 and (count := flac.promised(file, first, last)):
             return Whole("flac", "libsndfile", (Piece(file, count, 0),))
