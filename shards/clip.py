@@ -18,6 +18,14 @@ MAX_FOLD = 2**31 - 1  # the index holds 32 bits
 TRAINING_SUBSETS = ("strong", "synthetic", "weak", "unlabeled")
 LATE_OFFSET_S = 0.5  # DESED's validation labels end up to 0.12 s after their clips
 
+# What programs write or read as a missing value: no class had such a name in what they wrote.
+EMPTY = frozenset(
+    {
+        *("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A"),
+        *("null", "NULL", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    }
+)
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -85,6 +93,11 @@ def nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def is_empty(cell: str) -> bool:
+    """Whether a cell or a label holds nothing, in any of the spellings of programs."""
+    return cell in EMPTY
+
+
 def escape_key(source_id: str) -> str:
     """The id as a tar and WebDataset key: letters, digits, `_`, `-` and `=` alone.
 
@@ -112,7 +125,7 @@ def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = N
     `LATE_OFFSET_S` after the end is moved to the end, which is how rounding and re-encoding show in
     published tables. Anything else is a `ClipError`: an onset at or after
     its offset or the clip's end, a time that is negative or not finite, a label that is empty
-    or not among `classes`, metadata that JSON cannot hold.
+    (see `is_empty`) or not among `classes`, metadata that JSON cannot hold.
     """
     clip = _with_nfc_labels(clip)
     labels = [*(clip.weak or ()), *(event.label for event in clip.events or ())]
@@ -130,7 +143,7 @@ def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = N
     if clip.fold is not None and not -MAX_FOLD <= clip.fold <= MAX_FOLD:
         raise ClipError(f"{clip.source_id}: got the fold {clip.fold}; expected a small number")
     for label in labels:
-        if not label or (classes is not None and label not in classes):
+        if is_empty(label) or (classes is not None and label not in classes):
             raise ClipError(
                 f"{clip.source_id}: got the label {label!r}; expected one of the class list: "
                 "correct the label table or add the class"

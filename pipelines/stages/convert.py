@@ -18,7 +18,7 @@ from shards.annotations.format import Format
 from shards.annotations.loss import lost
 from shards.annotations.registry import FORMATS, write
 from shards.audio.decoding import AudioError, probe
-from shards.errors import told
+from shards.errors import Faults, told
 from shards.io.store import Store
 from shards.sources._tables import is_audio, is_hidden
 from shards.sources.own_folder.annotations import (
@@ -45,7 +45,7 @@ class Conversion:
         events: in all.
         written: paths or URLs.
         unknown: files in no format that is known.
-        unreadable: why files could not be read, a line each.
+        unreadable: why files could not be read, a line for each fault.
     """
 
     read: Mapping[str, int]
@@ -100,14 +100,13 @@ def convert(
         raise ConvertError(f"audio {audio}: names the recording of one file, and {source} has many")
     url, names, recordings = _listed(source, folder)
     place, named_after = store(url), NamedAfter(recordings if audio is None else [])
-    read, unreadable = list[ReadFile](), list[str]()
+    read, faults = list[ReadFile](), Faults(AnnotationError)
     for name in names:
-        try:
+        with faults.noted():
             read.append(read_annotations(place, name, named_after))
-        except AnnotationError as error:
-            if not folder:
-                raise
-            unreadable.append(str(error))
+    if not folder:
+        faults.check()
+    unreadable = [str(error) for error in faults.errors]
     unknown = [each.name for each in read if each.format is None]
     known = [each for each in read if each.format is not None]
     if not known:

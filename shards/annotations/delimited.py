@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
@@ -9,9 +10,12 @@ from shards.annotations.event import (
     AnnotationError,
     Columns,
     SoundEvent,
+    read_event,
 )
 from shards.annotations.format import Content, number_text, time_text
+from shards.clip import is_empty
 from shards.errors import SourceError, several
+from shards.tables.cells import is_number
 from shards.tables.rows import decimal_points, rows_of
 from shards.tables.separated import cells_of, column_name, lines_of
 from shards.tables.wrong_rows import WrongRows
@@ -74,27 +78,37 @@ def _quoted(text: str, delimiter: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def number(cell: str, where: str, what: str) -> float:
-    """A number from a cell.
+def number(cell: Any, where: str, what: str) -> float:
+    """A number from a cell, or from a value of JSON.
 
     Raises:
         AnnotationError: it is none.
     """
-    try:
-        return float(cell)
-    except ValueError as error:
+    if not is_number(str(cell).strip()):
+        raise AnnotationError(f"{where}: got the {what} {cell!r}; expected a number: correct it")
+    return float(cell)
+
+
+def whole_number(cell: Any, where: str, what: str) -> int:
+    """A whole number from a cell, also one that is written as `1.0`.
+
+    Raises:
+        AnnotationError: it is none.
+    """
+    if not (found := number(cell, where, what)).is_integer():
         raise AnnotationError(
-            f"{where}: got the {what} {cell!r}; expected a number: correct it"
-        ) from error
+            f"{where}: got the {what} {cell!r}; expected a whole number: correct it"
+        )
+    return int(found)
 
 
 def sound_event(cells: Row, extra: Row, where: str) -> SoundEvent:
-    """An event of cells by the names of `SoundEvent`; empty cells are left out.
+    """An event of cells by the names of `SoundEvent`; empty cells (`is_empty`) are left out.
 
     Raises:
         AnnotationError: a cell that is not what it should be; it names the row.
     """
-    given = {name: cell for name, cell in cells.items() if cell != ""}
+    given = {name: cell for name, cell in cells.items() if not is_empty(cell)}
     numbers = {
         name: number(given[name], where, name)
         for name in ("onset_s", "offset_s", "score", "low_hz", "high_hz")
@@ -107,18 +121,16 @@ def sound_event(cells: Row, extra: Row, where: str) -> SoundEvent:
             )
     channel = None
     if "channel" in given:
-        channel = int(number(given["channel"], where, "channel"))
-    try:
-        return SoundEvent(
-            **numbers,
-            label=cells.get("label", ""),
-            channel=channel,
-            annotator=given.get("annotator"),
-            notes=given.get("notes"),
-            extra={name: cell for name, cell in extra.items() if cell != ""},
-        )
-    except AnnotationError as error:
-        raise AnnotationError(f"{where}: {error}") from error
+        channel = whole_number(given["channel"], where, "channel")
+    return read_event(
+        where,
+        **numbers,
+        label=cells.get("label", ""),
+        channel=channel,
+        annotator=given.get("annotator"),
+        notes=given.get("notes"),
+        extra={name: cell for name, cell in extra.items() if cell != ""},
+    )
 
 
 def matched(names: Iterable[str], known: Mapping[str, Sequence[str]]) -> dict[str, str]:

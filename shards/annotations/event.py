@@ -1,12 +1,14 @@
 """What every annotation format is read to and written from: files, and the events in them."""
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
+from shards.clip import is_empty
 from shards.errors import Faults, ShardsError
 
 T = TypeVar("T")
@@ -58,6 +60,48 @@ class SoundEvent:
             raise AnnotationError(f"{times}: expected no negative times: correct the annotation")
         if self.onset_s > self.offset_s:
             raise AnnotationError(f"{times}: expected the onset first: correct the annotation")
+
+
+def read_event(
+    where: str, *, onset_s: float, offset_s: float, label: object, **others: Any
+) -> SoundEvent:
+    """An event as a reader of any format found it.
+
+    Args:
+        where: what errors call its place.
+        onset_s, offset_s: in seconds.
+        label: its class; spaces around it do not count.
+        others: further fields of `SoundEvent`.
+
+    Raises:
+        AnnotationError: times that are none, or a label that is no text or what programs write for
+            a missing value; it begins with `where`.
+    """
+    if not isinstance(label, str) or is_empty(label.strip()):
+        raise AnnotationError(
+            f"{where}: got the label {label!r} from {onset_s} s to {offset_s} s; expected the name "
+            "of a class: correct the annotation, or take it out where there is no event"
+        )
+    try:
+        return SoundEvent(onset_s=onset_s, offset_s=offset_s, label=label.strip(), **others)
+    except AnnotationError as error:
+        raise AnnotationError(f"{where}: {error}") from error
+
+
+@contextlib.contextmanager
+def readable(where: str, kind: str) -> Iterator[None]:
+    """Values of JSON that are not as a format has them, inside the block, as an `AnnotationError`.
+
+    Args:
+        where: what errors call the place.
+        kind: what is expected there.
+    """
+    try:
+        yield
+    except AnnotationError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise AnnotationError(f"{where}: no readable {kind} ({error!r}): restore it") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from shards.clip import Clip, ClipError, Event, check_clip, nfc
+from shards.clip import Clip, ClipError, Event, check_clip, is_empty, nfc
 from shards.columns import Columns, texts
 from shards.editing.label_mapping import mapped
 from shards.errors import ShardsError, told
@@ -18,7 +18,6 @@ from shards.label_columns import LabelColumns
 from shards.rows import Rows, table_of
 from shards.sources._matching import Files, as_row, named_alike, rows_by_file
 from shards.sources._tables import SourceError, integer
-from shards.tables.cells import is_empty
 from shards.tables.clip_labels import STRONG, WEAK, strong_events, weak_labels
 from shards.tables.commas import with_commas
 from shards.tables.rows import Row

@@ -1,7 +1,6 @@
 from .cells import event as event
 from .cells import in_time as in_time
 from .cells import integer as integer
-from .cells import is_empty as is_empty
 from .cells import label_of as label_of
 from .cells import labels_of as labels_of
 from .cells import split_labels as split_labels

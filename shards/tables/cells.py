@@ -3,23 +3,16 @@
 import re
 from collections.abc import Collection, Iterable
 
-from shards.clip import Event
+from shards.clip import Event, is_empty
 from shards.errors import SourceError
 
-# What pandas writes or reads as a missing value: no class had such a name in what it wrote.
-EMPTY = frozenset(
-    {
-        *("", "nan", "NaN", "-nan", "-NaN", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A"),
-        *("null", "NULL", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-    }
-)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.I | re.ASCII)
 _LISTED = re.compile(r"""[\[({]\s*(['"].*|[\])}])""")  # ['Dog'], {"Dog": 1}, []
 
 
-def is_empty(cell: str) -> bool:
-    """Whether a cell holds nothing, in any of the spellings of programs."""
-    return cell in EMPTY
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number as tables write it, NaN and infinite ones among them."""
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def event(onset: str, offset: str, label: str, where: str) -> Event:
@@ -28,7 +21,7 @@ def event(onset: str, offset: str, label: str, where: str) -> Event:
     Times that are no times of a clip (negative, infinite, too late) are refused with the clip.
     """
     times = [onset.strip(), offset.strip()]
-    if not all(_NUMBER.fullmatch(each) for each in times):
+    if not all(map(is_number, times)):
         raise SourceError(
             f"{where}: got onset {onset!r} and offset {offset!r}; expected seconds: correct the row"
         )

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
-from shards.clip import Event
-from shards.tables.cells import event, in_time, is_empty
+from shards.clip import Event, is_empty
+from shards.tables.cells import event, in_time
 from shards.tables.rows import Row
 from shards.tables.wrong_rows import WrongRows
 

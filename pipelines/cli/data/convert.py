@@ -9,7 +9,7 @@ from cluster.preflight import check_job_outputs
 from pipelines.cli.types import Flag, Out
 from pipelines.runtime.tables import output
 from pipelines.runtime.words import counted
-from shards.errors import told
+from shards.errors import SHOWN, told
 
 
 def convert(
@@ -53,7 +53,9 @@ def convert(
     )
     if done.unknown:
         console.print(f"in no format that is known: {told(done.unknown)}", markup=False)
-    for reason in done.unreadable:
+    for reason in done.unreadable[:SHOWN]:
         console.print(f"unreadable: {reason}", markup=False)
+    if len(done.unreadable) > SHOWN:
+        console.print(f"unreadable: and {len(done.unreadable) - SHOWN} more", markup=False)
     if done.unreadable:
         raise SystemExit(1)

@@ -8,7 +8,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.runtime.errors import PipelineError
 from pmam.events.event import FloatArray
+from shards.errors import Faults, ShardsError
 
 Scores = npt.NDArray[np.floating]
 
@@ -31,6 +33,9 @@ class HeldScores(Mapping[str, Scores]):
         make: a clip's scores `(frames, classes)` and the edges `(frames + 1,)` of its frames.
         most_bytes: what memory may hold; the rest is written to a file that has no name and goes
             when nothing reads it any more.
+
+    Raises:
+        PipelineError, ShardsError: clips that cannot be made, all of them in one message.
     """
 
     clips: tuple[str, ...]
@@ -42,9 +47,14 @@ class HeldScores(Mapping[str, Scores]):
     _file: IO[bytes] | None = None
 
     def __post_init__(self) -> None:
+        faults = Faults(PipelineError, ShardsError)
         for clip in self.clips:
-            scores, self.edges_s[clip] = self.make(clip)
-            self._held[clip] = self._kept(np.ascontiguousarray(scores))
+            with faults.noted():
+                scores, edges_s = self.make(clip)
+                if not faults.errors:  # else nobody will see them
+                    self.edges_s[clip] = edges_s
+                    self._held[clip] = self._kept(np.ascontiguousarray(scores))
+        faults.check()
 
     def _kept(self, scores: Scores) -> Scores | _Place:
         if self._bytes + scores.nbytes <= self.most_bytes:

@@ -12,12 +12,14 @@ from pipelines.stages.evaluate.clip_names import plain
 from pipelines.stages.evaluate.outputs import FrameOutput, Scores
 from pipelines.stages.evaluate.truth import content_of
 from pmam.events.event import FloatArray
-from shards.annotations.delimited import header
+from shards.annotations.delimited import header, number, rows
 from shards.annotations.event import AnnotationError
 from shards.annotations.format import Content
 from shards.clip import nfc
 from shards.errors import Faults, told
 from shards.io.store import Store
+
+TIMES = ("onset", "offset")
 
 
 def separator_of(content: Content) -> str | None:
@@ -27,7 +29,7 @@ def separator_of(content: Content) -> str | None:
             cells = [cell.lower() for cell in header(content, separator)]
         except AnnotationError:  # no text
             return None
-        if cells[:2] == ["onset", "offset"] and len(cells) > 2:
+        if tuple(cells[:2]) == TIMES and len(cells) > 2:
             labelled = {"event_label", "label", "filename", "class"} & set(cells)
             return None if labelled else separator
     return None
@@ -95,21 +97,41 @@ def _numbers(content: Content, separator: str) -> tuple[Scores, FloatArray]:
             parse_options=pacsv.ParseOptions(delimiter=separator),
         )
     except pa.ArrowInvalid as error:
+        _check_rows(content, separator)
         raise PipelineError(
             f"{content.path}: no readable table ({str(error).splitlines()[0]}): correct it"
         ) from error
     if table.num_rows == 0:
         raise PipelineError(f"{content.path}: no frame; expected at least one row")
-    for column in table.columns:
-        if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
-            head = table.column_names[table.columns.index(column)]
-            raise PipelineError(
-                f"{content.path}: the column {head!r} holds other than numbers; expected seconds "
-                "and scores: correct it"
-            )
+    if not all(map(_holds_numbers, table.columns)):
+        _check_rows(content, separator)
+        wrong = [
+            name
+            for name, column in zip(table.column_names, table.columns, strict=True)
+            if not _holds_numbers(column)
+        ]
+        raise PipelineError(
+            f"{content.path}: the columns {told(wrong)} hold other than numbers; expected seconds "
+            "and scores: correct it"
+        )
     columns = [column.to_numpy().astype(np.float64) for column in table.columns]
     onset_s, offset_s, scores = columns[0], columns[1], np.stack(columns[2:], axis=1)
     return scores, checked_edges(np.append(onset_s, offset_s[-1]), offset_s, content.path)
+
+
+def _holds_numbers(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_floating(column.type) or pa.types.is_integer(column.type))
+
+
+def _check_rows(content: Content, separator: str) -> None:
+    """Refuse a table with all of its rows that hold other than numbers."""
+    faults = Faults(AnnotationError)
+    with faults.noted():
+        for where, row in rows(content, separator):
+            for name, cell in row.items():
+                with faults.noted():
+                    number(cell, where, name if name.lower() in TIMES else "score")
+    faults.check()
 
 
 def checked_edges(edges_s: FloatArray, offset_s: FloatArray, path: str) -> FloatArray:

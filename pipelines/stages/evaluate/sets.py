@@ -21,6 +21,7 @@ from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.detection_set import DetectionSet, detected
 from pmam.metrics.families import Evaluated
 from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
+from shards.errors import Faults, ShardsError
 
 log = logging.getLogger("pmam")
 
@@ -130,10 +131,11 @@ def beside(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) 
     counts = {o.name: p.counts for o, p in zip(outputs, pairings, strict=True)}
     if settings.on_missing == "drop":
         truth, pairings = _dropped(truth, outputs, pairings)
-    found = {
-        output.name: _evaluated(truth, output, pairing, settings)
-        for output, pairing in zip(outputs, pairings, strict=True)
-    }
+    found, faults = {}, Faults(PipelineError, ShardsError)
+    for output, pairing in zip(outputs, pairings, strict=True):
+        with faults.noted():
+            found[output.name] = _evaluated(truth, output, pairing, settings)
+    faults.check()
     return Compared(
         truth=truth,
         systems={name: evaluated for name, (evaluated, _) in found.items()},

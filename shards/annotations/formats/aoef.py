@@ -8,12 +8,20 @@ bytes.
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shards.annotations.delimited import field_text
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
+from shards.annotations.event import (
+    AnnotatedFile,
+    AnnotationError,
+    Columns,
+    SoundEvent,
+    read_event,
+    readable,
+)
 from shards.annotations.format import Content, Format
+from shards.errors import Faults
 
 VERSION = "1.1.0"
 DATE = "1970-01-01T00:00:00"  # the schema wants one
@@ -98,30 +106,40 @@ def _geometry(event: SoundEvent) -> dict[str, Any]:
 
 def read(content: Content) -> list[AnnotatedFile]:
     """The events of every recording, with the bounds of their shapes."""
-    try:
-        return _read(content.json["data"])
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise AnnotationError(
-            f"{content.path}: no readable AOEF ({error!r}): restore it"
-        ) from error
+    path = content.path
+    with readable(path, "AOEF"):
+        data = content.json["data"]
+        tags = {each["id"]: (each["key"], each["value"]) for each in data.get("tags") or []}
+        users = {
+            each["uuid"]: each.get("name") or each.get("username")
+            for each in data.get("users") or []
+        }
+        shapes = {each["uuid"]: each for each in data.get("sound_events") or []}
+        marks = data.get("sound_event_annotations") or data.get("sound_event_predictions") or []
+        by_recording: dict[str, list[SoundEvent]] = {
+            each["uuid"]: [] for each in data.get("recordings") or []
+        }
+    faults = Faults(AnnotationError)
+    for number, mark in enumerate(marks, start=1):
+        where = f"{path} annotated event {number}"
+        with faults.noted(), readable(where, "AOEF"):
+            shape = shapes[mark["sound_event"]]
+            event = _event(mark, shape["geometry"], tags, users.get, where)
+            by_recording[shape["recording"]].append(event)
+    recordings = []
+    with faults.noted(), readable(path, "AOEF"):
+        recordings = _recordings(data, by_recording)
+    faults.check()
+    return recordings
 
 
-def _read(data: dict[str, Any]) -> list[AnnotatedFile]:
-    tags = {each["id"]: (each["key"], each["value"]) for each in data.get("tags") or []}
-    users = {
-        each["uuid"]: each.get("name") or each.get("username") for each in data.get("users") or []
-    }
-    shapes = {each["uuid"]: each for each in data.get("sound_events") or []}
-    marks = data.get("sound_event_annotations") or data.get("sound_event_predictions") or []
-    by_recording: dict[str, list[SoundEvent]] = {}
-    for mark in marks:
-        shape = shapes[mark["sound_event"]]
-        event = _event(mark, shape["geometry"], tags, users.get)
-        by_recording.setdefault(shape["recording"], []).append(event)
+def _recordings(
+    data: dict[str, Any], events: Mapping[str, Sequence[SoundEvent]]
+) -> list[AnnotatedFile]:
     return [
         AnnotatedFile(
             file=str(each["path"]),
-            events=tuple(by_recording.get(each["uuid"], ())),
+            events=tuple(events[each["uuid"]]),
             duration_s=float(each["duration"]),
             sample_rate_hz=int(each["samplerate"]),
         )
@@ -134,6 +152,7 @@ def _event(
     geometry: dict[str, Any],
     tags: dict[int, tuple[str, str]],
     user: Callable[[str | None], str | None],
+    where: str,
 ) -> SoundEvent:
     numbers = [n[0] if isinstance(n, list) else n for n in mark.get("tags") or []]
     pairs: dict[str, Any] = dict(reversed([tags[n] for n in numbers]))
@@ -144,7 +163,8 @@ def _event(
     score = mark.get("score", pairs.pop("score", None))
     who = user(mark.get("created_by")) or pairs.pop("annotator", None)
     texts = "\n".join(notes) or pairs.pop("notes", None)
-    return SoundEvent(
+    return read_event(
+        where,
         onset_s=low_s,
         offset_s=high_s,
         label=label,

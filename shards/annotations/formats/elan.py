@@ -5,16 +5,19 @@ slots have none, and says of a damaged file that it cannot be parsed and no more
 EAFv3.0. Events that overlap go to several tiers.
 """
 
+import bisect
 import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
+from shards.annotations.delimited import number
+from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, read_event
 from shards.annotations.format import Content, Format
 from shards.annotations.tiers import TIER, tier_extra, tiers
 from shards.annotations.xml import NOT_XML, document, parsed, xml_text
+from shards.errors import Faults
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 DATE = "1970-01-01T00:00:00+00:00"  # the schema wants one; the same events are the same bytes
@@ -77,67 +80,85 @@ def read(content: Content) -> list[AnnotatedFile]:
     What refers to another annotation, such as a translation, becomes an extra column of that one.
     """
     root = parsed(content)
-    slots = _slots(root, content.path)
-    found: dict[str, tuple[float, float, str, dict[str, str], str | None]] = {}
-    references: list[tuple[str, str, str]] = []
+    faults = Faults(AnnotationError)
+    slots = _slots(root, content.path, faults)
+    columns = _columns(root, content.path, faults)
+    events = []
     for tier in root.iter("TIER"):
-        name = tier.get("TIER_ID", "")
         for cell in tier.iter("ALIGNABLE_ANNOTATION"):
+            if not (label := _value(cell)):
+                continue
+            own = cell.get("ANNOTATION_ID", "")
+            where = f"{content.path} annotation {own}".rstrip()
             try:
                 begin, end = (slots[cell.attrib[f"TIME_SLOT_REF{n}"]] for n in (1, 2))
             except KeyError as error:
-                raise AnnotationError(
-                    f"{content.path}: no time slot {error}; restore it"
-                ) from error
-            annotator = tier.get("ANNOTATOR") or None
-            text = (cell.findtext("ANNOTATION_VALUE") or "").strip()
-            found[cell.get("ANNOTATION_ID", str(len(found)))] = (
-                *(begin / 1000, end / 1000, text),
-                *(tier_extra(name), annotator),
-            )
-        for cell in tier.iter("REF_ANNOTATION"):
-            text = (cell.findtext("ANNOTATION_VALUE") or "").strip()
-            references.append((cell.get("ANNOTATION_REF", ""), name, text))
-    for to, name, text in references:
-        if to in found and text:
-            found[to][3][name] = text
-    events = []
-    for onset_s, offset_s, label, extra, annotator in found.values():
-        if label:
-            try:
-                event = SoundEvent(
-                    onset_s=onset_s,
-                    offset_s=offset_s,
+                missing = f"{where}: no time slot {error}; restore it"
+                faults.errors.append(AnnotationError(missing))
+                continue
+            with faults.noted():
+                event = read_event(
+                    where,
+                    onset_s=begin / 1000,
+                    offset_s=end / 1000,
                     label=label,
-                    extra=extra,
-                    annotator=annotator,
+                    extra=tier_extra(tier.get("TIER_ID", "")) | columns.get(own, {}),
+                    annotator=tier.get("ANNOTATOR") or None,
                 )
-            except AnnotationError as error:
-                raise AnnotationError(f"{content.path}: {error}") from error
-            events.append(event)
+                events.append(event)
+    faults.check()
     events.sort(key=lambda each: (each.onset_s, each.offset_s, each.label))
     return [AnnotatedFile(file=_media(root) or content.audio, events=tuple(events))]
 
 
-def _slots(root: ET.Element, path: str) -> dict[str, float]:
+def _value(cell: ET.Element) -> str:
+    return (cell.findtext("ANNOTATION_VALUE") or "").strip()
+
+
+def _columns(root: ET.Element, path: str, faults: Faults) -> dict[str, dict[str, str]]:
+    """What refers to each annotation with times, also by way of others, by tier."""
+    timed = {cell.get("ANNOTATION_ID", "") for cell in root.iter("ALIGNABLE_ANNOTATION")}
+    above = {
+        cell.get("ANNOTATION_ID", ""): cell.get("ANNOTATION_REF", "")
+        for cell in root.iter("REF_ANNOTATION")
+    }
+    columns: dict[str, dict[str, str]] = {}
+    for tier in root.iter("TIER"):
+        for cell in tier.iter("REF_ANNOTATION"):
+            own = to = cell.get("ANNOTATION_ID", "")
+            passed = set[str]()
+            while to not in timed and to in above and to not in passed:
+                passed.add(to)
+                to = above[to]
+            if not (text := _value(cell)):
+                continue
+            if to not in timed:
+                reason = f"{path} annotation {own}: refers to {to!r}, which is not there"
+                faults.errors.append(AnnotationError(f"{reason}; restore it"))
+                continue
+            of_event, name = columns.setdefault(to, {}), tier.get("TIER_ID", "")
+            of_event[name] = f"{of_event[name]} {text}" if name in of_event else text
+    return columns
+
+
+def _slots(root: ET.Element, path: str, faults: Faults) -> dict[str, float]:
     """Milliseconds of each time slot; those without a time lie evenly between their neighbours."""
-    names, times = [], []
+    names, times = list[str](), list[float | None]()
     for slot in root.iter("TIME_SLOT"):
-        names.append(slot.get("TIME_SLOT_ID", ""))
-        value = slot.get("TIME_VALUE")
-        try:
-            times.append(None if value is None else float(value))
-        except ValueError as error:
-            raise AnnotationError(
-                f"{path}: got the time {value!r}; expected milliseconds"
-            ) from error
+        name, value = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
+        with faults.noted():
+            where = f"{path} time slot {name}"
+            times.append(None if value is None else number(value, where, "time in milliseconds"))
+            names.append(name)
     known = [n for n, time in enumerate(times) if time is not None]
     slots: dict[str, float] = {}
     for n, name in enumerate(names):
-        before = max((k for k in known if k <= n), default=None)
-        after = min((k for k in known if k >= n), default=None)
-        if before is None or after is None:
-            raise AnnotationError(f"{path}: the time slot {name} has no time near it; restore it")
+        left, right = bisect.bisect_right(known, n), bisect.bisect_left(known, n)
+        if not left or right == len(known):
+            reason = f"{path}: the time slot {name} has no time near it; restore it"
+            faults.errors.append(AnnotationError(reason))
+            continue
+        before, after = known[left - 1], known[right]
         low, high = times[before] or 0.0, times[after] or 0.0
         slots[name] = (
             low if after == before else low + (high - low) * (n - before) / (after - before)

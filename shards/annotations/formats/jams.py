@@ -5,14 +5,24 @@ against ours. An annotation is what one annotator found. https://jams.readthedoc
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
+from shards.annotations.event import (
+    AnnotatedFile,
+    AnnotationError,
+    Columns,
+    SoundEvent,
+    read_event,
+    readable,
+)
 from shards.annotations.format import Content, Format
+from shards.errors import Faults
 
 VERSION = "0.3.5"
 NAMESPACE = "segment_open"
+NAMED = (NAMESPACE, "tag_open", "scaper")  # namespaces whose every value names something
 
 
 def recognises(content: Content) -> bool:
@@ -53,41 +63,59 @@ def _annotation(who: str | None, events: list[SoundEvent]) -> dict[str, Any]:
 
 def read(content: Content) -> list[AnnotatedFile]:
     """Observations whose value is a text, or has a `label`, as Scaper's have."""
-    values = content.json
-    try:
+    path, values = content.path, content.json
+    with readable(path, "JAMS"):
         about = values["file_metadata"]
         name = about.get("identifiers", {}).get("filename") or content.audio
-        events = [event for each in values["annotations"] for event in _events(each)]
         duration = about.get("duration")
         duration_s = None if duration is None else float(duration)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        annotations = list(values["annotations"])
+    faults, events, others = Faults(AnnotationError), list[SoundEvent](), Counter[str]()
+    for number, annotation in enumerate(annotations, start=1):
+        where = f"{path} annotation {number}"
+        with faults.noted(), readable(where, "JAMS"):
+            namespace = str(annotation.get("namespace"))
+            who = (annotation.get("annotation_metadata") or {}).get("annotator") or {}
+            for count, each in enumerate(annotation["data"], start=1):
+                with faults.noted(), readable(f"{where} observation {count}", "JAMS"):
+                    if _is_of_sound(each["value"], namespace):
+                        found = _event(each, f"{where} observation {count}", who.get("name"))
+                        events += [] if found is None else [found]
+                    else:
+                        others[namespace] += 1
+    faults.check()
+    if others and not events:
         raise AnnotationError(
-            f"{content.path}: no readable JAMS ({error!r}): restore it"
-        ) from error
+            f"{path}: got {others.total()} observations of {', '.join(sorted(others))}, whose "
+            f"values are no texts; expected events with names, such as those of {NAMESPACE}"
+        )
     events.sort(key=lambda each: each.onset_s)
     return [AnnotatedFile(file=str(name), events=tuple(events), duration_s=duration_s)]
 
 
-def _events(annotation: dict[str, Any]) -> Iterator[SoundEvent]:
-    who = (annotation.get("annotation_metadata") or {}).get("annotator") or {}
-    for each in annotation["data"]:
-        value, extra = each["value"], {}
-        if isinstance(value, dict):
-            extra = {key: _cell(cell) for key, cell in value.items() if key != "label"}
-            if extra.get("role") == "background":  # Scaper's, over the whole of a soundscape
-                continue
-            value = value.get("label")
-        if isinstance(value, str):
-            onset_s = float(each["time"])
-            score = each.get("confidence")
-            yield SoundEvent(
-                onset_s=onset_s,
-                offset_s=onset_s + float(each["duration"]),
-                label=value,
-                score=None if score is None else float(score),
-                annotator=who.get("name") or None,
-                extra=extra,
-            )
+def _is_of_sound(value: Any, namespace: str) -> bool:
+    """Whether an observation names what is heard; others are beats, pitches, onsets."""
+    return namespace in NAMED or isinstance(value, str | dict)
+
+
+def _event(each: dict[str, Any], where: str, who: str | None) -> SoundEvent | None:
+    """An observation as an event; None of Scaper's background."""
+    value, extra = each["value"], {}
+    if isinstance(value, dict):
+        extra = {key: _cell(cell) for key, cell in value.items() if key != "label"}
+        if extra.get("role") == "background":  # over the whole of a soundscape
+            return None
+        value = value.get("label")
+    onset_s, score = float(each["time"]), each.get("confidence")
+    return read_event(
+        where,
+        onset_s=onset_s,
+        offset_s=onset_s + float(each["duration"]),
+        label=value,
+        score=None if score is None else float(score),
+        annotator=who or None,
+        extra=extra,
+    )
 
 
 def _cell(value: Any) -> str:

@@ -12,9 +12,17 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
+from shards.annotations.delimited import whole_number
+from shards.annotations.event import (
+    AnnotatedFile,
+    AnnotationError,
+    Columns,
+    SoundEvent,
+    read_event,
+    readable,
+)
 from shards.annotations.format import Content, Format
-from shards.errors import several
+from shards.errors import Faults
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an upload
 FROM, TO = "label", "audio"  # the names of the tags in its labelling configuration
@@ -68,29 +76,26 @@ def read(content: Content) -> list[AnnotatedFile]:
     """Regions by the file of their task."""
 
     found: dict[str, list[SoundEvent]] = {}
-    wrong: list[AnnotationError] = []
+    faults = Faults(AnnotationError)
     for number, task in enumerate(content.json, start=1):
-        try:
-            file, events = _task(task)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            reason = f"{content.path} task {number}: no readable task ({error!r}): restore it"
-            wrong.append(AnnotationError(reason))
-        else:
-            found.setdefault(file, []).extend(events)
-    if wrong:
-        raise several(wrong)
+        where = f"{content.path} task {number}"
+        with faults.noted(), readable(where, "task"):
+            file, regions = _task(task)
+            events = found.setdefault(file, [])
+            for count, region in enumerate(regions, start=1):
+                with faults.noted(), readable(f"{where} region {count}", "region"):
+                    events += _events(region, f"{where} region {count}", faults)
+    faults.check()
     return [AnnotatedFile(file=name, events=tuple(events)) for name, events in found.items()]
 
 
-def _task(task: dict[str, Any]) -> tuple[str, list[SoundEvent]]:
-    minimal = _minimal_regions(task)
+def _task(task: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """The file of a task, and its regions."""
     if "data" not in task:
-        regions = [{"value": value} for value in minimal or []]
-        return _name(task["audio"]), [event for each in regions for event in _events(each)]
+        return _name(task["audio"]), [{"value": value} for value in _minimal_regions(task) or []]
     done = [each for each in task.get("annotations") or [] if not each.get("was_cancelled")]
     results = done or task.get("predictions") or []
-    regions = [region for each in results for region in each["result"]]
-    return _name(task["data"]["audio"]), [event for each in regions for event in _events(each)]
+    return _name(task["data"]["audio"]), [region for each in results for region in each["result"]]
 
 
 def _minimal_regions(task: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -102,27 +107,33 @@ def _minimal_regions(task: dict[str, Any]) -> list[dict[str, Any]] | None:
     return None
 
 
-def _events(region: dict[str, Any]) -> Iterator[SoundEvent]:
+def _events(region: dict[str, Any], where: str, faults: Faults) -> list[SoundEvent]:
+    """An event for each label of a region; `faults` gets those that are wrong."""
     value, meta = region["value"], region.get("meta") or {}
     if "start" not in value:
-        return  # about the whole file, such as a choice
+        return []  # about the whole file, such as a choice
     texts = meta.get("text")
     notes = "\n".join(texts) if isinstance(texts, list) else texts
     score = region.get("score")
     channel = value.get("channel")
+    found = []
     for label in value["labels"]:
-        yield SoundEvent(
-            onset_s=float(value["start"]),
-            offset_s=float(value["end"]),
-            label=label,
-            score=None if score is None else float(score),
-            low_hz=meta.get("low_hz"),
-            high_hz=meta.get("high_hz"),
-            annotator=meta.get("annotator"),
-            channel=None if channel is None else int(channel) + 1,
-            notes=notes,
-            extra=meta.get("extra") or {},
-        )
+        with faults.noted():
+            event = read_event(
+                where,
+                onset_s=float(value["start"]),
+                offset_s=float(value["end"]),
+                label=label,
+                score=None if score is None else float(score),
+                low_hz=meta.get("low_hz"),
+                high_hz=meta.get("high_hz"),
+                annotator=meta.get("annotator"),
+                channel=None if channel is None else 1 + whole_number(channel, where, "channel"),
+                notes=notes,
+                extra=meta.get("extra") or {},
+            )
+            found.append(event)
+    return found
 
 
 def _name(url: str) -> str:

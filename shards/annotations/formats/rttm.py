@@ -56,7 +56,7 @@ def write(files: Iterable[AnnotatedFile], filled: Columns) -> Iterator[bytes]:
 
 
 def _word(text: str) -> str:
-    return re.sub(r"\s", "_", text) or NONE
+    return re.sub(r"\s", "_", text) if text.strip() else NONE
 
 
 def read(content: Content) -> list[AnnotatedFile]:

@@ -8,9 +8,16 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 
 from shards.annotations.delimited import number
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
+from shards.annotations.event import (
+    AnnotatedFile,
+    AnnotationError,
+    Columns,
+    SoundEvent,
+    read_event,
+)
 from shards.annotations.format import Content, Format, number_text
 from shards.annotations.xml import NOT_XML, document, parsed, xml_text
+from shards.errors import Faults
 
 RATE_HZ = 44100  # where that of the audio is not known; Sonic Visualiser converts it
 DOCTYPE = "<!DOCTYPE sonic-visualiser>\n"
@@ -54,7 +61,7 @@ def read(content: Content) -> list[AnnotatedFile]:
     """The points of all layers of regions, boxes, notes and instants."""
     root = parsed(content)
     events: list[SoundEvent] = []
-    rate = None
+    rate, faults = None, Faults(AnnotationError)
     for model in root.iter("model"):
         if model.get("type") != "sparse":
             continue
@@ -64,7 +71,11 @@ def read(content: Content) -> list[AnnotatedFile]:
         for dataset in root.iter("dataset"):
             if dataset.get("id") == model.get("dataset"):
                 boxes = model.get("subtype") == "box"
-                events += [_event(point, rate, boxes, content.path) for point in dataset]
+                for count, point in enumerate(dataset, start=1):
+                    with faults.noted():
+                        where = f"{content.path} layer {model.get('id')} point {count}"
+                        events.append(_event(point, rate, boxes, where))
+    faults.check()
     if rate is None:
         raise AnnotationError(
             f"{content.path}: got no layer of regions, boxes or instants; export one of them"
@@ -72,29 +83,27 @@ def read(content: Content) -> list[AnnotatedFile]:
     return [AnnotatedFile(file=content.audio, events=tuple(events), sample_rate_hz=round(rate))]
 
 
-def _event(point: ET.Element, rate: float, boxes: bool, path: str) -> SoundEvent:
-    frame, duration = (number(point.get(name, "0"), path, name) for name in ("frame", "duration"))
+def _event(point: ET.Element, rate: float, boxes: bool, where: str) -> SoundEvent:
+    frame, duration = (number(point.get(name, "0"), where, name) for name in ("frame", "duration"))
     value = point.get("value", "0")
     low_hz = high_hz = None
     extra = {}
     if boxes:
-        height = number(point.get("extent", "0"), path, "extent")
-        if height or number(value, path, "value"):
-            low_hz = number(value, path, "value")
+        height = number(point.get("extent", "0"), where, "extent")
+        if height or number(value, where, "value"):
+            low_hz = number(value, where, "value")
             high_hz = low_hz + height
     elif value not in ("0", ""):
         extra["value"] = value
-    try:
-        return SoundEvent(
-            onset_s=frame / rate,
-            offset_s=(frame + duration) / rate,
-            label=point.get("label", ""),
-            low_hz=low_hz,
-            high_hz=high_hz,
-            extra=extra,
-        )
-    except AnnotationError as error:
-        raise AnnotationError(f"{path}: {error}") from error
+    return read_event(
+        where,
+        onset_s=frame / rate,
+        offset_s=(frame + duration) / rate,
+        label=point.get("label", ""),
+        low_hz=low_hz,
+        high_hz=high_hz,
+        extra=extra,
+    )
 
 
 SVL = Format(

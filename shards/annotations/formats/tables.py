@@ -18,7 +18,7 @@ from shards.annotations.event import (
     grouped,
 )
 from shards.annotations.format import Content, Format
-from shards.tables.cells import is_empty
+from shards.clip import is_empty
 from shards.tables.separated import separator_of
 
 NAMES = {"file": "filename", "onset_s": "onset", "offset_s": "offset", "label": "event_label"}
@@ -62,19 +62,10 @@ def recognises(content: Content, delimiters: str) -> bool:
 
 
 def event_of_row(row: Mapping[str, str], names: Mapping[str, str], where: str) -> SoundEvent | None:
-    """The event of a row; None of one that has neither times nor label.
-
-    Raises:
-        AnnotationError: it has times, and no label, in any of the spellings of programs.
-    """
+    """The event of a row; None of one that has neither times nor label."""
     if all(is_empty(row[names[field]].strip()) for field in NEEDED):
         return None
     cells = {field: row[name] for field, name in names.items() if field != "file"}
-    if is_empty(cells["label"].strip()):
-        raise AnnotationError(
-            f"{where}: got the label {cells['label']!r}; expected the name of a class: correct the "
-            "row, or leave its times empty where the file has no events"
-        )
     extra = {name: cell for name, cell in row.items() if name not in names.values()}
     return sound_event(cells, extra, where)
 

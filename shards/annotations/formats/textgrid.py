@@ -10,9 +10,16 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from shards.annotations.event import AnnotatedFile, AnnotationError, Columns, SoundEvent
+from shards.annotations.event import (
+    AnnotatedFile,
+    AnnotationError,
+    Columns,
+    SoundEvent,
+    read_event,
+)
 from shards.annotations.format import Content, Format, number_text
 from shards.annotations.tiers import TIER, tier_extra, tiers
+from shards.errors import Faults
 
 _TOKEN = re.compile(
     r'"((?:[^"]|"")*)"'  # a text
@@ -118,26 +125,30 @@ def read(content: Content) -> list[AnnotatedFile]:
             raise AnnotationError(f"{path}: got {token!r} where TextGrid has a text; restore it")
         return token
 
+    def count() -> int:
+        if not (whole := number()).is_integer() or whole < 0:
+            raise AnnotationError(f"{path}: got {whole:g} where TextGrid has a count; restore it")
+        return int(whole)
+
     text(), text(), number()
     end_s = number()
-    events = []
-    for _ in range(int(number())):
+    events, faults = [], Faults(AnnotationError)
+    for _ in range(count()):
         kind, name = text(), text()
         number(), number()
         if kind not in ("IntervalTier", "TextTier"):
             raise AnnotationError(
                 f"{path}: got a tier of the class {kind!r}; expected IntervalTier or TextTier"
             )
-        for _ in range(int(number())):
+        for _ in range(count()):
             onset_s = number()
             offset_s = number() if kind == "IntervalTier" else onset_s
             if label := text().strip():
-                extra = tier_extra(name)
-                try:
-                    event = SoundEvent(onset_s=onset_s, offset_s=offset_s, label=label, extra=extra)
-                except AnnotationError as error:
-                    raise AnnotationError(f"{path}: {error}") from error
-                events.append(event)
+                times = {"onset_s": onset_s, "offset_s": offset_s}
+                with faults.noted():
+                    where, extra = f"{path} tier {name!r}", tier_extra(name)
+                    events.append(read_event(where, **times, label=label, extra=extra))
+    faults.check()
     events.sort(key=lambda each: (each.onset_s, each.offset_s, each.label))
     return [AnnotatedFile(file=content.audio, events=tuple(events), duration_s=end_s)]
 

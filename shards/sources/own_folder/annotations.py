@@ -20,7 +20,6 @@ from shards.io.store import Store
 from shards.packing.plan import Skipped
 from shards.sources._matching import Files
 from shards.sources._tables import by_stem, in_time, is_audio, is_hidden, stem
-from shards.tables.cells import is_empty
 
 # What files of annotations are called; which format one is in, its content says.
 SUFFIXES = (
@@ -151,10 +150,6 @@ def annotations_below(
         if read.format is None:
             unknown.append(name)
             continue
-        if blank := _without_label(read):
-            reason = f"got no name of a class in {told(blank)}; expected one each: correct the file"
-            unusable.append(Skipped(name, f"{store.path(name)}: {reason}"))
-            continue
         formats[read.format] += 1
         for each in read.files:
             recording = _recording(each, read, named_after, files)
@@ -189,16 +184,6 @@ def _recording(
             return found
     # Of one recording, which was renamed since, together with its annotations.
     return beside if len(read.files) == 1 else None
-
-
-def _without_label(read: ReadFile) -> list[str]:
-    """Events whose label is what programs write for a missing value, as words for an error."""
-    return [
-        f"the event {event.label!r} from {event.onset_s} s to {event.offset_s} s of {file.file}"
-        for file in read.files
-        for event in file.events
-        if is_empty(event.label.strip())
-    ]
 
 
 def _strong(events: Iterable[SoundEvent]) -> tuple[Event, ...]:

@@ -4,12 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from shards.clip import Clip, ClipError, check_clip
+from shards.clip import Clip, ClipError, check_clip, is_empty
 from shards.errors import told
 from shards.io.store import Store
 from shards.sources._matching import Files, rows_by_file
 from shards.sources._tables import Row, SourceError, integer, share_note, stem
-from shards.tables.cells import is_empty
 from shards.tables.clip_labels import WEAK, strong_events, weak_labels
 from shards.tables.commas import cut_at_commas
 from shards.tables.wrong_rows import WrongRows

@@ -226,7 +226,7 @@ def test_classes_that_do_not_fit(
         (lambda rows: [rows[0], "-1" + rows[1][1:], *rows[2:]], "negative"),
         (lambda rows: [*rows[:3], *rows[4:]], "a frame ends at 0.5 s and the next begins at 0.75"),
         (lambda rows: [rows[0]], "no frame; expected at least one row"),
-        (lambda rows: [rows[0], rows[1].replace("0.", "x.", 1), *rows[2:]], "numbers"),
+        (lambda rows: [rows[0], rows[1].replace("0.", "x.", 1), *rows[2:]], "row 2: got the onset"),
         (lambda rows: [rows[0].replace("dog", "owl"), *rows[1:]], "got the classes cat, owl"),
     ],
 )
@@ -283,3 +283,18 @@ def test_soft_labels(places: dict[str, str], tmp_path: Path) -> None:
         found.append(cases.numbers(out))
     assert found[0] == pytest.approx(found[1], nan_ok=True)
     assert "segment_partial_auc" in {metric for metric, _ in found[0]}
+
+
+def test_rows_of_all_tables_of_all_systems_are_told_at_once(
+    told: Callable[..., str], places: dict[str, str], tmp_path: Path
+) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        for count, path in enumerate(sorted(Path(places["tsv"]).glob("*.tsv"))):
+            rows = path.read_text().splitlines()
+            rows[2] = "x" + rows[2] if count == 0 else rows[2]
+            rows[4] = rows[4].rpartition("\t")[0] + "\toops" if count == 0 else rows[4]
+            (tmp_path / folder / path.name).write_text("\n".join(rows[: 1 if count == 1 else None]))
+    line = told(places["dataset"], str(tmp_path / "one"), str(tmp_path / "two"))
+    assert "6 faults: " in line and line.count("no frame; expected at least one row") == 2
+    assert line.count("row 3: got the") == line.count("row 5: got the") == 2
