@@ -18,6 +18,7 @@ from shards.annotations.format import Content
 from shards.clip import nfc
 from shards.errors import Faults, told
 from shards.io.store import Store
+from shards.tables.separated import numbered
 
 TIMES = ("onset", "offset")
 
@@ -91,6 +92,8 @@ def _head(content: Content, separator: str) -> tuple[str, ...]:
 
 
 def _numbers(content: Content, separator: str) -> tuple[Scores, FloatArray]:
+    if len(numbered(content.text)) < 2:
+        raise PipelineError(f"{content.path}: no frame; expected at least one row")
     try:
         table = pacsv.read_csv(
             io.BytesIO(content.text.encode()),
@@ -101,8 +104,6 @@ def _numbers(content: Content, separator: str) -> tuple[Scores, FloatArray]:
         raise PipelineError(
             f"{content.path}: no readable table ({str(error).splitlines()[0]}): correct it"
         ) from error
-    if table.num_rows == 0:
-        raise PipelineError(f"{content.path}: no frame; expected at least one row")
     if not all(map(_holds_numbers, table.columns)):
         _check_rows(content, separator)
         wrong = [
