@@ -12,7 +12,7 @@ al., arXiv 2201.13148. Conventions where the definition leaves room:
   is per ``durations_s``, summed over all clips, with or without events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +54,7 @@ class PSDSResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PSDSCounts:
-    """The counts behind a PSDS at all thresholds, kept per clip.
+    """The counts behind a PSDS at all thresholds, as steps of clips.
 
     Counting is the work; a resample of the clips only weighs the counts anew. So a bootstrap
     counts once and asks for :meth:`result` with new weights at each draw.
@@ -78,8 +78,12 @@ class PSDSCounts:
         """
         return result_of([self], clip_weights)
 
-    def curves(self, clip_weights: FloatArray | None) -> dict[int, tuple[FloatArray, FloatArray]]:
+    def points(
+        self, clip_weights: FloatArray | None
+    ) -> Iterator[tuple[str, tuple[FloatArray, FloatArray]]]:
         """True-positive ratio and effective rate of each class that has events, at each threshold.
+
+        Of one class after the other: those of all would be many.
 
         Raises:
             InputError: when the clips hold no event of any class.
@@ -98,7 +102,6 @@ class PSDSCounts:
         present = np.flatnonzero(events > 0)
         if not len(present):
             raise InputError("the ground truth holds no event of any class: PSDS is undefined")
-        curves = {}
         for label in present:
             counts = self.per_class[label]
             rate = counts.false_positives(weights) / hours
@@ -106,8 +109,7 @@ class PSDSCounts:
                 cross_rate = counts.cross_trigger_rate(weights, event_hours) / (len(present) - 1)
                 rate = rate + self.settings.alpha_ct * cross_rate
             tpr = counts.true_positives(weights) / events[label]
-            curves[int(label)] = tpr, rate
-        return curves
+            yield self.classes[label], (tpr, rate)
 
 
 def result_of(counts: Sequence[PSDSCounts], clip_weights: FloatArray | None = None) -> PSDSResult:
@@ -124,14 +126,13 @@ def result_of(counts: Sequence[PSDSCounts], clip_weights: FloatArray | None = No
         InputError: when the clips hold no event of any class.
     """
     classes, e_max = counts[0].classes, counts[0].settings.e_max
-    points = [each.curves(clip_weights) for each in counts]
     curves = {
-        classes[label]: staircase(
-            np.concatenate([each[label][0] for each in points]),
-            np.concatenate([each[label][1] for each in points]),
+        of_counts[0][0]: staircase(
+            np.concatenate([tpr for _, (tpr, _) in of_counts]),
+            np.concatenate([rate for _, (_, rate) in of_counts]),
             e_max,
         )
-        for label in points[0]
+        for of_counts in zip(*(each.points(clip_weights) for each in counts), strict=True)
     }
     grid, effective_tpr = effective_curve(list(curves.values()), counts[0].settings.alpha_st)
     areas = {name: normalised_area(ratio, rate, e_max) for name, (ratio, rate) in curves.items()}
@@ -185,6 +186,7 @@ def psds_counts_of(
     slots, truth = Slots.of(edges_s), GroundTruth.of(clips, edges_s)
     durations_s = np.array([clips.durations_s[clip] for clip in clips.clips], dtype=np.float64)
     per_class: list[list[ClassCounts]] = [[] for _ in several]
+    shortest_frame_s = slots.shortest_frame_s
     for label, scores in score_rows(clips, slots):
         silent = np.ones(len(durations_s), dtype=bool)
         silent[truth.row_clip[truth.row_label == label]] = False
@@ -193,7 +195,7 @@ def psds_counts_of(
         for settings, counts in zip(several, per_class, strict=True):
             floor = -np.inf
             # Detections below half a microsecond count as valid wherever they are.
-            if clip_weights is not None and settings.dtc * slots.shortest_frame_s > 1e-6:
+            if clip_weights is not None and settings.dtc * shortest_frame_s > 1e-6:
                 most = clip_weights @ durations_s * (settings.e_max / SECONDS_PER_HOUR)
                 floor = out_of_reach(highest, clip_weights[:, silent], most)
             if floor not in made:
