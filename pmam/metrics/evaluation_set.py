@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,21 @@ from pmam.events.event import Event, FloatArray, uniform_edges_s
 from pmam.events.union import united
 
 
+@runtime_checkable
+class ByColumns(Protocol):
+    """Scores of clips of which those of some classes can be read without the others."""
+
+    def columns(self, clip: str, begin: int, end: int | None) -> npt.NDArray[np.floating]:
+        """The scores ``(frames, end - begin)`` of the classes from ``begin`` to before ``end``."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
     """Clips with frame scores and ground truth, checked once so that metrics need not check.
 
     Args:
-        scores: per clip ``(frames, classes)``. A frame scored -inf is below every threshold.
+        scores: per clip ``(frames, classes)``. A frame scored -inf is below every threshold. Those
+            that are :class:`ByColumns` are read so where few classes are asked for.
         hop_s: seconds per frame, counted from the clip's start; or, where frames are not equally
             long, their edges ``(frames + 1,)`` in seconds per clip.
         ground_truth: per clip its events; a clip without events has an empty list. Events may
@@ -103,6 +113,12 @@ class EvaluationSet:
     def clips(self) -> list[str]:
         """The clips' names, in the ground truth's order."""
         return list(self.ground_truth)
+
+    def columns(self, clip: str, begin: int, end: int) -> npt.NDArray[np.floating]:
+        """A clip's scores ``(frames, end - begin)`` of some classes that follow each other."""
+        if isinstance(self.scores, ByColumns):
+            return self.scores.columns(clip, begin, end)
+        return self.scores[clip][:, begin:end]
 
     def edges_s(self, clip: str) -> FloatArray:
         """The edges ``(frames + 1,)`` of a clip's frames in seconds."""

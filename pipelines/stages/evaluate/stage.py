@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from cluster.storage.filesystems import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import PipelineError
@@ -37,7 +39,7 @@ from pipelines.stages.evaluate.truth import read_truths
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.families import FAMILIES, Evaluated, all_psds, resampled
 from pmam.metrics.intervals import Resampled, Row
-from pmam.metrics.polyphonic.psds import event_psds_counts, psds
+from pmam.metrics.polyphonic.psds import event_psds_counts, psds_counts_of
 from pmam.metrics.results import ClassMean
 
 # Raised by whoever changes what the stage computes.
@@ -203,14 +205,17 @@ def _curves(
 ) -> list[dict[str, Any]]:
     if settings.metrics and "psds" not in settings.metrics:
         return []
-    rows = []
-    for metric, one in all_psds(settings.metric).items():
-        if evaluated.scores is None:
-            result = event_psds_counts(evaluated.detections, one).result()
-        else:
-            result = psds(evaluated.scores, one)
-        rows += curve_rows(subset, system, metric, result)
-    return rows
+    wanted = all_psds(settings.metric)
+    if evaluated.scores is None:
+        counts = [event_psds_counts(evaluated.detections, one) for one in wanted.values()]
+    else:
+        once = np.ones((1, len(evaluated.scores.clips)))
+        counts = psds_counts_of(evaluated.scores, list(wanted.values()), once)
+    return [
+        row
+        for metric, each in zip(wanted, counts, strict=True)
+        for row in curve_rows(subset, system, metric, each.result())
+    ]
 
 
 def _draw(stage: Stage, subset: str, rows: Sequence[Row], evaluated: Evaluated) -> None:

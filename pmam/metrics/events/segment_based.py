@@ -64,11 +64,14 @@ def segment_table(clips: EvaluationSet, segment_s: float) -> RankingTable:
     A segment behind the last frame has none: -inf.
     """
     classes = {name: label for label, name in enumerate(clips.classes)}
-    scores, targets, owner = [], [], []
-    for row, clip in enumerate(clips.clips):
-        edges_s = segment_edges_s(clips.durations_s[clip], segment_s)
+    all_edges_s = [segment_edges_s(clips.durations_s[clip], segment_s) for clip in clips.clips]
+    owner = np.repeat(np.arange(len(all_edges_s)), [len(edges_s) - 1 for edges_s in all_edges_s])
+    scores = np.empty((len(owner), len(classes)), clips.dtype)
+    targets = np.empty(scores.shape, dtype=bool)
+    begin = 0
+    for clip, edges_s in zip(clips.clips, all_edges_s, strict=True):
         frames_us = whole_us(clips.edges_s(clip))
-        frames = np.vstack([clips.scores[clip], np.full((1, len(classes)), -np.inf)])
+        frames = np.pad(clips.scores[clip], ((0, 1), (0, 0)), constant_values=-np.inf)
         last = len(frames) - 1
         edges_us = whole_us(edges_s)
         first = np.searchsorted(frames_us, edges_us[:-1], side="right") - 1
@@ -76,12 +79,7 @@ def segment_table(clips: EvaluationSet, segment_s: float) -> RankingTable:
         first, end = first.clip(0, last), end.clip(0, last)
         highest = np.maximum.reduceat(frames, np.stack([first, end], axis=1).ravel())[::2]
         highest[end <= first] = -np.inf
-        scores.append(highest)
-        targets.append(active_segments(clips.ground_truth[clip], classes, edges_s))
-        owner.append(np.full(len(edges_s) - 1, row))
-    return RankingTable(
-        scores=np.concatenate(scores),
-        targets=np.concatenate(targets),
-        clip=np.concatenate(owner),
-        classes=clips.classes,
-    )
+        rows = slice(begin, begin := begin + len(highest))
+        scores[rows] = highest
+        targets[rows] = active_segments(clips.ground_truth[clip], classes, edges_s)
+    return RankingTable(scores=scores, targets=targets, clip=owner, classes=clips.classes)

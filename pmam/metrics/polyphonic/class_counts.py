@@ -16,7 +16,6 @@ from pmam.metrics.polyphonic.intersections import (
 from pmam.metrics.polyphonic.psds_settings import PSDSSettings
 from pmam.metrics.polyphonic.segments import Floats, IntArray, Segments, running_count
 
-
 # In the smallest type that holds them: of many classes and clips these are what memory is full of.
 SmallInts = npt.NDArray[np.signedinteger]
 

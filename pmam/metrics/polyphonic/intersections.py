@@ -68,8 +68,8 @@ def score_rows(clips: EvaluationSet, slots: Slots) -> Iterator[tuple[int, Floats
         end = min(begin + width, classes)
         rows = np.full((end - begin, len(slots.edges_s)), -np.inf, clips.dtype)
         for base, clip in zip(slots.base, clips.clips, strict=True):
-            scores = clips.scores[clip]
-            rows[:, base : base + len(scores)] = scores[:, begin:end].T
+            scores = clips.columns(clip, begin, end)
+            rows[:, base : base + len(scores)] = scores.T
         yield from enumerate(rows, start=begin)
 
 

@@ -26,8 +26,8 @@ from pmam.metrics.polyphonic.intersections import GroundTruth, Slots, score_rows
 from pmam.metrics.polyphonic.psds_settings import PSDS1 as PSDS1
 from pmam.metrics.polyphonic.psds_settings import PSDS2 as PSDS2
 from pmam.metrics.polyphonic.psds_settings import PSDSSettings as PSDSSettings
-from pmam.metrics.polyphonic.roc import effective_curve, normalised_area, staircase
-from pmam.metrics.polyphonic.segments import Segments, detected_segments
+from pmam.metrics.polyphonic.roc import BLOCK_BYTES, effective_curve, normalised_area, staircase
+from pmam.metrics.polyphonic.segments import IntArray, Segments, detected_segments
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -188,8 +188,8 @@ def psds_counts_of(
     per_class: list[list[ClassCounts]] = [[] for _ in several]
     shortest_frame_s = slots.shortest_frame_s
     for label, scores in score_rows(clips, slots):
-        silent = np.ones(len(durations_s), dtype=bool)
-        silent[truth.row_clip[truth.row_label == label]] = False
+        with_event = truth.row_clip[truth.row_label == label]
+        silent = np.delete(np.arange(len(durations_s)), with_event)
         highest = np.maximum.reduceat(scores, slots.base)[silent].astype(np.float64)
         made: dict[float, Segments] = {}
         for settings, counts in zip(several, per_class, strict=True):
@@ -197,7 +197,7 @@ def psds_counts_of(
             # Detections below half a microsecond count as valid wherever they are.
             if clip_weights is not None and settings.dtc * shortest_frame_s > 1e-6:
                 most = clip_weights @ durations_s * (settings.e_max / SECONDS_PER_HOUR)
-                floor = out_of_reach(highest, clip_weights[:, silent], most)
+                floor = out_of_reach(highest, silent, clip_weights, most)
             if floor not in made:
                 heard = np.where(scores > floor, scores, scores.dtype.type(-np.inf))
                 made[floor] = detected_segments(
@@ -231,7 +231,9 @@ def event_psds_counts(clips: DetectionSet, settings: PSDSSettings) -> PSDSCounts
     )
 
 
-def out_of_reach(highest: FloatArray, clip_weights: FloatArray, most: FloatArray) -> float:
+def out_of_reach(
+    highest: FloatArray, silent: IntArray, clip_weights: FloatArray, most: FloatArray
+) -> float:
     """A score at and below which every resample has too many false positives to be counted.
 
     A clip without events of the class has a false positive at any threshold up to its highest
@@ -239,7 +241,8 @@ def out_of_reach(highest: FloatArray, clip_weights: FloatArray, most: FloatArray
     are allowed.
 
     Args:
-        highest: ``(clips,)`` the highest score of each clip without events of the class.
+        highest: ``(silent,)`` the highest score of each clip without events of the class.
+        silent: ``(silent,)`` which clips these are.
         clip_weights: ``(draws, clips)`` how often each counts.
         most: ``(draws,)`` the number of false positives that is allowed.
 
@@ -247,11 +250,16 @@ def out_of_reach(highest: FloatArray, clip_weights: FloatArray, most: FloatArray
         -inf where every threshold may count.
     """
     order = np.argsort(-highest, kind="stable")
-    false = np.cumsum(clip_weights[:, order], axis=1)
-    too_many = false > most[:, None] * (1 + 1e-9)
-    if not len(order) or not too_many[:, -1].all():
-        return -np.inf
-    return float(highest[order[too_many.argmax(axis=1).max()]])
+    clips = silent[order]
+    width = max(1, BLOCK_BYTES // (8 * max(1, len(order))))
+    last = 0  # of the clips in this order: the one at which all draws have too many
+    for begin in range(0, len(most), width):
+        false = np.cumsum(clip_weights[begin : begin + width, clips], axis=1)
+        too_many = false > most[begin : begin + width, None] * (1 + 1e-9)
+        if not len(order) or not too_many[:, -1].all():
+            return -np.inf
+        last = max(last, int(too_many.argmax(axis=1).max()))
+    return float(highest[order[last]])
 
 
 def psds(clips: EvaluationSet, settings: PSDSSettings) -> PSDSResult:

@@ -10,6 +10,7 @@ from psds_cases import CLASSES, all_settings, evaluation_sets
 
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.polyphonic.class_counts import net_steps, small
 from pmam.metrics.polyphonic.psds import PSDS1, PSDS2, PSDSResult, PSDSSettings, psds, psds_counts
 from pmam.metrics.polyphonic.segments import detected_segments
 
@@ -42,6 +43,37 @@ def test_order_and_monotone_transforms_do_not_matter(
     before, after = psds(clips, parameters), psds(shuffled, parameters)
     assert after.value == pytest.approx(before.value, abs=1e-12)
     assert after.per_class == pytest.approx(before.per_class, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    keys=st.lists(st.integers(0, 5), max_size=30),
+    steps=st.lists(st.sampled_from([-1, 1, 200]), min_size=30, max_size=30),
+)
+def test_net_steps_are_the_sums_that_are_left(keys: list[int], steps: list[int]) -> None:
+    totals = {k: sum(s for key, s in zip(keys, steps, strict=False) if key == k) for k in keys}
+    key, step = net_steps(np.array(keys, dtype=np.int64), np.array(steps[: len(keys)], dtype=float))
+    assert dict(zip(key, step, strict=True)) == {k: s for k, s in totals.items() if s}
+    assert list(key) == sorted(key)
+    assert small(step).tolist() == step.tolist()
+
+
+def test_what_grows_takes_no_memory() -> None:
+    # One peak a clip: a false positive that appears, and grows to the whole clip.
+    frames = np.concatenate([np.arange(40), np.arange(40)[::-1]]) / 40
+    clips = EvaluationSet(
+        scores={str(n): (frames - n / 1e4)[:, None] for n in range(300)},
+        hop_s=0.1,
+        ground_truth={
+            str(n): [Event(onset_s=1.0, offset_s=2.0, label="cat")] if n == 7 else []
+            for n in range(300)
+        },
+        durations_s={str(n): 8.0 for n in range(300)},
+        classes=["cat"],
+    )
+    counts = psds_counts(clips, PSDS2).per_class[0]
+    assert len(counts.false.level) <= 2 * 300 and counts.false.clip.dtype == np.int16
+    assert len(counts.thresholds) <= 2 * 300
 
 
 @settings(deadline=None, max_examples=50)
@@ -96,7 +128,7 @@ def test_thresholds_out_of_reach_change_nothing(
     )
     parameters = replace(parameters, e_max=e_max)
     draws = rng.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), size=3) + 0.0
-    draws[:, clips.clips.index("clip0")] = 1  # it has an event of each class
+    draws[:, [bool(clips.ground_truth[clip]) for clip in clips.clips].index(True)] += 1  # an event
     whole, short = psds_counts(clips, parameters), psds_counts(clips, parameters, draws)
     for weights in draws:
         assert_equal_results(short.result(weights), whole.result(weights))
