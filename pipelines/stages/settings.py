@@ -217,7 +217,7 @@ class FinetuneSettings:
     median_choices_s: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
     # Metric on validation clips by which windows and boxes are chosen.
     choose_by: ChoiceMetric = "psds1"
-    # Whether each class gets a window of its own.
+    # Whether each class gets a window, or boxes, of its own, as arXiv 2406.04212 chooses boxes.
     choose_by_class: bool = False
     # Whether boxes are chosen from the published grid (arXiv 2406.04212), where postprocess.method
     # is boxes.

@@ -96,15 +96,24 @@ def merge(scores: Floats, found: Sequence[Box], settings: BoxSettings) -> list[B
     return [_box(scores, found[a].first, found[b - 1].end) for a, b in pairwise(firsts)]
 
 
-def find_boxes(scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings) -> list[list[Box]]:
-    """The boxes of each class, in time, from `scores (frames, classes)`."""
-    reach = max(1, round(settings.step_s / 2 / hop_s))
+def find_boxes(
+    scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings | Sequence[BoxSettings]
+) -> list[list[Box]]:
+    """The boxes of each class, in time, from `scores (frames, classes)`.
+
+    Settings are those of all classes, or of each.
+    """
     columns = np.asarray(scores, np.float64).T
-    return [merge(column, candidates(column, reach), settings) for column in columns]
+    if isinstance(settings, BoxSettings):
+        settings = [settings] * len(columns)
+    return [
+        merge(column, candidates(column, max(1, round(own.step_s / 2 / hop_s))), own)
+        for column, own in zip(columns, settings, strict=True)
+    ]
 
 
 def box_scores(
-    scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings
+    scores: npt.NDArray[Scores], hop_s: float, settings: BoxSettings | Sequence[BoxSettings]
 ) -> npt.NDArray[Scores]:
     """`scores (frames, classes)` with each box's confidence inside of it and 0 elsewhere.
 

@@ -37,7 +37,7 @@ def smooth(
             clip_probabilities = linear_softmax_frames(scores)
         scores = weak_mask(scores, clip_probabilities)
     if settings.method == "boxes":
-        return box_scores(scores, hop_s, settings.boxes)
+        return box_scores(scores, hop_s, settings.boxes_of(classes))
     apply = median_filter_frames if settings.method == "median" else max_filter_frames
     return apply(scores, settings.sizes(classes, hop_s))
 

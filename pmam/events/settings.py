@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pmam.errors import InputError
 from pmam.events.median_filter import odd_frames
 
+Value = TypeVar("Value")
 Method = Literal["median", "max", "boxes"]
 
 
@@ -33,6 +34,12 @@ class BoxSettings:
                 f"{self.merge_ratio}: expected a positive step, a drop >= 0 and a ratio >= 1"
             )
 
+    @property
+    def in_words(self) -> str:
+        """All of it in a few words."""
+        ratio = "" if self.merge_ratio is None else f", ratio {self.merge_ratio:g}"
+        return f"step {self.step_s:g} s, drop {self.merge_drop:g}{ratio}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PostprocessSettings:
@@ -53,6 +60,8 @@ class PostprocessSettings:
     clip_mask: bool = False
     # Settings of the method `boxes`.
     boxes: BoxSettings = field(default_factory=BoxSettings)
+    # Settings of the method `boxes` of single classes, by name.
+    boxes_by_class: dict[str, BoxSettings] = field(default_factory=dict)
     # Probability above which frames, or a box, make an event.
     threshold: float = 0.5
     # Thresholds of single classes, by name.
@@ -87,6 +96,14 @@ class PostprocessSettings:
         """
         return _of_each("threshold", self.threshold, self.threshold_by_class, classes)
 
+    def boxes_of(self, classes: Sequence[str]) -> list[BoxSettings]:
+        """How boxes of each class are found.
+
+        Raises:
+            InputError: boxes of a class that is not there.
+        """
+        return _of_each("boxes", self.boxes, self.boxes_by_class, classes)
+
     def check(self, classes: Sequence[str]) -> None:
         """Refuse names that are none of the classes.
 
@@ -95,6 +112,7 @@ class PostprocessSettings:
         """
         self.sizes(classes, 1.0)
         self.thresholds(classes)
+        self.boxes_of(classes)
 
     @property
     def needs_whole(self) -> bool:
@@ -105,12 +123,13 @@ class PostprocessSettings:
     def in_words(self) -> str:
         """All of it in one line."""
         windows = f"{_listed(self.median_s, self.median_by_class_s)} s"
-        boxes = self.boxes
-        ratio = "" if boxes.merge_ratio is None else f", ratio {boxes.merge_ratio:g}"
+        of_classes = "".join(
+            f"; {name}: {box.in_words}" for name, box in self.boxes_by_class.items()
+        )
         smoothing = {
             "median": f"median {windows}",
             "max": f"maximum of median {windows}",
-            "boxes": f"boxes (step {boxes.step_s:g} s, drop {boxes.merge_drop:g}{ratio})",
+            "boxes": f"boxes ({self.boxes.in_words}{of_classes})",
         }[self.method]
         even = "" if self.odd_windows or self.method == "boxes" else ", even windows"
         mask = ", clip mask" if self.clip_mask else ""
@@ -172,9 +191,17 @@ class PostprocessOverrides:
     def applied(self, stored: PostprocessSettings) -> PostprocessSettings:
         """The stored settings with what is given here in place of theirs.
 
-        A window or threshold of all classes also takes the place of stored ones of single classes.
+        A window or threshold of all classes also takes the place of stored ones of single classes;
+        what is given of boxes is that of all classes.
         """
-        found = replace(stored, boxes=self.boxes.applied(stored.boxes))
+        found = replace(
+            stored,
+            boxes=self.boxes.applied(stored.boxes),
+            boxes_by_class={
+                name: self.boxes.applied(of_class)
+                for name, of_class in stored.boxes_by_class.items()
+            },
+        )
         if self.method is not None:
             found = replace(found, method=self.method)
         if self.median_s is not None:
@@ -193,10 +220,9 @@ class PostprocessOverrides:
 
 
 def _of_each(
-    what: str, general: float, by_class: Mapping[str, float], classes: Sequence[str]
-) -> list[float]:
+    what: str, general: Value, by_class: Mapping[str, Value], classes: Sequence[str]
+) -> list[Value]:
     if unknown := sorted(by_class.keys() - set(classes)):
-        there = ", ".join(classes)
         there = ", ".join(classes)
         raise InputError(f"{what} of the class {unknown[0]!r}: expected one of {there}")
     return [by_class.get(name, general) for name in classes]

@@ -72,13 +72,14 @@ def chosen_postprocess(
 
     Args:
         processed: the validation clips after post-processing.
-        settings: what is not chosen stays as it is here; so do windows and thresholds that it
-            gives to single classes.
+        settings: what is not chosen stays as it is here; so do windows, boxes and thresholds that
+            it gives to single classes.
         medians_s: windows to choose from besides that of the settings.
         thresholds: whether thresholds are chosen.
         metric: of `METRICS`; `event_f1` is that at each class's best threshold.
-        by_class: whether each class gets a window of its own; else there is one for all.
-        boxes: boxes to choose from besides those of the settings; one choice for all classes.
+        by_class: whether each class gets a window, or boxes, of its own: those of its highest
+            number, as the published choice of boxes does (arXiv 2406.04212); else one for all.
+        boxes: boxes to choose from besides those of the settings.
     """
     if settings.method == "boxes":
         candidates = [settings, *(replace(settings, boxes=one) for one in boxes)]
@@ -90,21 +91,34 @@ def chosen_postprocess(
         results = [_quality(processed(one), metric) for one in candidates]
         # The first of the highest.
         best_of_all = max(range(len(results)), key=lambda number: float(results[number].value))
-        given = settings.median_by_class_s
+        given = settings
         settings = candidates[best_of_all]
-        if by_class and settings.method != "boxes":
-            widths = {
-                name: candidates[int(np.argmax([one.per_class[name] for one in results]))].median_s
+        if by_class:
+            own = {
+                name: candidates[int(np.argmax([one.per_class[name] for one in results]))]
                 for name, value in results[0].per_class.items()
                 if not np.isnan(value)
             }
-            settings = replace(settings, median_by_class_s={**widths, **given})
+            settings = _of_classes(settings, own, given)
     if not thresholds:
         return settings
     # An infinite threshold detects nothing, one below 0 everything: neither is a choice.
     best = best_thresholds(processed(settings))
     by_label = {name: max(at, 0.0) for name, at in best.items() if at < 1}
     return replace(settings, threshold_by_class={**by_label, **settings.threshold_by_class})
+
+
+def _of_classes(
+    settings: PostprocessSettings,
+    own: Mapping[str, PostprocessSettings],
+    given: PostprocessSettings,
+) -> PostprocessSettings:
+    """Settings with the window, or the boxes, of each class's own, but for those that are given."""
+    if settings.method == "boxes":
+        boxes = {name: one.boxes for name, one in own.items()}
+        return replace(settings, boxes_by_class={**boxes, **given.boxes_by_class})
+    widths = {name: one.median_s for name, one in own.items()}
+    return replace(settings, median_by_class_s={**widths, **given.median_by_class_s})
 
 
 def _quality(clips: EvaluationSet, metric: str) -> MetricResult:

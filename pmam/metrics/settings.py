@@ -26,7 +26,7 @@ class ChoiceSettings:
     metric: ChoiceMetric | None = None
     # Median windows to choose from, in seconds, besides the system's own.
     medians_s: tuple[float, ...] = ()
-    # Whether each class gets a window of its own.
+    # Whether each class gets a window, or boxes, of its own, as arXiv 2406.04212 chooses boxes.
     by_class: bool = False
     # Whether each class gets the threshold of its highest event-based F1.
     thresholds: bool = True

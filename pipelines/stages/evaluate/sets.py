@@ -213,6 +213,7 @@ def _known(stored: PostprocessSettings, classes: Sequence[str]) -> PostprocessSe
     return replace(
         stored,
         median_by_class_s={k: v for k, v in stored.median_by_class_s.items() if k in classes},
+        boxes_by_class={k: v for k, v in stored.boxes_by_class.items() if k in classes},
         threshold_by_class={k: v for k, v in stored.threshold_by_class.items() if k in classes},
     )
 

@@ -1,16 +1,18 @@
 """Post-processing chosen on clips: it finds what was planted, and leaves alone what it cannot."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pmam.events.event import Event
-from pmam.events.settings import PostprocessSettings
+from pmam.events.settings import BoxSettings, PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.event_f1 import event_f1
 from pmam.metrics.polyphonic.psds import PSDS1, psds
 from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess, postprocessed
+from pmam.settings import from_json, to_json
 
 HOP_S, FRAMES = 0.1, 100
 CLASSES = ("cat", "dog", "owl")  # no owl is ever heard
@@ -119,6 +121,42 @@ def test_boxes_of_the_published_grid() -> None:
     values = [psds(processed(replace(given, boxes=one)), PSDS1).value for one in BOX_GRID]
     assert psds(processed(found), PSDS1).value == max(values)
     assert len(set(values)) > 1
+
+
+def test_each_class_gets_the_boxes_that_suit_it() -> None:
+    """Cats drop out to half their score within an event; between two dogs it is the same."""
+    scores, truth = {}, {}
+    for clip in range(8):
+        frames = np.full((FRAMES, 3), 0.01, np.float32)
+        frames[20 + clip : 40 + clip] = frames[60 + clip : 80 + clip] = 0.8
+        frames[40 + clip : 60 + clip] = 0.4
+        scores[str(clip)] = frames
+        begin_s = (20 + clip) * HOP_S
+        truth[str(clip)] = [
+            Event(onset_s=begin_s, offset_s=begin_s + 6.0, label="cat"),
+            Event(onset_s=begin_s, offset_s=begin_s + 2.0, label="dog"),
+            Event(onset_s=begin_s + 4.0, offset_s=begin_s + 6.0, label="dog"),
+        ]
+
+    def both(settings: PostprocessSettings) -> EvaluationSet:
+        durations_s = dict.fromkeys(scores, FRAMES * HOP_S)
+        return postprocessed(scores.items(), HOP_S, truth, durations_s, CLASSES, settings)
+
+    given = PostprocessSettings(method="boxes", boxes=BoxSettings(step_s=0.3))
+    for metric in ("psds1", "event_f1"):
+        one = chosen_postprocess(both, given, boxes=BOX_GRID, metric=metric)
+        assert one.boxes_by_class == {} and event_f1(both(one)).value < 1.0
+        found = chosen_postprocess(both, given, boxes=BOX_GRID, metric=metric, by_class=True)
+        # Of owls there is nothing to choose by.
+        assert found.boxes_by_class.keys() == {"cat", "dog"}
+        assert found.boxes_by_class["cat"] != found.boxes_by_class["dog"]
+        assert event_f1(both(found)).value == 1.0
+        assert psds(both(found), PSDS1).value == pytest.approx(1.0)
+    assert from_json(PostprocessSettings, json.loads(json.dumps(to_json(found)))) == found
+    assert "dog: step" in found.in_words
+    fixed = replace(given, boxes_by_class={"dog": BoxSettings(step_s=9.0)})
+    found = chosen_postprocess(both, fixed, boxes=BOX_GRID, by_class=True)
+    assert found.boxes_by_class["dog"] == BoxSettings(step_s=9.0)
 
 
 def test_of_equal_windows_the_nearest_to_the_given_one_is_taken() -> None:
