@@ -12,6 +12,7 @@ from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Flag
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import CHECKPOINT, WEIGHTS, checked
+from pipelines.runtime.files.inputs import FILE as INPUT_FILE
 from pipelines.runtime.files.urls import read_checkpoint, store, write_checkpoint
 from pipelines.runtime.tables import output, print_result
 from pmam.events.settings import PostprocessOverrides
@@ -50,10 +51,11 @@ def convert(
     standardised_by: str | None = None,
     classes: tuple[str, ...] = (),
     detector: DetectorSettings = DetectorSettings(),
+    chosen: str | None = None,
     postprocess: PostprocessOverrides = PostprocessOverrides(),
     fresh: Flag = False,
 ) -> None:
-    """Make a checkpoint of ours of a file that others published, or of an older one of ours.
+    """Make a checkpoint of ours of a file that others published, or of another one of ours.
 
     Knows PaSST, EfficientAT (mn04, mn10), PMAM's and MAT-SED's models of any stage, and the five
     networks of MTL, with or without the prefix `module.`, with LoRA merged or beside.
@@ -71,7 +73,9 @@ def convert(
         classes: Classes of a detector, in the order of its outputs; by default DESED's ten, or the
             41 of DCASE 2018 task 2.
         detector: How a detector is read.
-        postprocess: How a detector's scores become events, other than by default.
+        chosen: File postprocess.json of `pmam evaluate --choose.metric ...`, whose windows, boxes
+            and thresholds a detector gets.
+        postprocess: How a detector's scores become events, other than by default or as chosen.
         fresh: Replace OUT.
     """
     check_job_outputs((out,))
@@ -105,7 +109,7 @@ def convert(
             model=model,
         )
         _standardise(found, standardised_by, file)
-    _postprocess(found, postprocess, file)
+    _postprocess(found, chosen, postprocess, file)
     write_checkpoint(target, stem, _packed(found))
     print_result(f"{parent}/{stem}{OURS}")
 
@@ -137,20 +141,36 @@ def _standardise(model: "Model", other: str | None, file: str) -> None:
     model.front_end.calibration.load_state_dict(source.front_end.calibration.state_dict())
 
 
-def _postprocess(model: "Model", given: PostprocessOverrides, file: str) -> None:
+def _postprocess(
+    model: "Model", chosen: str | None, given: PostprocessOverrides, file: str
+) -> None:
     """Give a detector other post-processing.
 
     Raises:
-        PipelineError: it is no detector.
+        PipelineError: it is no detector, or what was chosen is that of several systems.
         InputError: it has not the classes that are named.
     """
+    from pipelines.stages.evaluate.postprocess_file import stored
     from pmam.models.detector import FrameDetector
 
-    if given == PostprocessOverrides():
+    if chosen is None and given == PostprocessOverrides():
         return
     if not isinstance(model, FrameDetector):
-        raise PipelineError(f"{file}: no detector, which alone has --postprocess: leave it out")
-    found = given.applied(model.postprocess)
+        raise PipelineError(
+            f"{file}: no detector, which alone has --chosen and --postprocess: leave them out"
+        )
+    found = model.postprocess
+    if chosen is not None:
+        checked((INPUT_FILE, chosen))
+        of_systems = stored(chosen)
+        if len(of_systems) != 1:
+            raise PipelineError(
+                f"{chosen}: the post-processing of {len(of_systems)} systems "
+                f"({', '.join(of_systems)}); expected that of one: choose for this detector's "
+                "scores alone"
+            )
+        found = next(iter(of_systems.values()))
+    found = given.applied(found)
     found.check(model.classes)
     model.postprocess = found
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from parity_rule import load, tensors
 
 from pipelines.cli.main import main
 from pipelines.runtime.files.urls import read_checkpoint, store, write_checkpoint, write_prototypes
+from pipelines.stages.evaluate.postprocess_file import as_file
 from pmam.encoders.base import FrameEncoder
+from pmam.events.settings import BoxSettings, PostprocessSettings
 from pmam.models.checkpoint import pack_detector, pack_encoder, pack_masked, unpack
 from pmam.models.importers.prototypes import import_prototypes
 
@@ -184,6 +187,18 @@ def test_post_processing_is_given_on_the_way(
     main([*again, "--postprocess.clip-mask", "True"])
     events = shown(tmp_path / "newer")["events"]
     assert events == "median 0.7 s, clip mask, threshold 0.5 (dog 0.2)"
+    boxes = {"dog": BoxSettings(step_s=0.32, merge_drop=1.0, merge_ratio=2.0)}
+    chosen = PostprocessSettings(
+        method="boxes", boxes_by_class=boxes, threshold_by_class={"dog": 0.3}
+    )
+    (tmp_path / "postprocess.json").write_bytes(as_file({"ours": chosen}))
+    given = "--chosen", str(tmp_path / "postprocess.json")
+    main([*again[:-1], str(tmp_path / "tuned"), *given, "--postprocess.threshold", "0.7"])
+    tuned = unpack(read_checkpoint(str(tmp_path / "tuned.safetensors")), "tuned").postprocess
+    assert tuned == replace(chosen, threshold=0.7, threshold_by_class={})
+    (tmp_path / "postprocess.json").write_bytes(as_file({"ours": chosen, "theirs": chosen}))
+    line = refused(*again[:-1], str(tmp_path / "of_two"), *given)
+    assert "2 systems (ours, theirs); expected that of one" in line
     line = refused(*convert, "--postprocess.threshold-by-class", "owl", "0.2")
     assert "threshold of the class 'owl': expected one of cat, dog" in line
     assert "--kind, --encoder, --model, --standardised-by, --classes and --detector" in refused(
@@ -191,7 +206,7 @@ def test_post_processing_is_given_on_the_way(
     )
     encoder = ("checkpoint", "convert", models / "encoder", tmp_path / "other")
     line = refused(*encoder, "--postprocess.threshold", "0.2")
-    assert "no detector, which alone has --postprocess" in line
+    assert "no detector, which alone has --chosen and --postprocess" in line
 
 
 def test_what_cannot_be_exported_is_refused(
