@@ -22,13 +22,21 @@ from shards.errors import naming
 Samples = npt.NDArray[np.float32]
 
 CODECS = ("flac", "mp3", "ogg", "wav")  # of clips in shards
-STORED_SUFFIXES = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")  # of files that may be kept
+# Of files that may be kept as they are.
+STORED_SUFFIXES = (
+    ".bw64", ".bwf", ".flac", ".mp1", ".mp2", ".mp3", ".mpa", ".oga", ".ogg", ".ogv", ".ogx",
+    ".opus", ".rf64", ".spx", ".wav", ".wave",
+)  # fmt: skip
 # read as well, by FFmpeg where libsndfile does not, and stored as FLAC
 OTHER_SUFFIXES = (
-    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".au", ".avi", ".caf",
-    ".m4a", ".mka", ".mkv", ".mov", ".mp2", ".mp4", ".spx", ".tta", ".voc", ".w64", ".webm",
-    ".wma", ".wmv", ".wv",
+    ".3g2", ".3gp", ".8svx", ".aac", ".ac3", ".adts", ".aif", ".aifc", ".aiff", ".amr", ".ape",
+    ".asf", ".au", ".avi", ".avr", ".awb", ".caf", ".dff", ".dsf", ".dts", ".eac3", ".ec3", ".f4v",
+    ".flv", ".gsm", ".ircam", ".latm", ".loas", ".m2ts", ".m4a", ".m4b", ".m4r", ".m4v", ".mka",
+    ".mkv", ".mlp", ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts", ".nist", ".paf", ".pvf",
+    ".ra", ".rm", ".sf", ".shn", ".snd", ".sox", ".sph", ".tak", ".thd", ".tta", ".vob", ".voc",
+    ".w64", ".weba", ".webm", ".wma", ".wmv", ".wv",
 )  # fmt: skip
+# Of all recordings: in folders, in tars and in tables there is no other list.
 AUDIO_SUFFIXES = tuple(sorted(STORED_SUFFIXES + OTHER_SUFFIXES))
 
 

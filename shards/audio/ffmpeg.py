@@ -28,6 +28,7 @@ MPEG = (
     "mp"  # codecs whose frames are checked elsewhere, and which complain of joints that are whole
 )
 WITH_LENGTH = ("asf", "matroska")  # containers that note what was written, not an estimate
+OWN = ("flac", "mp3", "wav")  # what files by themselves are called, and streams too
 LOSSLESS = ("alac", "ape", "flac", "tta", "wavpack", "wmalossless")
 
 
@@ -81,7 +82,8 @@ class Stream:
         self.channels = len(self._first.layout.channels)
         self.tracks = len(self._container.streams.audio)
         self.codec = str(self._stream.codec_context.name)
-        self.is_lossless = self.codec.startswith("pcm_") or self.codec in LOSSLESS
+        if self.codec in OWN:  # a FLAC in Matroska is no FLAC file
+            self.codec += f"_in_{self._container.format.name.partition(',')[0]}"
 
     def close(self) -> None:
         """Let the file go."""

@@ -36,10 +36,9 @@ class AudioInfo:
     @property
     def is_lossless(self) -> bool:
         """Whether its samples are those that were recorded."""
-        return (
-            self.codec in ("aiff", "flac", "w64", "wav", *ffmpeg.LOSSLESS)
-            or self.codec.startswith("pcm_")
-        )  # fmt: skip
+        codec = self.codec.partition("_in_")[0]
+        known = ("aiff", "caf", "flac", "w64", "wav", *ffmpeg.LOSSLESS)
+        return codec in known or codec.startswith("pcm_")
 
 
 class Sound:

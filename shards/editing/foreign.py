@@ -14,7 +14,15 @@ from shards.audio.channels import ChannelMeter
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import ClipError, check_clip, escape_key, nfc
 from shards.editing.foreign_rules import ForeignError, ForeignSettings
-from shards.editing.foreign_samples import NoAudio, Sample, check_whole, clip_of, scan_samples
+from shards.editing.foreign_samples import (
+    NoAudio,
+    Sample,
+    check_whole,
+    clip_of,
+    is_stored,
+    scan_samples,
+    split_name,
+)
 from shards.errors import several, told
 from shards.index import IndexRow
 from shards.io.hashing import ForwardFile, taken
@@ -63,7 +71,7 @@ def index_shard(
     hashed = ForwardFile(file)
 
     def take(member: Member, _: BinaryIO) -> _Audio:
-        return _taken(member, hashed, where)
+        return _taken(member, hashed, where, settings)
 
     found = scan_samples(cast(BinaryIO, hashed), where, settings, take)
     skipped = list(found.skipped)
@@ -104,26 +112,33 @@ def index_shard(
     )
 
 
-def _taken(member: Member, file: ForwardFile, where: str) -> _Audio:
+def _taken(member: Member, file: ForwardFile, where: str, settings: ForeignSettings) -> _Audio:
     """An audio member's checksums and length."""
     before = file.size
     meter, name = ChannelMeter(), f"{where}/{member.name}"
     with taken(file, member.size) as data:
         check_whole(file.size - before, member, where)
+        suffix = split_name(member.name, settings.keys)[1]
         try:
+            if not settings.audio_suffixes and not is_stored(suffix):
+                raise _unfit(name, f"a .{suffix} file")  # not read: often a video beside its sound
             info: AudioInfo | AudioError = _probed(data.file, name, meter)
         except AudioError as error:
             info = error
     return _Audio(member, info, meter.warning(name), data.sha256, data.crc32)
 
 
+def _unfit(name: str, what: str) -> AudioError:
+    return AudioError(
+        f"{name}: got {what}; in tars expected {', '.join(audio.CODECS)}: convert it, or pack the "
+        "recordings (pmam pack --source webdataset)"
+    )
+
+
 def _probed(file: BinaryIO, name: str, meter: ChannelMeter) -> AudioInfo:
     info = audio.probe(file, name, quick=False)
     if info.codec not in audio.CODECS:
-        raise AudioError(
-            f"{name}: got {info.codec} audio; in tars expected {', '.join(audio.CODECS)}: convert "
-            "it, or pack the recordings"
-        )
+        raise _unfit(name, f"{info.codec} audio")
     # Decoders of MP3 drop what encoders padded, some more and some less of it. Of several channels
     # only samples tell whether they cancel each other.
     if info.codec == "mp3" or info.channels > 1:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO, Generic, Literal, TypeVar
 
-from shards.audio.decoding import STORED_SUFFIXES
+from shards.audio.decoding import AUDIO_SUFFIXES, STORED_SUFFIXES
 from shards.clip import Clip
 from shards.editing.foreign_labels import Described, describe
 from shards.editing.foreign_rules import ForeignError, ForeignSettings, hint
@@ -206,6 +206,11 @@ def _parted_by_last_dot(names: Sequence[str], settings: ForeignSettings) -> bool
 def _is_audio(suffix: str, settings: ForeignSettings) -> bool:
     if settings.audio_suffixes:
         return suffix in settings.audio_suffixes
+    return f".{suffix}".endswith(AUDIO_SUFFIXES)
+
+
+def is_stored(suffix: str) -> bool:
+    """Whether shards hold such audio as it is; other kinds are converted when they are packed."""
     return f".{suffix}".endswith(STORED_SUFFIXES)
 
 
@@ -215,16 +220,19 @@ def _audio_suffix(sample: Sample[T], settings: ForeignSettings) -> str:
         raise NoAudio("no audio member")
     if settings.audio_suffixes:
         return next(name for name in settings.audio_suffixes if name in sample.audio)
-    names = ", ".join(member.name for member, _ in sample.audio.values())
+    # beside a recording, the sound of a video is the same once more
+    of_kind = {k: v for k, v in sample.audio.items() if is_stored(k)} or sample.audio
+    members = [member.name for member, _ in of_kind.values()]
+    names = ", ".join(members)
     ways = f"choose one with {hint('audio', 'SUFFIX')}"
     # of one alone, cut at its first dot, the rest may belong to the key
-    if _parted_by_last_dot([member.name for member, _ in sample.audio.values()], settings):
+    if _parted_by_last_dot(members, settings):
         ways += f", or, where dots belong to the keys, give {hint('keys', 'last_dot')}"
-    if len(sample.audio) > 1:
+    if len(members) > 1:
         raise ForeignError(
             f"{sample.where}: the key {sample.key!r} has several audio members ({names}); {ways}"
         )
-    [suffix] = sample.audio
+    [suffix] = of_kind
     if "." in suffix:
         raise ForeignError(
             f"{sample.where}: cut at its first dot, the name {names} has the key {sample.key!r} "

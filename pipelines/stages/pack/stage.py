@@ -33,7 +33,7 @@ from shards.sources._unread import dangling_links, unread_notes
 from shards.sources.webdataset import read_options
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 3
+ALGORITHM_VERSION = 4
 # Suffixes of files other than audio and text that a source reads, or tells of by itself.
 READ_TOO = {"webdataset": TAR_SUFFIXES}
 

@@ -33,7 +33,7 @@ from shards.packing.tar_scan import MAGIC_BYTES, PackedError, TarError, packed_b
 from shards.packing.writer import WrittenShard
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 
 
 class _Indexer:

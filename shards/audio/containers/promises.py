@@ -8,7 +8,13 @@ from shards.audio.errors import damaged, truncated
 MATROSKA, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+MARKS = (MATROSKA, ASF[:8], b"RIFF", b"caff", b"FLV", b".RMF")
 MP4_FIRST = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
+
+
+def is_container(start: bytes) -> bool:
+    """Whether a file with these first bytes holds streams, MP3 frames perhaps, and is no MP3."""
+    return start[4:8] in MP4_FIRST or start.startswith(MARKS)
 
 
 def kept(file: BinaryIO, first: int, end: int, name: str) -> tuple[bytes | Part, ...]:

@@ -67,12 +67,22 @@ def whole(file: BinaryIO, name: str, *, quick: bool = False) -> Whole:
     if start[:4] == ogg.MARK:
         pieces, is_plain = ogg.ogg(file, first, end, name)
         return _found("ogg", "libsndfile" if is_plain else "ffmpeg", pieces, file)
-    if _may_be_mp3(start, first) or mp3.begins_near(file, first, end):
+    if not promises.is_container(start) and (
+        _may_be_mp3(start, first) or mp3.begins_near(file, first, end)
+    ):
         pieces, is_promise = mp3.mp3(file, first, end, name)
         return _found("mp3", "libsndfile" if is_promise else "ffmpeg", pieces, file)
     parts = promises.kept(file, first, end, name)
     rest = file if parts == (Part(0, end),) else spliced(file, *parts)
-    return Whole(None, "ffmpeg", (Piece(rest, None, first),))
+    return Whole(None, _decoder(file, first), (Piece(rest, None, first),))
+
+
+def _decoder(file: BinaryIO, first: int) -> Decoder:
+    """What reads a file of any other kind to its end."""
+    file.seek(first)
+    start = file.read(32)
+    # FFmpeg drops what the last packet of ALAC lacks once more from its end
+    return "libsndfile" if start[:4] == b"caff" and start[28:] == b"alac" else "ffmpeg"
 
 
 def _wav(file: BinaryIO, first: int, end: int, name: str) -> Whole:

@@ -193,7 +193,7 @@ def test_mp3_put_into_wav_is_not_cut_short() -> None:
 KINDS = {
     ".m4a": ("aac", []), ".mp4": ("aac", []), ".aac": ("aac", []), ".webm": ("opus", []),
     ".mka": ("vorbis", ["-c:a", "libvorbis"]), ".wma": ("wmav2", []), ".mov": ("aac", []),
-    ".caf": ("pcm_s16be", ["-c:a", "pcm_s16be"]), ".mkv": ("flac", ["-c:a", "flac"]),
+    ".caf": ("pcm_s16be", ["-c:a", "pcm_s16be"]), ".mkv": ("flac_in_matroska", ["-c:a", "flac"]),
 }  # fmt: skip
 
 

@@ -9,11 +9,11 @@ from shards.sources._unread import dangling_links, unread_notes
 def test_kinds_are_counted() -> None:
     names = [
         "strong/a.wav", "strong.tsv", "README", "LICENSE", "notes.md", ".git/x.pack", ".DS_Store",
-        "b.ape", "c.APE", "strong/d.xyz", "strong/no_suffix", "e.M4A",
+        "b.aup", "c.AUP", "strong/d.xyz", "strong/no_suffix", "e.M4A",
     ]  # fmt: skip
     (note,) = unread_notes(names)
     assert note.startswith("files of kinds that are not read: 4 (")
-    for kind in ("1 .ape", "1 .APE", "1 .xyz", "1 without suffix"):
+    for kind in ("1 .aup", "1 .AUP", "1 .xyz", "1 without suffix"):
         assert kind in note
 
 

@@ -118,12 +118,12 @@ def test_what_is_wrong_is_told_of_all_arguments(folder: Path) -> None:
 
 
 def test_files_of_no_known_kind_and_links_that_lead_nowhere(folder: Path) -> None:
-    (folder / "day" / "old.dsf").write_bytes(b"x")
+    (folder / "day" / "old.aup").write_bytes(b"x")
     (folder / "day" / "moved.wav").symlink_to("/not/here.wav")
     inputs = audio_inputs([str(folder / "day")])
     assert [Path(audio.name).name for audio in inputs.audio] == ["a3.wav", "a4.wav", "moved.wav"]
     (note,) = inputs.notes
-    assert "1 (1 .dsf)" in note
+    assert "1 (1 .aup)" in note
     with pytest.raises(FileNotFoundError, match=r"a link that leads nowhere \(to /not/here"):
         opened(inputs.audio[-1]).__enter__()
 

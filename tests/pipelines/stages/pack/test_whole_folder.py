@@ -25,11 +25,11 @@ def result(url: str) -> dict:
 
 def test_files_of_no_known_kind_are_counted(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source")
-    for name in ("weak/x.ape", "weak/y.dsf", "z.dsf", "README"):
+    for name in ("weak/x.xyz", "weak/y.aup", "z.aup", "README"):
         (source / name).write_bytes(b"?")
     packed = result(pack(str(source), str(tmp_path / "set"), PackSettings()))
     (note,) = [note for note in packed["notes"] if "not read" in note]
-    assert "3 (2 .dsf, 1 .ape)" in note
+    assert "3 (2 .aup, 1 .xyz)" in note
 
 
 def test_links_that_lead_nowhere(tmp_path: Path) -> None:
