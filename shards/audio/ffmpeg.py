@@ -76,7 +76,10 @@ class Stream:
             self._stream.codec_context.options = {"err_detect": strict}
         self._first = self._next()
         if self._first is None:
-            raise AudioError(f"{name}: holds no samples; leave it out")
+            raise AudioError(
+                f"{name}: got no samples: none were recorded, or it is cut short within the first "
+                "block of them; restore it from its source, or leave it out"
+            )
         # only a decoded frame tells the rate of AAC with spectral band replication
         self.sample_rate_hz = int(self._first.sample_rate)
         self.channels = len(self._first.layout.channels)

@@ -1,7 +1,8 @@
-"""MP4, Matroska, ASF (WMA) and CAF: whether as many bytes are there as headers promise."""
+"""Files that FFmpeg decodes: whether as many bytes are there as their headers promise."""
 
 from typing import BinaryIO
 
+from shards.audio.containers import caf, pcm_files
 from shards.audio.containers.splice import Part
 from shards.audio.errors import damaged, truncated
 
@@ -33,8 +34,16 @@ def kept(file: BinaryIO, first: int, end: int, name: str) -> tuple[bytes | Part,
         _matroska(file, first, end, name)
     elif start[:16] == ASF:
         _asf(file, first, end, name)
+    elif start[:4] == b"RIFF":
+        _missing(end, first + 8 + int.from_bytes(start[4:8], "little"), name)  # AVI
     elif start[:4] == b"caff":
-        return _caf(file, first, end, name)
+        return caf.caf(file, first, end, name)
+    elif start[:4] == pcm_files.AU:
+        return pcm_files.au(file, first, end, name)
+    elif start[:20] == pcm_files.VOC:
+        pcm_files.voc(file, first, end, name)
+    elif start[:8] == pcm_files.SPHERE:
+        pcm_files.sphere(file, first, end, name)
     return (Part(first, end - first),)
 
 
@@ -90,25 +99,3 @@ def _asf(file: BinaryIO, at: int, end: int, name: str) -> None:
         is_live = head[place + 88 : place + 89] and head[place + 88] & 1
         if not is_live:
             _missing(end, at + size, name)
-
-
-def _caf(file: BinaryIO, first: int, end: int, name: str) -> tuple[bytes | Part, ...]:
-    """Chunks follow one another to the end of the file; that of the sound may leave its size open.
-
-    (Apple's Core Audio Format specification: 8 bytes in front, 12 of each chunk's header.)
-    """
-    at = first + 8
-    while at + 12 <= end:
-        file.seek(at)
-        header = file.read(12)
-        kind, size = header[:4], int.from_bytes(header[4:], "big", signed=True)
-        if kind == b"data" and size == -1:
-            # a decoder would call the last part of such sound corrupt
-            real = (end - at - 12).to_bytes(8, "big")
-            return Part(first, at + 4 - first), real, Part(at + 12, end - at - 12)
-        if size < 0 or not all(0x20 <= byte < 0x7F for byte in kind):
-            what = "no CAF chunk; the size of the chunk before it, or this one, is not true"
-            raise damaged(name, what, byte=at)
-        _missing(end, at + 12 + size, name)
-        at += 12 + size
-    return (Part(first, end - first),)

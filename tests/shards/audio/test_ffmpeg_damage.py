@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sound_files import by_ffmpeg, length, needs_ffmpeg, noise
+from sound_files import by_ffmpeg, encoded, length, needs_ffmpeg, noise
 
 from shards.audio.channels import ChannelMeter
 from shards.audio.clock import Clock
@@ -22,6 +22,8 @@ KINDS = {
     ".tta": [],
     ".ac3": [],
 }
+
+SOUND = noise(3.0)
 
 
 @needs_ffmpeg
@@ -74,17 +76,48 @@ def test_a_caf_whose_sizes_are_not_true(tmp_path: Path, is_file: bool) -> None:
     assert length(bytes(data)) == 32_000
     struct.pack_into(">q", data, place, -1)  # as recorders that did not end leave it
     assert length(bytes(data)) == 32_000
-    struct.pack_into(">q", data, place, 4 + 30_000)
     path = tmp_path / "x.caf"
-    path.write_bytes(data)
-    with (
-        path.open("rb") if is_file else io.BytesIO(data) as file,
-        pytest.raises(AudioError, match="no CAF chunk"),
-    ):
-        measured(file, "x.caf")
+    for said in (4, 4 + 30_000, 4 + 63_998):
+        struct.pack_into(">q", data, place, said)
+        path.write_bytes(data)
+        with path.open("rb") if is_file else io.BytesIO(data) as file:
+            assert measured(file, "x.caf").num_samples == 32_000
+    behind = b"free" + struct.pack(">q", 40) + bytes(40)
+    struct.pack_into(">q", data, place, 4 + 64_000)
+    assert length(bytes(data) + behind) == 32_000
+    assert length(bytes(data) + behind[:30]) == 32_000  # cut behind the sound
+    odd = bytes(data) + b"\0\1\2\3" + struct.pack(">q", -5)  # more sound
+    assert length(odd) == 32_006
+    alac = bytearray(by_ffmpeg(noise(2.0), 16_000, ".caf", ["-c:a", "alac"]))
+    place_alac = alac.index(b"data") + 4
+    (said,) = struct.unpack_from(">q", alac, place_alac)
+    struct.pack_into(">q", alac, place_alac, said - 3)
+    with pytest.raises(AudioError, match="no CAF chunk"):
+        length(bytes(alac))
     struct.pack_into(">q", data, place, 4 + 90_000)
     with pytest.raises(AudioError, match="truncated"):
         measured(io.BytesIO(data), "x.caf")
+
+
+@pytest.mark.parametrize("kind", ["AU", "NIST", "VOC"])
+def test_files_of_plain_samples_are_refused_where_they_are_cut(kind: str) -> None:
+    data = encoded(SOUND, kind=kind, subtype="PCM_16")
+    assert length(data) == len(SOUND)
+    for share in (0.3, 0.99):
+        with pytest.raises(AudioError, match="bytes fewer than its header promises"):
+            length(data[: int(share * len(data))])
+
+
+def test_sizes_in_au_and_voc_that_are_not_true() -> None:
+    au = bytearray(encoded(SOUND, kind="AU"))
+    for said in (0, 1000, 0xFFFFFFFF):
+        struct.pack_into(">I", au, 8, said)
+        assert length(bytes(au)) == len(SOUND)
+    voc = bytearray(encoded(SOUND, kind="VOC", subtype="PCM_16"))
+    voc[27:30] = (1000).to_bytes(3, "little")
+    with pytest.raises(AudioError, match="damaged at byte 1030"):
+        length(bytes(voc))
+    assert length(encoded(SOUND, kind="VOC", subtype="PCM_16") + b"\0\0") == len(SOUND)
 
 
 @needs_ffmpeg
