@@ -22,6 +22,7 @@ STARTS, TOO_SLOW = 3, "timed out during startup"
 TRIES = {"RAY_gcs_server_port_wait_time_s": "1"}
 TOLD = 200  # characters of what Ray says
 _joined = False
+_kept: contextlib.ExitStack | None = None  # ends what sessions within `lazy_session` started
 log = logging.getLogger("pmam")
 
 
@@ -82,11 +83,42 @@ def session(address: str | None = None) -> Iterator[None]:
         with _environment_as_it_is():
             _start()
     _joined = cluster is not None
+    if _kept is not None:
+        _kept.callback(_end)
+        yield
+        return
     try:
         yield
     finally:
-        _joined = False
-        ray.shutdown()
+        _end()
+
+
+def _end() -> None:
+    import ray
+
+    global _joined
+    _joined = False
+    ray.shutdown()
+
+
+@contextlib.contextmanager
+def lazy_session(address: str | None = None) -> Iterator[None]:
+    """`session(address)`, but Ray on this machine starts with the first job that needs it.
+
+    What is wrong with inputs is said before that, and a command that finds all done starts none.
+    From then on it stays to the end of the `with`. A cluster is joined at once.
+    """
+    if cluster_address(address) or is_running():
+        with session(address):
+            yield
+        return
+    global _kept
+    with contextlib.ExitStack() as kept:
+        outer, _kept = _kept, kept
+        try:
+            yield
+        finally:
+            _kept = outer
 
 
 @contextlib.contextmanager

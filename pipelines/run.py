@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cluster.session import session
+from cluster.session import lazy_session
 from cluster.storage.filesystems import absolute
 from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
@@ -78,7 +78,7 @@ def run(
     folders = stage_folders(settings)
     again = [] if redo is None else from_stage(list(folders), redo)
     first, behind = again[0] if again else None, [folders[stage] for stage in again]
-    with redoing(out, first, behind), session(address), noting_once():
+    with redoing(out, first, behind), lazy_session(address), noting_once():
         return story(settings, out)
 
 

@@ -57,7 +57,7 @@ def soundscapes(
         fresh: Delete what is there and start over, instead of keeping it or going on.
     """
     reads = checked((FOLDER, foreground), (FOLDER, background))
-    with joined(None, reads=reads, writes=(out,), starts_ray=False):
+    with joined(None, reads=reads, writes=(out,)):
         from pipelines.stages.soundscapes.stage import soundscapes as stage
 
         chosen = settings if preset is None else overlaid(SOUNDSCAPE_PRESETS[preset], settings)
@@ -164,7 +164,7 @@ def fit(
         raise PipelineError("--warm-start: give --before, the posteriors of the iteration before")
     check_job_outputs((out,))
     reads = checked((DATASET, dataset), (STAGE, embeddings), (STAGE, before))
-    with joined(address, reads=reads, writes=(out,), starts_ray=settings.workers != 0):
+    with joined(address, reads=reads, writes=(out,)):
         from pipelines.stages.fit.report import print_sweep
         from pipelines.stages.fit.stage import fit as stage
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.session import SessionError, quiet, session
+from cluster.session import SessionError, lazy_session, quiet, session
 from pipelines.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +187,41 @@ def test_a_machine_that_is_too_slow_is_asked_again(
         with pytest.raises(SessionError, match="did not start on this machine"), session():
             pass
     assert len(asked) == starts
+
+
+def test_a_lazy_session_starts_with_the_first_job_and_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    running = {"is": False}
+
+    def init(**_: object) -> None:
+        done.append("start")
+        running["is"] = True
+
+    def shutdown() -> None:
+        done.append("end")
+        running["is"] = False
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.shutdown", shutdown)
+    monkeypatch.setattr("ray.is_initialized", lambda: running["is"])
+    with lazy_session():
+        pass
+    assert done == []
+    with lazy_session():
+        for _ in range(2):
+            with session():
+                pass
+        assert done == ["start"]
+    assert done == ["start", "end"]
+    with pytest.raises(ZeroDivisionError), lazy_session(), session():
+        _ = 1 / 0
+    assert done == ["start", "end"] * 2
+    with session():
+        pass
+    assert done == ["start", "end"] * 3  # what a lazy session kept is over
 
 
 def test_a_start_that_failed_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

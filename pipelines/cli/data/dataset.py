@@ -51,7 +51,7 @@ def verify(
 
     if repair:
         repair_dataset(dataset, drop=drop_lost)
-    with joined(address, reads=(dataset,), writes=(), starts_ray=False):
+    with joined(address, reads=(dataset,), writes=()):
         verify_dataset(dataset, decode, every=every)
 
 

@@ -118,7 +118,7 @@ def weak_figures(
     if not clips:
         raise PipelineError("no clips: name those to draw, --clips ID ID ...")
     reads = checked((DATASET, dataset), (CHECKPOINT, checkpoint))
-    with joined(None, reads=reads, writes=(out,), starts_ray=False):
+    with joined(None, reads=reads, writes=(out,)):
         from pipelines.stages.weak_labels.figures import FigureSettings
         from pipelines.stages.weak_labels.figures import weak_figures as stage
 

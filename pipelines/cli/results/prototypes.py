@@ -80,7 +80,7 @@ def prototypes(
     checked((WEIGHTS, tagger.weights if listening else None))
     # Without an address, Ray starts where there is something to read, and not before.
     reads = checked((PROTOTYPES, fit), (DATASET, dataset), (STAGE, posteriors), (STAGE, embeddings))
-    with joined(address, reads=reads, writes=(out,), starts_ray=False):
+    with joined(address, reads=reads, writes=(out,)):
         from pipelines.stages.prototypes.survey import survey, survey_of
 
         url = survey(

@@ -109,6 +109,8 @@ def run_shards(
         name: result for name, result in kept.items() if result is not None and not again(result)
     }
     waiting = [name for name in tasks if name not in results]
+    if not waiting:
+        return [results[name] for name in tasks]
     total = sum(weights[name] for name in tasks)
     done = sum(weights[name] for name in results)
     rows = [{"name": n, "task": json.dumps(tasks[n]), "weight": weights[n]} for n in waiting]

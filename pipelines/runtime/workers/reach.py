@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from cluster.preflight import check_job_outputs, check_reach
-from cluster.session import cluster_address, is_running, session
+from cluster.session import is_running, lazy_session
 from cluster.storage.filesystems import absolute, filesystem
 from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.workers.nodes import MODULES, PACKAGES, taking_part
@@ -25,27 +25,24 @@ def joined(
     *,
     reads: Sequence[str | None],
     writes: Sequence[str],
-    starts_ray: bool = True,
 ) -> Iterator[None]:
-    """`session(address)`, refused before any work where a node cannot do its part of it.
+    """`lazy_session(address)`, refused before any work where a node cannot do its part of it.
 
     Args:
-        address: as for `session`.
+        address: as for `lazy_session`.
         reads: URLs or paths that workers read: datasets, folders of stages, checkpoints, files.
             None, and what this process cannot find, is left to the command, which says so better.
         writes: URLs or paths of folders that workers write to, as they were given.
-        starts_ray: without a cluster, start Ray on this machine; otherwise only a cluster is
-            joined, and who needs Ray starts it.
 
     Raises:
         PreflightError: a node does not read or write there, or a path would not last.
         SessionError: as `session`.
     """
     check_job_outputs(writes)
-    if not (starts_ray or cluster_address(address) or is_running()):
-        yield
-        return
-    with session(address):
+    with lazy_session(address):
+        if not is_running():  # this machine alone, which does what it does
+            yield
+            return
         found = check_reach(
             objects([url for url in reads if url]),
             writes,

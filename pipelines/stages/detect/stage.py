@@ -12,7 +12,7 @@ import numpy as np
 from rich.markup import escape
 
 from cluster.resources import room
-from cluster.session import is_running
+from cluster.session import is_running, session
 from cluster.storage.filesystems import absolute
 from pipelines.inference.audio_inputs import AudioInput, OnError
 from pipelines.inference.layers import load_detector
@@ -156,6 +156,7 @@ def _on_ray(
     writes = sorted({target.url for _, target in tasks if target is not None})
     with (
         joined(None, reads=(checkpoint, *{audio.url for audio, _ in tasks}), writes=writes),
+        session(),
         bar("detect (files)", len(tasks)) as advance,
     ):
         parts = _cuts(tasks, detector, settings)

@@ -48,8 +48,7 @@ def tags_of(
     weights, classes = weights_place(tagger), named_classes(tagger)
     out = join(folder, f"tags-{settings.window_s:g}")
     reads = (weights, *dict.fromkeys(each.url for each in inputs.audio))
-    many = len(inputs.audio) > IN_PROCESS
-    with joined(address, reads=reads, writes=(out,), starts_ray=many):
+    with joined(address, reads=reads, writes=(out,)):
         url = tag(
             inputs.audio,
             out,

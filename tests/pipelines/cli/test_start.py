@@ -41,3 +41,21 @@ def test_convert_loads_what_it_uses(tmp_path: Path) -> None:
     command = ["convert", str(tmp_path / "a.tsv"), str(tmp_path / "b.txt"), "--format", "audacity"]
     assert loaded_by(command) == []
     assert (tmp_path / "b.txt").exists()
+
+
+def test_pack_looks_at_its_source_before_ray_starts(tmp_path: Path) -> None:
+    (tmp_path / "strong").mkdir()
+    soundfile.write(tmp_path / "strong" / "a.wav", noise(1, seed=3), 32000)
+    (tmp_path / "strong.tsv").write_text("filename\tonset\toffset\tevent_label\nb.wav\t0\t1\tdog\n")
+    code = CODE.replace("main(json", "\ntry:\n    main(json").replace(
+        "print", "except SystemExit as end:\n    assert end.code == 2\nprint"
+    )
+    command = ["pack", str(tmp_path), str(tmp_path / "out")]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(command), json.dumps(["ray"])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "b.wav" in ended.stderr
+    assert json.loads(ended.stdout.splitlines()[-1]) == []
