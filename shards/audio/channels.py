@@ -98,9 +98,14 @@ class ChannelMeter:
             return 0.0
         return float(10 * np.log10(most / max(self._mean, most * 10 ** (-LOWEST_DB / 10))))
 
-    def warning(self, name: str) -> str | None:
-        """What to tell of channels that cancel each other, and of tracks that are not read."""
-        cancelled = self._cancelled(name)
+    def warning(self, name: str, channel: ChannelChoice | int = "mean") -> str | None:
+        """What to tell of channels that cancel each other, and of tracks that are not read.
+
+        Args:
+            name: of the recording.
+            channel: what became mono; only a mean is cancelled.
+        """
+        cancelled = self._cancelled(name) if channel == "mean" else None
         if self.tracks < 2:
             return cancelled
         note = f"{name}: has {self.tracks} tracks of sound, of which one is read: extract others"
@@ -169,5 +174,5 @@ def each_name(number: int, channels: int) -> str:
 
 def channel_notes(warnings: Iterable[str]) -> list[str]:
     """Warnings of recordings as one line, sorted; no line where there are none."""
-    lines = sorted(warnings)
+    lines = sorted(set(warnings))  # channels of one recording say the same
     return [told(lines)] if lines else []

@@ -83,7 +83,7 @@ def stored_audio(source: Store, clip: Clip, form: Form, folder: Path) -> Iterato
             stored = AudioInfo(codec=kind, sample_rate_hz=rate, num_samples=count, channels=1)
             size = _size(encoded, clip)
             encoded.seek(0)
-            warning = meter.warning(clip.audio) if channel == "mean" else None
+            warning = meter.warning(clip.audio, channel)
             yield StoredAudio(encoded, size, stored, info, sha256, warning)
 
 

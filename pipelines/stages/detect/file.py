@@ -73,7 +73,7 @@ def detect_file(
     with opened(audio_input) as handle:
         info = probe(handle, name)
         end_s = seconds(info)
-        meter = ChannelMeter() if settings.channel == "mean" else None
+        meter = ChannelMeter()
         taken = _listened_to(settings.channel, info.channels)
         for number, channel in enumerate(taken):
             scores = scores_of(model, handle, name, settings, channel, meter)
@@ -85,7 +85,7 @@ def detect_file(
             events += events_of(model, scores, settings, end_s, of_channel)
     if scores_to is not None:
         write_scores(model, held, end_s, scores_to)
-    warning = None if meter is None else meter.warning(name)
+    warning = meter.warning(name, settings.channel)
     return result_of(model, name, info, settings.chosen(events), warning, len(taken))
 
 
@@ -100,7 +100,7 @@ def scores_of(
     name: str,
     settings: DetectSettings,
     channel: Channel | int,
-    meter: ChannelMeter | None,
+    meter: ChannelMeter,
     part: Part | None = None,
 ) -> Iterator[Floats]:
     """The frame scores of an opened recording, or of a part of them, in blocks."""

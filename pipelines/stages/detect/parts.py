@@ -102,7 +102,7 @@ def part_scores(
     windows = Windows.of(settings.window_s, settings.overlap_s, encoder.hop_s)
     done = part.first * (windows.frames - windows.overlap)
     assert settings.channel != "each", "is not cut"
-    meter = ChannelMeter() if settings.channel == "mean" else None
+    meter = ChannelMeter()
     try:
         with opened(audio) as handle:
             end_s = seconds(probe(handle, name))
@@ -114,7 +114,7 @@ def part_scores(
         nothing = np.zeros((0, len(detector.classes)), np.float32)
         return PartScores(values=nothing, error=told_of(name, error))
     whole_read = part.end is None
-    warning = meter.warning(name) if whole_read and meter is not None else None
+    warning = meter.warning(name, settings.channel) if whole_read else None
     return PartScores(values=values, warning=warning)
 
 

@@ -164,3 +164,11 @@ def test_a_second_track_of_sound_is_told() -> None:
         measured(io.BytesIO(data), "x", meter=meter)
         warning = meter.warning("x")
         assert (warning or "").startswith(said or "") and (warning is None) == (said is None)
+        assert meter.warning("x", "left") == meter.warning("x", 0) == warning
+
+
+def test_channels_that_cancel_each_other_are_told_where_their_mean_is_taken() -> None:
+    meter = ChannelMeter()
+    measured(io.BytesIO(encoded(noise(2.0) * np.array([[1.0, -1.0]]))), "x", meter=meter)
+    assert "opposite phase" in (meter.warning("x") or "")
+    assert meter.warning("x", "left") is meter.warning("x", "each") is None
