@@ -251,7 +251,7 @@ def test_a_run_that_cannot_begin_leaves_no_folder(
     tmp_path: Path, refused: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipelines.run.session", lambda address: contextlib.nullcontext())
+    monkeypatch.setattr("pipelines.run.lazy_session", lambda address: contextlib.nullcontext())
     command = ["run", "--preset", "own_data", "--data", str(tmp_path / "none"), "--out", "new/run"]
     refused(*command)  # type: ignore[operator]
     message = refused(*command, "--redo", "scores")  # type: ignore[operator]
