@@ -41,7 +41,7 @@ class Stages:
         self.calls: dict[str, dict[str, Any]] = {}
         for name in ("embed", "fit", "label", "pretrain", "finetune", "score", "evaluate"):
             monkeypatch.setattr(run_module, name, self.stage)
-        monkeypatch.setattr(run_module, "session", lambda address: contextlib.nullcontext())
+        monkeypatch.setattr(run_module, "lazy_session", lambda address: contextlib.nullcontext())
         monkeypatch.setattr(run_module, "packed", lambda settings, folder: self.stage(name="pack"))
         monkeypatch.setattr(run_module, "open_dataset", lambda url: MagicMock())
         monkeypatch.setattr(run_module, "check_classes", lambda settings, classes: None)
