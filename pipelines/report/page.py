@@ -110,7 +110,7 @@ def _missing(of: OfRun, outputs: Mapping[str, Sequence[Output]], *, several: boo
             f"The same command goes on with it."
         )
     if not run.settings.baseline:
-        lines.append("No detector of labels alone was trained: there is nothing to compare with.")
+        lines.append("No detector of labels alone was trained; --baseline trains one.")
     elif run.settings.iterations == 0:
         lines.append("Nothing was pretrained: the detector has learned from the labels alone.")
     if nothing_to_score:

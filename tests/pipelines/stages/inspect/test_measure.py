@@ -74,6 +74,7 @@ def test_what_is_wrong_with_clips(ray_session: None, tmp_path: Path) -> None:
     main(["inspect", str(data)])
     expected = {"duplicate", "clipped", "silent_labelled", "rate_low"}
     assert kinds(out) == expected
+    assert 'class="mark"' in (out / "inspect.html").read_text()  # where it is clipped
     text = (out / "inspect.html").read_text()
     assert set(re.findall(r'aria-label="(weak/\w+)"', text)) == {f"weak/{name}" for name in clips}
     assert text.count("data:audio/ogg") == 2 + 1 + 1 + 4  # of each finding all of its clips
