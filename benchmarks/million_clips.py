@@ -149,7 +149,7 @@ def relabel(folder: Path) -> str:
     """`pmam reindex labels --mapping`."""
     from pipelines.stages.reindex.edit import reindex_labels
     from pipelines.stages.reindex.settings import NewDataset
-    from shards.editing.relabel import RelabelSettings
+    from shards.editing.settings import RelabelSettings
 
     with tempfile.TemporaryDirectory() as out:
         table = Path(out) / "mapping.tsv"

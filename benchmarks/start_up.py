@@ -5,10 +5,11 @@
 Each command runs in a process of its own, in turn with the others, on one file as small as can be:
 a second of noise through a detector of 3 000 parameters, ten events. Printed is the least
 processor time of a few rounds, and its ratio to that of the imports: `import torch` where a model
-is loaded, `import numpy, tyro` where none is.
+is loaded, `import numpy, tyro` where none is, with pyarrow where tables are read or written.
 
-Result of 2026-11-29, two rounds beside much other work: detect 1.34 times torch; --help 1.6, help
-of a command 2.7, convert 2.8 and verify 3.0 times numpy and tyro: pyarrow and rich are the rest.
+Result of 2026-11-29, four rounds beside much other work: help of run, detect, finetune and convert
+0.8 to 1.3 times numpy and tyro (0.45 s), of which it loads tyro alone; convert 2.05 and verify 1.8
+times; with pyarrow and the parts of it that tables need (0.61 s) 1.5 and 1.3 times.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 
 PMAM = [sys.executable, "-m", "pipelines"]
 TORCH, PLAIN = "import torch", "import numpy, tyro"
+TABLES = f"{PLAIN}, pyarrow.fs, pyarrow.parquet, pyarrow.compute"
 
 
 def main() -> None:
@@ -32,12 +34,14 @@ def main() -> None:
         commands: dict[str, tuple[str, list[str]]] = {
             TORCH: (TORCH, [sys.executable, "-c", TORCH]),
             PLAIN: (PLAIN, [sys.executable, "-c", PLAIN]),
+            TABLES: (PLAIN, [sys.executable, "-c", TABLES]),
             "pmam detect": (TORCH, [*PMAM, "detect", "a.wav", "--checkpoint", "d.safetensors"]),
             "pmam --help": (PLAIN, [*PMAM, "--help"]),
             "pmam run --help": (PLAIN, [*PMAM, "run", "--help"]),
             "pmam detect --help": (PLAIN, [*PMAM, "detect", "--help"]),
-            "pmam convert": (PLAIN, [*PMAM, "convert", "a.tsv", "b.txt", "--format", "audacity"]),
-            "pmam verify": (PLAIN, [*PMAM, "verify", "nothing"]),
+            "pmam finetune --help": (PLAIN, [*PMAM, "finetune", "--help"]),
+            "pmam convert": (TABLES, [*PMAM, "convert", "a.tsv", "b.txt", "--format", "audacity"]),
+            "pmam verify": (TABLES, [*PMAM, "verify", "nothing"]),
         }
         least = dict.fromkeys(commands, float("inf"))
         for _ in range(rounds):
@@ -45,7 +49,7 @@ def main() -> None:
                 (Path(folder) / "b.txt").unlink(missing_ok=True)
                 least[name] = min(least[name], processor_s(command, folder))
     for name, (base, _) in commands.items():
-        print(f"{name:20s} {least[name]:6.2f} s, {least[name] / least[base]:.2f} times `{base}`")
+        print(f"{name:22s} {least[name]:6.2f} s, {least[name] / least[base]:.2f} times `{base}`")
 
 
 def processor_s(command: list[str], folder: str) -> float:

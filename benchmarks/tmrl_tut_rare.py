@@ -86,8 +86,14 @@ from pipelines.stages.tag.place import tags_of
 from pipelines.stages.tag.settings import TaggerSettings
 from pipelines.stages.tag.tagger import tag_names
 from pipelines.stages.tag.words import Classified, Classifier, Remembering, window_lengths
-from pmam.tagging.sentences import DEFAULT_MODEL, Encodes, SentenceModel
-from pmam.tagging.settings import PUBLISHED, PUBLISHED_OLDER, TagSettings, WordSettings
+from pmam.tagging.sentences import Encodes, SentenceModel
+from pmam.tagging.settings import (
+    DEFAULT_MODEL,
+    PUBLISHED,
+    PUBLISHED_OLDER,
+    TagSettings,
+    WordSettings,
+)
 
 LABELS = ("babycry", "gunshot", "glassbreak")  # the published words, too
 WORDS = ("baby crying", "gun shot", "glass breaking")

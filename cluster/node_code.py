@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,6 +20,15 @@ ABSENT = "none"
 SOURCES = (".py", ".html", ".css")
 SHOWN = 4  # differences that are told of one node
 Report = Mapping[str, str]  # what there is, by what it is of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found of the nodes of a cluster."""
+
+    # What every process must run; None where there is one machine.
+    expected: Report | None = None
+    left_out: tuple[str, ...] = ()  # ids of nodes that run something else
 
 
 class OtherCodeError(ClusterError, RuntimeError):

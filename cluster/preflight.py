@@ -7,58 +7,24 @@ each node wrote.
 
 import contextlib
 import logging
-import os
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cluster.errors import ClusterError
-from cluster.node_code import CODE, PYTHON, Report, differences, report, told
+from cluster.node_code import CODE, PYTHON, Checked, Report, differences, report, told
+from cluster.outputs import INSTEAD, PreflightError, is_relative, last_name
 from cluster.probe import Probe, each, head, patiently, probing, read_back, remove, write
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 
 # A node may have to build its environment first, for which `uv run` and `pip` take minutes.
 ANSWER_S = 300.0
 CLEAN_S = 30.0
-JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the command of a submitted job
-INSTEAD = "give a URL such as s3://bucket/{}, or the absolute path of a folder that {} share"
 NOT_SHARED = "does not see what other machines write there"
 log = logging.getLogger("pmam")
 
 # Nodes, as they are called, by (URL or nothing, what is wrong there).
 Problems = Mapping[tuple[str, str], Sequence[str]]
-
-
-class PreflightError(ClusterError, OSError):
-    """What a machine cannot read or write; the message is one line and names both."""
-
-
-def check_job_outputs(writes: Sequence[str]) -> None:
-    """Refuse relative outputs of the command of a submitted job; elsewhere, do nothing.
-
-    Args:
-        writes: URLs or paths, as they were given.
-
-    Raises:
-        PreflightError: one is relative: to a folder that goes when the job ends.
-    """
-    for url in filter(_is_relative, writes if JOB_VARIABLE in os.environ else ()):
-        raise PreflightError(
-            f"output {url}: relative to the job's own copy of its working directory, which goes "
-            f"when the job ends; {INSTEAD.format(_last(url), 'all nodes')}"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """What was found of the nodes of a cluster."""
-
-    # What every process must run; None where there is one machine.
-    expected: Report | None = None
-    left_out: tuple[str, ...] = ()  # ids of nodes that run something else
 
 
 def check_reach(
@@ -89,10 +55,10 @@ def check_reach(
     machines = len(nodes) + _is_outside()
     if machines < 2:
         return Checked()
-    for url in filter(_is_relative, writes):
+    for url in filter(is_relative, writes):
         raise PreflightError(
             f"output {url}: relative, on a cluster of {machines} machines; "
-            f"{INSTEAD.format(_last(url), 'all of them')} ({absolute(url)}, if they do)"
+            f"{INSTEAD.format(last_name(url), 'all of them')} ({absolute(url)}, if they do)"
         )
     log.info("%-14s what %d nodes run, can read and can write", "checking", len(nodes))
     here = report(modules, packages)
@@ -106,7 +72,7 @@ def check_reach(
             except OSError as error:
                 raise PreflightError(
                     f"output {url}: cannot be written here ({_reason(error)}); check who may write "
-                    f"there, or {INSTEAD.format(_last(url), 'all machines')}"
+                    f"there, or {INSTEAD.format(last_name(url), 'all machines')}"
                 ) from error
         problems, others = _asked(nodes, expected, probes, here)
     if problems:
@@ -279,14 +245,6 @@ def _is_outside() -> bool:
     import ray.util.client
 
     return bool(ray.util.client.ray.is_connected())
-
-
-def _is_relative(url: str) -> bool:
-    return "://" not in url and not Path(url).expanduser().is_absolute()
-
-
-def _last(url: str) -> str:
-    return Path(url).name or "folder"
 
 
 def _reason(error: BaseException) -> str:

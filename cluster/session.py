@@ -6,13 +6,14 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import psutil
 
 from cluster.errors import ClusterError
 from cluster.token import TokenError, check_token, find_token
+
+if TYPE_CHECKING:
+    import psutil
 
 OBJECT_STORE_BYTES = 512 << 20
 CONNECT_S = 5.0
@@ -142,6 +143,7 @@ def _environment_as_it_is() -> Iterator[None]:
 
 def _start() -> None:
     """Start Ray on this machine; again where the machine was too slow for it."""
+    import psutil
     import ray
 
     for attempt in range(1, STARTS + 1):
@@ -170,8 +172,10 @@ def _start() -> None:
                 ) from error
 
 
-def _end_children_but(kept: set[psutil.Process]) -> None:
+def _end_children_but(kept: "set[psutil.Process]") -> None:
     """End what a start that failed left running: Ray does not, and it slows the next start."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in set(psutil.Process().children()) - kept:
             for process in [*child.children(recursive=True), child]:

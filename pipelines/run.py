@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.session import lazy_session
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed

@@ -122,6 +122,13 @@ class LabelColumns:
         return np.unique(clip * len(self.names) + label)
 
 
+def label_counts(rows: Iterable[IndexRow] | pa.Table) -> dict[str, dict[str, int]]:
+    """By label: the clips that have it, weakly or strongly, and its events."""
+    labels = LabelColumns.of(rows)
+    clips, events = labels.clip_counts(), labels.event_counts()
+    return {label: {"clips": clips[label], "events": events[label]} for label in sorted(clips)}
+
+
 def durations_s(rows: Iterable[IndexRow] | pa.Table) -> Floats:
     """The length of each clip."""
     table = table_of(rows)

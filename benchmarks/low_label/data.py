@@ -25,7 +25,7 @@ from pmam.encoders.settings import EncoderSettings
 from pmam.events.event import Event
 from pmam.events.targets import encode
 from pmam.models.checkpoint import unpack
-from shards.editing.relabel import RelabelSettings
+from shards.editing.settings import RelabelSettings
 from shards.index import IndexRow
 from shards.soundscapes.scene import SoundscapeSettings
 

@@ -9,7 +9,7 @@ from low_label.places import Places
 
 from pipelines.stages.reindex.edit import reindex_labels
 from pipelines.stages.reindex.settings import NewDataset
-from shards.editing.relabel import RelabelSettings
+from shards.editing.settings import RelabelSettings
 from shards.index import IndexRow
 
 

@@ -1,3 +1,3 @@
-from .script import SlurmError as SlurmError
-from .script import SlurmSettings as SlurmSettings
 from .script import rendered as rendered
+from .settings import SlurmError as SlurmError
+from .settings import SlurmSettings as SlurmSettings

@@ -1,8 +1,6 @@
 from .download import FetchError as FetchError
 from .download import cache_folder as cache_folder
 from .download import fetch as fetch
-from .filesystems import StorageError as StorageError
-from .filesystems import absolute as absolute
 from .filesystems import filesystem as filesystem
 from .http import NoRangesError as NoRangesError
 from .http import RemoteFile as RemoteFile
@@ -12,3 +10,5 @@ from .streams import StreamError as StreamError
 from .streams import copy_stream as copy_stream
 from .streams import expand_streams as expand_streams
 from .streams import is_stream as is_stream
+from .urls import StorageError as StorageError
+from .urls import absolute as absolute

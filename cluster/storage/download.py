@@ -16,8 +16,9 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from cluster.errors import ClusterError
-from cluster.storage.filesystems import absolute, filesystem
+from cluster.storage.filesystems import filesystem
 from cluster.storage.redact import shown_url
+from cluster.storage.urls import absolute
 
 TIMEOUT_S = 30
 BLOCK_BYTES = 1 << 20

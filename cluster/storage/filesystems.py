@@ -1,11 +1,10 @@
-"""From URLs to `pyarrow` filesystems; credentials come from the environment alone."""
+"""From URLs to `pyarrow` filesystems; credentials come from the environment alone.
+
+Clients for HTTP and S3 load where a URL needs them: most commands read this machine's files.
+"""
 
 import os
-import re
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-from cluster.errors import ClusterError
+from urllib.parse import urlsplit
 
 # S3-compatible servers other than AWS refuse the checksums that newer clients add by default.
 # This must be set before an S3 filesystem is made, in workers too: they import this module.
@@ -13,48 +12,7 @@ os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
 
 import pyarrow.fs as pafs
 
-from cluster.storage.http import http_filesystem
-from cluster.storage.s3 import S3Server
-
-PIPE = "pipe:"  # WebDataset's URLs of commands
-
-
-class StorageError(ClusterError, ValueError):
-    """A URL that no filesystem answers to; the message is one line and holds no credential."""
-
-
-def absolute(url: str) -> str:
-    """The URL itself, or the absolute path: workers have other working directories.
-
-    Raises:
-        StorageError: a `file://` URL of another machine, a URL with a password, or `pipe:`.
-    """
-    if url.lower().startswith(PIPE):
-        raise StorageError(
-            f"{PIPE} runs a command of the shell, and is refused here: only `pmam pack --source "
-            "webdataset` takes it, typed on its command line with --allow-pipe"
-        )
-    if "\0" in url:
-        raise StorageError(f"{url!r}: no path, for the zero byte in it; correct it")
-    if "://" not in url:
-        try:
-            return str(Path(url).expanduser().absolute())
-        except RuntimeError as error:  # `~name` of a user that is not there
-            raise StorageError(f"{url}: {error}; give the whole path") from error
-    parts = urlsplit(url)
-    bucket = parts.scheme in ("s3", "gs", "gcs")
-    # A secret may hold a slash: then what comes before looks like host and port.
-    if parts.password is not None or (bucket and re.search("[@:]", parts.netloc)):
-        raise StorageError(
-            f"{parts.scheme}:// URL with credentials in it: leave them out, and give them in the "
-            "environment (for S3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-        )
-    if parts.scheme != "file":
-        start = len(parts.scheme) + 3
-        return url[:start] + url[start:].rstrip("/")
-    if parts.netloc not in ("", "localhost"):
-        raise StorageError(f"{url}: a file on another machine; expected file:///path, or a path")
-    return str(Path(unquote(parts.path)).absolute())
+from cluster.storage.urls import StorageError, absolute
 
 
 def filesystem(url: str) -> tuple[pafs.FileSystem, str]:
@@ -81,6 +39,8 @@ def filesystem(url: str) -> tuple[pafs.FileSystem, str]:
             )
         return _s3(), path
     if scheme in ("http", "https"):
+        from cluster.storage.http import http_filesystem
+
         return http_filesystem(), url
     try:
         source, inside = pafs.FileSystem.from_uri(url)
@@ -101,4 +61,6 @@ def _s3() -> pafs.S3FileSystem:
     server = urlsplit(endpoint)
     if server.scheme not in ("http", "https") or "@" in server.netloc or server.path.strip("/"):
         raise StorageError("AWS_ENDPOINT_URL: expected http(s)://host:port and nothing more")
+    from cluster.storage.s3 import S3Server
+
     return S3Server(scheme=server.scheme, host=server.netloc, region=region or "us-east-1")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import ClusterError
-from cluster.storage.filesystems import PIPE, StorageError, absolute
 from cluster.storage.redact import shown_url
+from cluster.storage.urls import PIPE, StorageError, absolute
 
 # Schemes of `webdataset.gopen` that pyarrow has no filesystem for, and those that have one here but
 # whose files are better read in one go.

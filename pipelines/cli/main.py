@@ -11,7 +11,7 @@ import tyro
 from pipelines.cli.types import REGISTRY
 from pipelines.runtime.errors import user_error
 from pipelines.runtime.files.room import named_room
-from pipelines.runtime.workers.progress import set_up_logging, show_error
+from pipelines.runtime.lines import set_up_logging, show_error
 
 # Command: where its function is, and what it does. Modules load when their command is called.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -19,9 +19,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run:run", "Run everything by a preset or a configuration file."),
     "soundscapes": ("stages:soundscapes", "Mix recordings into labelled soundscapes."),
     "pack": ("stages:pack", "Pack audio and labels into indexed shards."),
-    "reindex": ("data.dataset:reindex", "Index, relabel, merge, filter: no audio moves."),
+    "reindex": ("data.reindex:reindex", "Index, relabel, merge, filter: no audio moves."),
     "inspect": ("data.inspect:inspect", "Look for what is doubtful in a dataset."),
-    "verify": ("data.dataset:verify", "Check a dataset, every byte of it, and repair it."),
+    "verify": ("data.verify:verify", "Check a dataset, every byte of it, and repair it."),
     "embed": ("stages:embed", "Compute frame embeddings of a dataset."),
     "fit": ("stages:fit", "Fit prototypes to embeddings."),
     "label": ("stages:label", "Compute the prototypes' posteriors of each frame."),

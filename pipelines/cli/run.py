@@ -8,12 +8,12 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.cli.run_help import print_help
 from pipelines.cli.run_start import default_folder, resolved, starting_settings, value_of
 from pipelines.cli.types import REGISTRY
@@ -24,11 +24,13 @@ from pipelines.presets.settings import RunSettings
 from pipelines.runtime.files.folders import absent_folders, delete_all, remove_empty
 from pipelines.runtime.files.set_aside import ASIDE, sweep
 from pipelines.runtime.files.urls import join, store
+from pipelines.runtime.lines import print_line
 from pipelines.runtime.stage import Command, commanded
-from pipelines.runtime.tables import output, print_numbers
 from pipelines.runtime.workers.reach import joined
 from pmam.settings import SettingsError, to_json
-from shards.io.store import Store
+
+if TYPE_CHECKING:
+    from shards.io.store import Store
 
 CONFIG, REPORT, HELP_ALL = "run.json", "report", "--help-all"
 
@@ -101,7 +103,7 @@ run.parses_itself = True  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
-def _configured(folder: Store, text: bytes) -> Iterator[None]:
+def _configured(folder: "Store", text: bytes) -> Iterator[None]:
     """Write the run's configuration: with the first stage, and anew when all went through.
 
     A run that is refused so leaves the configuration of what is there, and one that could not
@@ -160,13 +162,14 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> str 
             delete_all(folder, CONFIG)
         with _configured(folder, text.encode()):
             result = run_stages(settings, out, redo=arguments.redo)
+    from pipelines.report.write import write_report
+    from pipelines.runtime.tables import print_numbers
+
     for subset in result.numbers:
         arms = {"PMAM": result.numbers[subset]}
         if result.baseline is not None:
             arms = {"supervised only": result.baseline[subset], **arms}
         print_numbers(subset, arms)
-    from pipelines.report.write import write_report
-
     report = write_report([out], join(out, REPORT), cards_too=True)
     _print_end(report, result.detector, out)
     return out
@@ -229,4 +232,4 @@ def _print_end(report: str, detector: str, out: str) -> None:
     config = shlex.quote(join(out, CONFIG))
     lines += [f"  {program} run --config {config} --out {shlex.quote(out)}"]
     for line in lines:
-        output().print(line, markup=False)
+        print_line(line)

@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.presets import PRESETS
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.files.inputs import DATASET, FOLDER, PROTOTYPES, STAGE, WEIGHTS, checked
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.identity import digest, parted
-from pipelines.stages.pack.streams import shard_streams
 from pmam.settings import SettingsError, from_json
 
 
@@ -63,9 +62,11 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
         (STAGE, settings.posteriors),
         (WEIGHTS, settings.encoder.weights),
     )
+    from pipelines.stages.pack.streams import shard_streams
+
     if settings.data is not None and not shard_streams(settings.data, settings.pack.source):
         checked((FOLDER, settings.data))
-    from pipelines.inference.weights import with_published_weights
+    from pipelines.inference.weights import with_published_weights  # loads torch
 
     settings = replace(
         settings,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
+from cluster.outputs import check_job_outputs
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import (
@@ -18,7 +18,8 @@ from pipelines.runtime.files.inputs import (
     checked,
 )
 from pipelines.runtime.identity import overlaid
-from pipelines.runtime.tables import print_dataset, print_result
+from pipelines.runtime.lines import print_result
+from pipelines.runtime.tables import print_dataset
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.fit.settings import FitSettings

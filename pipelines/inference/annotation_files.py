@@ -5,7 +5,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import PipelineError
 from shards.annotations.format import Format
 from shards.annotations.registry import format_named

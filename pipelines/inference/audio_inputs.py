@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import is_folder, join, open_dataset, store
 from shards.dataset import Dataset

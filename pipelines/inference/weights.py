@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cluster.storage.download import fetch
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.files.urls import file_fingerprint, read_checkpoint
 from pmam.encoders.base import FrameEncoder
 from pmam.encoders.published import PublishedFile

@@ -16,11 +16,11 @@ from pmam.encoders.settings import EncoderSettings
 from pmam.models.settings import ContextSettings
 from pmam.objectives.settings import FinetuneLossSettings, MaskSettings, PretextSettings
 from pmam.training.settings import OptimizerSettings
-from shards.soundscapes.demo_sounds import TEXTURES
 from shards.soundscapes.scene import SoundscapeSettings
 
 # The demo's sounds are made per fold; no sound is in two of these.
 FOLDS = {"train": ("1", "2", "3"), "validation": ("4",), "test": ("5",)}
+TEXTURES = ("engine", "water")  # sounds that go on and on
 CONTEXT = ContextSettings(width=64, layers=2, heads=4, hidden=128)
 
 

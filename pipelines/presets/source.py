@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.presets.recordings import DemoSettings, demo_recordings
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.declared import is_told_only

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.presets.settings import RunSettings
 from pipelines.run import stage_folders
 from pipelines.runtime.errors import MissingFileError, PipelineError

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.report.cards import Cards, cards
 from pipelines.report.comparison import Output, metrics_csv, pairs
 from pipelines.report.contents import ALONE, RunContents, contents

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ParamSpec, get_args, get_type_hints
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.files.inputs import CHECKPOINT, DATASET, FOLDER, PROTOTYPES, STAGE, Kind
 from pipelines.runtime.stage import Stage, Summary, brief, run_stage
 

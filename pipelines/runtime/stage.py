@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.folders import (
     absent_folders,
@@ -29,7 +29,9 @@ from pipelines.runtime.files.set_aside import set_aside
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.identity import Identity, differences, digest, identify
 from pipelines.runtime.words import counted
-from shards.io.store import Store
+
+if TYPE_CHECKING:
+    from shards.io.store import Store
 
 FORMAT_VERSION = 2
 PLAN, DONE = "plan.json", "stage.json"
@@ -58,7 +60,7 @@ class Stage:
     fingerprint: str
 
     @property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """The folder of the stage."""
         return store(self.url)
 
@@ -201,7 +203,7 @@ def run_stage(
     return record
 
 
-def _usable(name: str, url: str, folder: Store, identity: Identity) -> dict[str, Any] | None:
+def _usable(name: str, url: str, folder: "Store", identity: Identity) -> dict[str, Any] | None:
     """What is recorded of the same stage, finished or not; None where the folder is empty."""
     record = read_record(folder, DONE) or read_record(folder, PLAN)
     if record is None:
@@ -236,7 +238,7 @@ def _usable(name: str, url: str, folder: Store, identity: Identity) -> dict[str,
     return record
 
 
-def read_record(folder: Store, name: str) -> dict[str, Any] | None:
+def read_record(folder: "Store", name: str) -> dict[str, Any] | None:
     """What `plan.json` or `stage.json` of a folder says; None where there is no such file.
 
     Raises:
@@ -261,7 +263,7 @@ def read_record(folder: Store, name: str) -> dict[str, Any] | None:
     return dict(record)
 
 
-def _delete(folder: Store, url: str) -> None:
+def _delete(folder: "Store", url: str) -> None:
     names = folder.names()
     if names and PLAN not in names and DONE not in names:
         raise StageError(

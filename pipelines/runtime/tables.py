@@ -1,57 +1,67 @@
-"""What commands print on standard output: tables, and where the artifact is."""
+"""What commands print on standard output: tables, and what a dataset holds.
+
+`rich` loads with the first table: a fifth of a second, which most commands end without.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from cluster.storage.filesystems import absolute
 from pipelines.runtime.files.urls import join
+from pipelines.runtime.lines import SHOWN, print_line, print_result
 from pipelines.runtime.stage import DONE, record_of
 from pipelines.runtime.words import TITLES, counted, thousands
 
-SHOWN = 10  # of long lists, on the terminal
+if TYPE_CHECKING:
+    from rich.console import Console
+
 SHOWN_CLASSES = 25
 Numbers = Mapping[str, Mapping[str, Any]]  # by metric: value and values per class
 
 
-def output() -> Console:
-    """Standard output, without colours where it is no terminal."""
+def output() -> "Console":
+    """Standard output for tables, without colours where it is no terminal."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=True)
 
 
-def print_result(url: str) -> None:
-    """Where a stage's artifact is."""
-    output().print(absolute(url), markup=False)
+def print_rows(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    below: Sequence[Sequence[str]] = (),
+) -> None:
+    """A table of texts, all but its first column to the right; more rows below a line."""
+    from rich.markup import escape
+    from rich.table import Table
 
-
-def print_numbers(subset: str, arms: Mapping[str, Numbers]) -> None:
-    """One line per arm, one column per metric; then each class."""
-    metrics = list(next(iter(arms.values())))
-    table = Table(title=f"{subset} clips", title_justify="left")
-    table.add_column("")
-    for metric in metrics:
-        table.add_column(TITLES.get(metric, metric), justify="right")
-    for arm, numbers in arms.items():
-        table.add_row(arm or "all classes", *(f"{numbers[m]['value']:.3f}" for m in metrics))
-    last = list(arms)[-1]
-    table.add_section()
-    for name in arms[last][metrics[0]]["per_class"]:
-        values = (arms[last][m]["per_class"].get(name, float("nan")) for m in metrics)
-        table.add_row(name if len(arms) == 1 else f"{last}: {name}", *(f"{v:.3f}" for v in values))
-    output().print(table)
-
-
-def print_rows(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table of texts, all but its first column to the right."""
     table = Table(title=title, title_justify="left")
     for number, name in enumerate(head):
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
         table.add_row(*map(escape, row))
+    if below:
+        table.add_section()
+    for row in below:
+        table.add_row(*map(escape, row))
     output().print(table)
+
+
+def print_numbers(subset: str, arms: Mapping[str, Numbers]) -> None:
+    """One line per arm, one column per metric; then each class."""
+    metrics = list(next(iter(arms.values())))
+    rows = [
+        (arm or "all classes", *(f"{numbers[m]['value']:.3f}" for m in metrics))
+        for arm, numbers in arms.items()
+    ]
+    last = list(arms)[-1]
+    classes = []
+    for name in arms[last][metrics[0]]["per_class"]:
+        values = (arms[last][m]["per_class"].get(name, float("nan")) for m in metrics)
+        named = name if len(arms) == 1 else f"{last}: {name}"
+        classes.append((named, *(f"{value:.3f}" for value in values)))
+    head = ("", *(TITLES.get(metric, metric) for metric in metrics))
+    print_rows(f"{subset} clips", head, rows, below=classes)
 
 
 def print_dataset(url: str) -> None:
@@ -61,13 +71,12 @@ def print_dataset(url: str) -> None:
         url: of a stage that wrote a dataset.
     """
     result = record_of(url)["result"]
-    console = output()
     subsets = ", ".join(f"{thousands(n)} {subset}" for subset, n in result["subsets"].items())
     shards = f" in {counted(result['shards'], 'shard')}" if "shards" in result else ""
-    console.print(f"{counted(result['clips'], 'clip')}{shards} ({subsets})", markup=False)
+    print_line(f"{counted(result['clips'], 'clip')}{shards} ({subsets})")
     _print_labels(result.get("labels", {}))
     for note in result["notes"]:
-        console.print(note, markup=False)
+        print_line(note)
     skipped = [f"{source_id}: {reason}" for source_id, reason in result["skipped"]]
     for what, entries in (
         ("skipped", skipped),
@@ -77,11 +86,11 @@ def print_dataset(url: str) -> None:
         ("in the tables, but not in the dataset", result.get("not_in_dataset", [])),
     ):
         if entries:
-            console.print(f"{what}: {len(entries)}", markup=False)
+            print_line(f"{what}: {len(entries)}")
         for entry in entries[:SHOWN]:
-            console.print(f"  {entry}", markup=False)
+            print_line(f"  {entry}")
         if len(entries) > SHOWN:
-            console.print(f"  ... all of them are in {join(url, DONE)}", markup=False)
+            print_line(f"  ... all of them are in {join(url, DONE)}")
     print_result(url)
 
 
@@ -89,17 +98,15 @@ def _print_labels(labels: Mapping[str, Mapping[str, int]]) -> None:
     """The classes of a dataset with their counts, the most frequent first."""
     if not labels:
         return
-    table = Table(title=counted(len(labels), "class", "classes"), title_justify="left")
-    table.add_column("class")
-    table.add_column("clips", justify="right")
-    table.add_column("events", justify="right")
     most = sorted(labels.items(), key=lambda item: (-item[1]["clips"], item[0]))
-    for label, counts in most[:SHOWN_CLASSES]:
-        table.add_row(escape(label), thousands(counts["clips"]), thousands(counts["events"]))
+    rows = [
+        (label, thousands(counts["clips"]), thousands(counts["events"]))
+        for label, counts in most[:SHOWN_CLASSES]
+    ]
     if len(labels) > SHOWN_CLASSES:
-        table.add_row(f"... and {len(labels) - SHOWN_CLASSES} rarer ones", "", "")
-    output().print(table)
+        rows.append((f"... and {len(labels) - SHOWN_CLASSES} rarer ones", "", ""))
+    print_rows(counted(len(labels), "class", "classes"), ("class", "clips", "events"), rows)
     # a misspelled class is a rare one
     if rarest := most[SHOWN_CLASSES:][-SHOWN_CLASSES:]:
         names = ", ".join(f"{label} ({thousands(counts['clips'])})" for label, counts in rarest)
-        output().print(f"rarest: {names}", markup=False)
+        print_line(f"rarest: {names}")

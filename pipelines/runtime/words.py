@@ -1,10 +1,5 @@
 """Counts and lengths as people read them."""
 
-from collections.abc import Iterable
-
-from shards.index import IndexRow
-from shards.label_columns import LabelColumns
-
 TITLES = {
     "psds1": "PSDS1",
     "psds2": "PSDS2",
@@ -43,10 +38,3 @@ def listed(names: list[str], shown: int = 3) -> str:
     """`a, b, c and 4 more`."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
-
-
-def label_counts(rows: Iterable[IndexRow]) -> dict[str, dict[str, int]]:
-    """By label: the clips that have it, weakly or strongly, and its events."""
-    labels = LabelColumns.of(rows)
-    clips, events = labels.clip_counts(), labels.event_counts()
-    return {label: {"clips": clips[label], "events": events[label]} for label in sorted(clips)}

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 import pyarrow.fs as pafs
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.annotation_files import chosen_formats, output_names
 from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import is_folder, join, store

@@ -12,7 +12,7 @@ from pmam.events.settings import PostprocessSettings
 from pmam.metrics.settings import ChoiceMetric
 from pmam.models.settings import ContextSettings, DetectorSettings
 from pmam.objectives.settings import AuxiliarySettings, FinetuneLossSettings, PretextSettings
-from shards.audio.channels import ChannelChoice
+from shards.audio.channel_choice import ChannelChoice
 from shards.clip import TRAINING_SUBSETS
 from shards.soundscapes.scene import SoundscapeSettings
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from cluster.session import is_running
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.files.urls import store
+from pipelines.runtime.lines import SHOWN, print_line
 from pipelines.runtime.stage import PLAN
-from pipelines.runtime.tables import SHOWN, output
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
@@ -18,7 +18,6 @@ from pipelines.runtime.workers.progress import bar
 from shards.errors import SHOWN as MOST
 from shards.io.store import Store
 from shards.manifest import read_manifest
-from shards.repair.restore import repair
 from shards.repair.verification import Problem, ShardChecker, verify
 
 
@@ -56,13 +55,11 @@ def verify_dataset(url: str, decode: float, *, every: bool = False) -> None:
             report = verify(dataset, decode, resolve=store, elsewhere=by_workers)
         else:
             report = verify(dataset, decode, on_shard=lambda *_: advance(1, ""), resolve=store)
-    console = output()
     for line in (*_listed(report.problems, every), *_listed(report.warnings, every)):
-        console.print(line, markup=False)
+        print_line(line)
     warned = f", {counted(len(report.warnings), 'warning')}" if report.warnings else ""
-    console.print(
-        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems{warned}",
-        markup=False,
+    print_line(
+        f"{report.clips} clips in {report.shards} shards, {len(report.problems)} problems{warned}"
     )
     if not report.ok:
         raise SystemExit(1)
@@ -82,26 +79,27 @@ def _listed(problems: Sequence[Problem], every: bool) -> Iterator[str]:
 
 def repair_dataset(url: str, *, drop: bool) -> None:
     """Repair a dataset; prints what was done and what could not be."""
+    from shards.repair.restore import repair  # all that reads tables and foreign tars
+
     dataset = store(url)
     planned = _pack_settings(dataset)
     names = {name: planned[name] for name in ("name", "licence") if name in planned}
     shards = len([name for name in dataset.names() if name.endswith(".tar")])
     with bar("repair (shards)", shards) as advance:
         found = repair(dataset, drop=drop, resolve=store, on_step=lambda _: advance(1, ""), **names)
-    console = output()
     for line in found.done or (() if found.lost else ("nothing to rebuild",)):
-        console.print(f"repair: {line}", markup=False)
+        print_line(f"repair: {line}")
     if not found.lost:
         return
     if found.dropped:
         what = "left out of the new index"
     else:
         what = "copy their shard again or pack the source again, or give --drop-lost"
-    console.print(f"repair: {len(found.lost)} clips are lost; {what}", markup=False)
+    print_line(f"repair: {len(found.lost)} clips are lost; {what}")
     for source_id in found.lost[:SHOWN]:
-        console.print(f"  {source_id}", markup=False)
+        print_line(f"  {source_id}")
     if len(found.lost) > SHOWN:
-        console.print("  ...", markup=False)
+        print_line("  ...")
 
 
 def _pack_settings(dataset: Store) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from pmam.errors import InputError
-from pmam.events.median_filter import odd_frames
 
 Value = TypeVar("Value")
 Method = Literal["median", "max", "boxes"]
@@ -81,6 +80,8 @@ class PostprocessSettings:
         Raises:
             InputError: a width of a class that is not there, or a hop that is not positive.
         """
+        from pmam.events.median_filter import odd_frames  # numpy, which settings do without
+
         widths_s = _of_each("median width", self.median_s, self.median_by_class_s, classes)
         sizes = [odd_frames(width_s, hop_s) for width_s in widths_s]  # refuses bad hops
         if self.odd_windows:

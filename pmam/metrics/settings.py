@@ -1,9 +1,8 @@
 """What can be chosen of the metrics that a detector's output is measured by."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from pmam.errors import InputError
 
@@ -69,12 +68,12 @@ class MetricSettings:
 
     def __post_init__(self) -> None:
         collars = (self.onset_collar_s, self.offset_collar_s, self.offset_collar_part)
-        if not all(0 <= collar < np.inf for collar in (*collars, *self.filters_s)):
+        if not all(0 <= collar < math.inf for collar in (*collars, *self.filters_s)):
             raise InputError(
                 f"collars {collars}, filters {self.filters_s} s: expected finite numbers, 0 or more"
             )
         parts = (self.intersection_dtc, self.intersection_gtc, self.max_fpr)
-        if not all(0 < part <= 1 for part in parts) or not 1e-3 <= self.segment_s < np.inf:
+        if not all(0 < part <= 1 for part in parts) or not 1e-3 <= self.segment_s < math.inf:
             raise InputError(
                 f"intersection_dtc, intersection_gtc, max_fpr {parts}, segments of "
                 f"{self.segment_s} s: expected parts in (0, 1], and a millisecond or more"

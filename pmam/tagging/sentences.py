@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pmam.errors import InputError
+from pmam.tagging.settings import DEFAULT_MODEL
 
 Floats = npt.NDArray[np.float32]
-DEFAULT_MODEL = "all-mpnet-base-v2"
 
 
 class Encodes(Protocol):
@@ -95,18 +95,3 @@ def cleaned(text: str) -> str:
 def plain(text: str) -> str:
     """Letters and digits alone, in lower case: `Baby cry`, `babycry` and `baby_cry` are one."""
     return re.sub(r"[^0-9a-z]", "", text.lower())
-
-
-def words_of(text: str, what: str) -> tuple[str, ...]:
-    """Words that a user types, with commas between; each once.
-
-    Raises:
-        InputError: an empty word, or none at all.
-    """
-    words = [part.strip() for part in text.split(",")]
-    if not all(words):
-        raise InputError(
-            f"{what} {text!r}: got an empty word; expected words with commas between, such as "
-            "'dog barking, car horn'"
-        )
-    return tuple(dict.fromkeys(words))

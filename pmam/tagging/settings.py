@@ -6,6 +6,8 @@ from typing import Literal
 
 from pmam.errors import InputError
 
+DEFAULT_MODEL = "all-mpnet-base-v2"  # of sentences
+
 Probabilities = Literal["sigmoid", "softmax"]
 
 
@@ -114,3 +116,18 @@ PUBLISHED_OLDER = WordSettings(
     ),
 )
 PRESETS = {"tmrl-published": PUBLISHED, "tmrl-published-older": PUBLISHED_OLDER}
+
+
+def words_of(text: str, what: str) -> tuple[str, ...]:
+    """Words that a user types, with commas between; each once.
+
+    Raises:
+        InputError: an empty word, or none at all.
+    """
+    words = [part.strip() for part in text.split(",")]
+    if not all(words):
+        raise InputError(
+            f"{what} {text!r}: got an empty word; expected words with commas between, such as "
+            "'dog barking, car horn'"
+        )
+    return tuple(dict.fromkeys(words))

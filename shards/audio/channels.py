@@ -5,20 +5,17 @@ average to silence: that is told, and another choice is offered.
 """
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from shards.audio.channel_choice import Channel, ChannelChoice
 from shards.audio.errors import AudioError
 from shards.errors import told
 
 Floats = npt.NDArray[np.float32]
-# What becomes mono: the mean of all channels, one by its place, or the one with the most energy.
-Channel = Literal["mean", "left", "right", "loudest"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
-# The same, or each channel by itself.
-ChannelChoice = Literal["mean", "left", "right", "loudest", "each"]
 FAR_BELOW_DB = 20.0  # of the mean under the loudest channel, beyond which something is cancelled
 LOWEST_DB = 60.0  # what is further below is told as this: rounding alone
 QUIET = 1e-10  # mean square of what counts as silence: -100 dBFS

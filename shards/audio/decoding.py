@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from shards.audio.channels import Channel, ChannelMeter, mono, place
+from shards.audio.channel_choice import Channel
+from shards.audio.channels import ChannelMeter, mono, place
 from shards.audio.errors import AudioError as AudioError
 from shards.audio.sound import AudioInfo as AudioInfo
 from shards.audio.sound import Sound, check_rate, opened

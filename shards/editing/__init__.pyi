@@ -7,9 +7,9 @@ from .foreign_samples import split_name as split_name
 from .merge import Merged as Merged
 from .merge import MergeInput as MergeInput
 from .relabel import RelabelError as RelabelError
-from .relabel import RelabelSettings as RelabelSettings
 from .relabel import by_clip as by_clip
 from .relabel import class_list as class_list
 from .relabel import with_labels as with_labels
 from .relabel import with_mapping as with_mapping
 from .relabel import with_subsets as with_subsets
+from .settings import RelabelSettings as RelabelSettings

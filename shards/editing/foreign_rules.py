@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from shards.errors import ShardsError
-from shards.packing.plan import OnError
 
 BY_CUSTOM = ("auto", "none")
 TABLES = ("tsv", "csv")
@@ -53,7 +52,7 @@ class ForeignSettings:
     # Classes, in the order of their numbers; by default all labels found.
     classes: tuple[str, ...] | None = None
     # What to do at an unusable clip, or a tar that has no end: fail, or leave it out and list it.
-    on_error: OnError = "fail"
+    on_error: Literal["fail", "skip"] = "fail"
 
     def __post_init__(self) -> None:
         if self.keys not in ("first_dot", "last_dot"):

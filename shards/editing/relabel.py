@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow as pa
 from shards.clip import Clip, ClipError, Event, check_clip, is_empty, nfc
 from shards.columns import Columns, texts
 from shards.editing.label_mapping import mapped
+from shards.editing.settings import RelabelSettings
 from shards.errors import ShardsError, told
 from shards.index import SCHEMA, IndexRow, rows_to_table
 from shards.label_columns import LabelColumns
@@ -29,22 +29,6 @@ LABELS = ("weak", "events")
 
 class RelabelError(ShardsError, ValueError):
     """Labels that do not fit the dataset; the message is one line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RelabelSettings:
-    """How a new label set goes over a dataset."""
-
-    # What to do with clips that the label table does not list: take their labels away, keep them,
-    # or leave the clips out.
-    others: Literal["unlabel", "keep", "drop"] = "unlabel"
-    # What to do with labels that the mapping does not list: fail, keep them, or take them away.
-    unmapped: Literal["fail", "keep", "drop"] = "fail"
-    # Subset of the clips that the label table lists; by default as before.
-    subset: str | None = None
-    # Classes of the new dataset; by default all labels that there are, or as before where none
-    # changed.
-    classes: tuple[str, ...] | None = None
 
 
 def by_clip(

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, Literal, NamedTuple, cast
 import numpy as np
 
 from shards import audio
-from shards.audio.channels import Channel, ChannelChoice, ChannelMeter
+from shards.audio.channel_choice import Channel, ChannelChoice
+from shards.audio.channels import ChannelMeter
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.audio.encoding import encode_to
 from shards.clip import Clip

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from isal import isal_zlib
 
-from shards.audio.channels import ChannelChoice
+from shards.audio.channel_choice import ChannelChoice
 from shards.audio.decoding import AudioError, AudioInfo
 from shards.clip import Clip
 from shards.errors import naming

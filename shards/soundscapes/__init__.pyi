@@ -1,6 +1,5 @@
 from .demo_sounds import BACKGROUNDS as BACKGROUNDS
 from .demo_sounds import EVENTS as EVENTS
-from .demo_sounds import TEXTURES as TEXTURES
 from .demo_sounds import write_demo_recordings as write_demo_recordings
 from .plan import SAME_CLASS_GAP_S as SAME_CLASS_GAP_S
 from .plan import SPLIT_OF_SUBSET as SPLIT_OF_SUBSET

@@ -204,7 +204,6 @@ EVENTS: dict[str, Synthesiser] = {
 BACKGROUNDS: dict[str, Synthesiser] = {
     function.__name__: function for function in (hum, rain, rumble)
 }
-TEXTURES = ("engine", "water")  # the event classes that go on and on
 
 
 def write_demo_recordings(

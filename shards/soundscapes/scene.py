@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from shards.errors import ShardsError
 
@@ -68,7 +67,7 @@ class SoundscapeSettings:
             ("background_max_dbfs and full scale", self.background_max_dbfs, 0.0),
         )
         for name, low, high in ranges:
-            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise SoundscapeError(
                     f"{name}: got {low} and {high}; expected the first <= the second"
                 )

@@ -1,32 +1,5 @@
-"""Where clips come from: one function per kind of source, and one line each below."""
+"""Where clips come from: a file per kind of source, and a line each in `registry.SOURCES`."""
 
-from collections.abc import Mapping
+import lazy_loader
 
-from shards.sources._tables import Options, Source, SourceError, SourceListing
-from shards.sources.audioset_strong import audioset_strong
-from shards.sources.desed import desed
-from shards.sources.esc50 import esc50
-from shards.sources.fsdkaggle2018 import fsdkaggle2018
-from shards.sources.mtl import mtl
-from shards.sources.own_folder.layout import folder
-from shards.sources.realdesed import realdesed
-from shards.sources.tau_urban import tau_urban
-from shards.sources.tut_rare import tut_rare
-from shards.sources.urbansound8k import urbansound8k
-from shards.sources.webdataset import webdataset
-
-__all__ = ["SOURCES", "Options", "Source", "SourceError", "SourceListing"]
-
-SOURCES: Mapping[str, Source] = {
-    "folder": folder,
-    "desed": desed,
-    "audioset_strong": audioset_strong,
-    "tut_rare": tut_rare,
-    "tau_urban": tau_urban,
-    "esc50": esc50,
-    "urbansound8k": urbansound8k,
-    "fsdkaggle2018": fsdkaggle2018,
-    "realdesed": realdesed,
-    "mtl": mtl,
-    "webdataset": webdataset,
-}
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,7 +6,8 @@ import pytest
 from s3_server import s3_server
 
 from cluster import preflight
-from cluster.preflight import PreflightError, check_job_outputs, check_reach
+from cluster.outputs import PreflightError, check_job_outputs
+from cluster.preflight import check_reach
 from cluster.probe import probing, read_back, write
 
 OWN = "/proc/self/cwd"  # a folder of each process's own, under one name

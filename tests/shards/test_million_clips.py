@@ -14,7 +14,8 @@ from shards.clip import Event
 from shards.dataset import Dataset
 from shards.editing.filter import compile_filter
 from shards.editing.merge import MergeInput, merge
-from shards.editing.relabel import RelabelSettings, by_clip, class_list, with_labels, with_mapping
+from shards.editing.relabel import by_clip, class_list, with_labels, with_mapping
+from shards.editing.settings import RelabelSettings
 from shards.index import IndexRow
 from shards.io.store import Store
 from shards.label_columns import LabelColumns, durations_s

@@ -1,4 +1,5 @@
 """Commands on datasets and tables: what they hold, whether it is whole, other forms of it.
 
-`dataset` verifies and reindexes, `inspect` is the data doctor, `convert` changes annotations.
+`verify` checks every byte, `reindex` makes new indexes, `inspect` is the data doctor, `convert`
+changes annotations.
 """

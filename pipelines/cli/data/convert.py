@@ -5,9 +5,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
+from cluster.outputs import check_job_outputs
 from pipelines.cli.types import Flag, Out
-from pipelines.runtime.tables import output
+from pipelines.runtime.lines import print_line
 from pipelines.runtime.words import counted
 from shards.errors import SHOWN, told
 
@@ -43,19 +43,17 @@ def convert(
 
     formats = [name for name in map(str.strip, format.split(",")) if name]
     done = convert_files(source, out, formats, audio=audio, together=together, overwrite=overwrite)
-    console = output()
     kinds = ", ".join(f"{count} {name}" for name, count in done.read.items())
-    console.print(
+    print_line(
         f"converted {counted(sum(done.read.values()), 'file')} ({kinds}): "
         f"{counted(done.events, 'event')} of {counted(done.recordings, 'recording')} in "
-        f"{counted(len(done.written), 'file')}",
-        markup=False,
+        f"{counted(len(done.written), 'file')}"
     )
     if done.unknown:
-        console.print(f"in no format that is known: {told(done.unknown)}", markup=False)
+        print_line(f"in no format that is known: {told(done.unknown)}")
     for reason in done.unreadable[:SHOWN]:
-        console.print(f"unreadable: {reason}", markup=False)
+        print_line(f"unreadable: {reason}")
     if len(done.unreadable) > SHOWN:
-        console.print(f"unreadable: and {len(done.unreadable) - SHOWN} more", markup=False)
+        print_line(f"unreadable: and {len(done.unreadable) - SHOWN} more")
     if done.unreadable:
         raise SystemExit(1)

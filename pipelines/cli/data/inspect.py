@@ -1,19 +1,21 @@
 """The data doctor: what a dataset holds, and what is wrong with it, as table, JSON and page."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import DATASET, checked
 from pipelines.runtime.files.urls import join, open_dataset, store
-from pipelines.runtime.tables import output, print_result
+from pipelines.runtime.lines import print_line, print_result
+from pipelines.runtime.tables import output, print_rows
 from pipelines.runtime.workers.reach import joined
-from shards.quality.report import Inspection
+
+if TYPE_CHECKING:
+    from shards.quality.report import Inspection
 
 JSON, PAGE, MEASURED = "inspect.json", "inspect.html", "measured"
 SHOWN = 3  # examples of a finding on the terminal
@@ -63,7 +65,7 @@ def _inspect(
     address: str | None,
     fresh: bool,
     bounds: tuple[int, float],
-) -> Inspection:
+) -> "Inspection":
     reads = checked((DATASET, dataset_url))
     from pipelines.stages.inspect.measure import levels_of, measure_levels
     from pipelines.stages.inspect.page import page
@@ -96,36 +98,42 @@ def _inspect(
     return found
 
 
-def _print(found: Inspection) -> None:
+def _print(found: "Inspection") -> None:
+    print_rows(
+        f"{found.clips} clips, {found.hours:.3f} hours",
+        ("subset", "clips", "hours", "with events", "with weak labels", "events"),
+        [
+            (
+                row.subset,
+                str(row.clips),
+                f"{row.hours:.3f}",
+                *map(str, (row.strong, row.weak, row.events)),
+            )
+            for row in found.subsets
+        ],
+    )
+    shown = ("min", "median", "max")
+    print_rows(
+        "measures",
+        ("", *shown),
+        [
+            (name, *(f"{spread.quantiles[of]:.4g}" for of in shown))
+            for name, spread in found.distributions.items()
+        ],
+    )
     console = output()
-    subsets = Table(title=f"{found.clips} clips, {found.hours:.3f} hours", title_justify="left")
-    subsets.add_column("subset")
-    for name in ("clips", "hours", "with events", "with weak labels", "events"):
-        subsets.add_column(name, justify="right")
-    for row in found.subsets:
-        counts = (row.strong, row.weak, row.events)
-        subsets.add_row(_plain(row.subset), str(row.clips), f"{row.hours:.3f}", *map(str, counts))
-    console.print(subsets)
-    measures = Table(title="measures", title_justify="left")
-    measures.add_column("")
-    for name in ("min", "median", "max"):
-        measures.add_column(name, justify="right")
-    for name, spread in found.distributions.items():
-        quantiles = (spread.quantiles[of] for of in ("min", "median", "max"))
-        measures.add_row(name, *(f"{value:.4g}" for value in quantiles))
-    console.print(measures)
     for form in found.formats:
-        console.print(
+        print_line(
             f"{form.clips} clips: {form.codec}, {form.sample_rate_hz} Hz, {form.channels} channels"
         )
     for finding in found.findings:
         colour = COLOURS[finding.severity]
         console.print(f"[{colour}]{finding.severity}:[/] {_plain(finding.what)}: {finding.count}")
         for example in finding.examples[:SHOWN]:
-            console.print(f"    {example}", markup=False)
+            print_line(f"    {example}")
         if finding.count > SHOWN:
-            console.print(f"    ... and {finding.count - SHOWN} more", markup=False)
-        console.print(f"  -> {finding.advice}", markup=False)
+            print_line(f"    ... and {finding.count - SHOWN} more")
+        print_line(f"  -> {finding.advice}")
 
 
 def _plain(text: str) -> str:

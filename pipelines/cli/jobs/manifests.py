@@ -8,7 +8,7 @@ from cluster.kubernetes import manifest
 from cluster.kubernetes.manifest import Group
 from cluster.kubernetes.settings import KubernetesSettings
 from cluster.slurm import script
-from cluster.slurm.script import SlurmSettings
+from cluster.slurm.settings import SlurmSettings
 from cluster.submit.jobs import job_id
 from pipelines.cli.jobs.submitted import Submitted
 from pipelines.runtime.workers.crew import GB, Crew

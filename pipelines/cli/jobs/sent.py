@@ -1,13 +1,13 @@
 """The command `jobs`, on what was submitted: list it, follow it, stop it, send it once more."""
 
 import datetime
+import logging
 import shlex
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import tyro
-from rich.table import Table
 
 from cluster.submit.checks import SubmitError
 from cluster.submit.job_log import follow
@@ -15,11 +15,12 @@ from cluster.submit.jobs import Job, Jobs
 from pipelines.cli.jobs.submitted import Submitted
 from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Flag
+from pipelines.runtime.lines import print_line, show_line
 from pipelines.runtime.tables import output
 from pipelines.runtime.words import duration
-from pipelines.runtime.workers.progress import console, log
 
 EXIT = {"SUCCEEDED": 0, "FAILED": 1, "STOPPED": 3}
+log = logging.getLogger("pmam")
 
 
 def followed(jobs: Jobs, job: Job, command: Submitted | None) -> NoReturn:
@@ -32,15 +33,13 @@ def followed(jobs: Jobs, job: Job, command: Submitted | None) -> NoReturn:
     try:
         ended = follow(jobs, job.id, write)
     except KeyboardInterrupt:
-        console.print(
+        show_line(
             f"{job.id} goes on; `pmam jobs log {job.id}` follows it, `pmam jobs stop {job.id}` "
-            "stops it",
-            markup=False,
-            soft_wrap=True,
+            "stops it"
         )
         raise SystemExit(130) from None
     for line in last_lines(ended, jobs.address, command):
-        output().print(line, markup=False, soft_wrap=True)
+        print_line(line)
     raise SystemExit(EXIT.get(ended.status, 1))
 
 
@@ -66,6 +65,8 @@ def list_(address: str | None = None) -> None:
     Args:
         address: Address of the cluster's job server.
     """
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for column in ("job", "status", "began", "took", "command"):
         table.add_column(column, no_wrap=column != "command")
@@ -107,7 +108,7 @@ def stop(job: tyro.conf.Positional[str], address: str | None = None) -> None:
     if was.ended:
         raise SubmitError(f"{job} is {was.status.lower()} already")
     for line in last_lines(jobs.stop(job), jobs.address, None):
-        output().print(line, markup=False, soft_wrap=True)
+        print_line(line)
 
 
 def resume(
@@ -123,7 +124,7 @@ def resume(
     jobs = Jobs(address)
     again = jobs.again(job)
     if no_wait:
-        output().print(again.id, markup=False)
+        print_line(again.id)
         return
     log.info("%s is sent; interrupting this leaves it at work", again.id)
     followed(jobs, again, None)

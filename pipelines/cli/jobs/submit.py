@@ -1,5 +1,6 @@
 """The command `submit`: work on a cluster, from a machine that only sends it there."""
 
+import logging
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,19 +12,18 @@ from urllib.parse import urlsplit
 import tyro
 
 from cluster.kubernetes.settings import KubernetesSettings
-from cluster.slurm.script import SlurmSettings
+from cluster.slurm.settings import SlurmSettings
 from cluster.submit.checks import SubmitError, check_environment, check_paths, check_words
 from cluster.submit.jobs import Jobs, job_id
 from cluster.submit.upload import EXCLUDED, check_upload
-from pipelines.cli.jobs.manifests import kubernetes_manifest, slurm_script
 from pipelines.cli.jobs.sent import followed
 from pipelines.cli.jobs.submitted import read_command
 from pipelines.cli.types import REGISTRY, Flag
-from pipelines.runtime.tables import output
+from pipelines.runtime.lines import print_line
 from pipelines.runtime.workers.crew import Crew
-from pipelines.runtime.workers.progress import log
 
 PROJECT = "pyproject.toml"
+log = logging.getLogger("pmam")
 PROGRAM = {
     "image": ["python", "-m", "pipelines"],
     # Without the tools of developers; Ray gives its workers the same environment.
@@ -68,8 +68,6 @@ class SubmitArguments:
 
 def submit(arguments: Sequence[str]) -> None:
     """Parse what stands before the `--`, read what stands behind it, and send that."""
-    from pipelines.cli.main import COMMANDS
-
     given = list(arguments)
     cut = given.index("--") if "--" in given else len(given)
     parsed = tyro.cli(
@@ -79,6 +77,9 @@ def submit(arguments: Sequence[str]) -> None:
         config=(tyro.conf.AvoidSubcommands,),
         registry=REGISTRY,
     )
+    from pipelines.cli.jobs.manifests import kubernetes_manifest, slurm_script
+    from pipelines.cli.main import COMMANDS
+
     variables = _variables(parsed)
     if parsed.render == "kubernetes" and parsed.kubernetes.kind == "cluster" and cut == len(given):
         sys.stdout.write(kubernetes_manifest(parsed.kubernetes, None, variables))
@@ -106,7 +107,7 @@ def submit(arguments: Sequence[str]) -> None:
     )
     if parsed.no_wait:
         log.info("sent; `pmam jobs log %s` follows it", job.id)
-        output().print(job.id, markup=False)
+        print_line(job.id)
         return
     log.info("%s is sent; interrupting this leaves it at work", job.id)
     followed(jobs, job, command)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
-from cluster.storage.filesystems import absolute
+from cluster.outputs import check_job_outputs
+from cluster.storage.urls import absolute
 from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Flag
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import CHECKPOINT, WEIGHTS, checked
 from pipelines.runtime.files.inputs import FILE as INPUT_FILE
 from pipelines.runtime.files.urls import read_checkpoint, store, write_checkpoint
-from pipelines.runtime.tables import output, print_result
+from pipelines.runtime.lines import print_line, print_result
 from pmam.events.settings import PostprocessOverrides
 from pmam.models.settings import DetectorSettings
 
@@ -39,7 +39,7 @@ def show(file: File) -> None:
     facts = described(file)
     width = max(map(len, facts))
     for name, fact in facts.items():
-        output().print(f"{name:<{width}}  {fact}", markup=False)
+        print_line(f"{name:<{width}}  {fact}")
 
 
 def convert(
@@ -224,7 +224,7 @@ def export(
     target.write(name, found.model)
     facts = {**found.metadata, "largest difference": f"{found.difference:.1g}"}
     for fact, value in facts.items():
-        output().print(f"{fact:<{max(map(len, facts))}}  {value}", markup=False)
+        print_line(f"{fact:<{max(map(len, facts))}}  {value}")
     print_result(f"{parent}/{name}")
 
 

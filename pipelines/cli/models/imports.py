@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
+from cluster.outputs import check_job_outputs
 from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.files.inputs import DATASET, FILE, FOLDER, WEIGHTS, checked
-from pipelines.runtime.tables import print_dataset, print_result
+from pipelines.runtime.lines import print_result
+from pipelines.runtime.tables import print_dataset
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import ImportSettings
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.files.inputs import CHECKPOINT, DATASET, PROTOTYPES, STAGE, checked
-from pipelines.runtime.tables import print_result
+from pipelines.runtime.lines import print_result
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.settings import FinetuneSettings, PretrainSettings
 

@@ -10,7 +10,8 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import CHECKPOINT, DATASET, checked
 from pipelines.runtime.files.urls import dataset_fingerprint, join, open_dataset
 from pipelines.runtime.identity import digest, parted
-from pipelines.runtime.tables import print_result, print_rows
+from pipelines.runtime.lines import print_result
+from pipelines.runtime.tables import print_rows
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.weak_labels.settings import WeakTrainSettings
 

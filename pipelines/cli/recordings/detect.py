@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
+from cluster.outputs import check_job_outputs
 from cluster.session import session
 from pipelines.cli.types import Flag, Flat
 from pipelines.runtime.errors import PipelineError

@@ -4,15 +4,14 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 import tyro
-from pyarrow.fs import FileType
 from tyro.conf import Positional
 
-from cluster.storage.filesystems import absolute, filesystem
+from cluster.storage.urls import absolute
 from pipelines.cli.types import Flat
 from pipelines.runtime.errors import MissingFileError
 from pipelines.runtime.files.inputs import CHECKPOINT, checked
-from pipelines.runtime.files.urls import store
-from pipelines.runtime.tables import print_result
+from pipelines.runtime.files.urls import is_folder, store
+from pipelines.runtime.lines import print_result
 from pipelines.stages.detect.settings import DetectSettings
 
 
@@ -33,8 +32,7 @@ def video(
         out: Film to write; by default FILE with .mp4 or .webm at its end, in this folder.
         settings: Windows, and post-processing other than the detector's.
     """
-    source, path = filesystem(absolute(file))
-    if not file or source.get_file_info(path).type != FileType.File:
+    if not file or is_folder(file) is not False:
         raise MissingFileError(f"{file!r}: no such audio file; check the path")
     checked((CHECKPOINT, detector))
     from pipelines.stages.detect.file import detect_file

@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
+from cluster.outputs import check_job_outputs
 from pipelines.cli.types import Flag, Flat
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import WEIGHTS, checked
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.identity import overlaid
-from pipelines.runtime.tables import print_result, print_rows
+from pipelines.runtime.lines import print_result
+from pipelines.runtime.tables import print_rows
 from pipelines.stages.tag.settings import TaggerSettings
-from pmam.tagging.sentences import DEFAULT_MODEL, words_of
-from pmam.tagging.settings import PRESETS, EventRule, SceneRule, TagSettings, WordSettings
+from pmam.tagging.settings import (
+    DEFAULT_MODEL,
+    PRESETS,
+    EventRule,
+    SceneRule,
+    TagSettings,
+    WordSettings,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from pipelines.stages.tag.results import TagSet

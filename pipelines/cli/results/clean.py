@@ -5,10 +5,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.cli.run import CONFIG
 from pipelines.runtime.files.clean import clean as clean_run
-from pipelines.runtime.tables import output
+from pipelines.runtime.lines import print_line
 
 
 def clean(run: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]) -> None:
@@ -22,8 +22,7 @@ def clean(run: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]) -> None
         run: Folder of the run.
     """
     done = clean_run(absolute(run), CONFIG)
-    output().print(
+    print_line(
         f"removed {done.files} files, {done.freed / 1e6:.1f} MB; {done.files_left} files, "
-        f"{done.bytes_left / 1e6:.1f} MB are left",
-        markup=False,
+        f"{done.bytes_left / 1e6:.1f} MB are left"
     )

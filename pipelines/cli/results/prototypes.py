@@ -5,19 +5,18 @@ import logging
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.inputs import DATASET, PROTOTYPES, STAGE, WEIGHTS, checked
 from pipelines.runtime.files.urls import join, open_dataset, read_prototypes, store
-from pipelines.runtime.tables import output, print_result
+from pipelines.runtime.lines import print_result
+from pipelines.runtime.tables import output
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.prototypes.settings import SegmentSettings
 from pipelines.stages.tag.settings import TaggerSettings
-from pmam.tagging.sentences import DEFAULT_MODEL, words_of
-from pmam.tagging.settings import EventRule
+from pmam.tagging.settings import DEFAULT_MODEL, EventRule, words_of
 
 if TYPE_CHECKING:
     from pipelines.stages.prototypes.survey import Survey
@@ -163,6 +162,8 @@ def _found(
 
 
 def _print(found: dict[str, Any]) -> None:
+    from rich.table import Table
+
     from pipelines.stages.prototypes.report import level_of, share_text, words_text
 
     console, level = output(), level_of(found)
@@ -201,6 +202,8 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def _print_overlap(console: Any, name: str, overlap: dict[str, Any], *, classes: bool) -> None:
+    from rich.table import Table
+
     what = {"strong": "events", "weak": "tags of whole clips"}[name]
     active = overlap["mutual_information_active"]
     console.print(

@@ -5,10 +5,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.report.settings import ReportSettings
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.tables import print_result
+from pipelines.runtime.lines import print_result
 
 
 def report(

@@ -2,12 +2,15 @@
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shards.io.atomic import TEMPORARY
-from shards.io.store import Store
+
+if TYPE_CHECKING:
+    from shards.io.store import Store
 
 
-def delete_all(folder: Store, last: str) -> None:
+def delete_all(folder: "Store", last: str) -> None:
     """Empty a folder; a kill in between leaves the file by which it is known as ours."""
     for name in folder.names():
         if name != last:
@@ -15,7 +18,7 @@ def delete_all(folder: Store, last: str) -> None:
     folder.clear()
 
 
-def absent_folders(folder: Store) -> list[Path]:
+def absent_folders(folder: "Store") -> list[Path]:
     """The folders, from the stage's own upwards, that are not there yet."""
     if not folder.is_local:  # an object store has none
         return []
@@ -23,7 +26,7 @@ def absent_folders(folder: Store) -> list[Path]:
     return [path for path in (root, *root.parents) if not path.exists()]
 
 
-def leave_nothing(folder: Store, absent: list[Path]) -> None:
+def leave_nothing(folder: "Store", absent: list[Path]) -> None:
     """Remove a folder in which nothing was done, and those that were made for it."""
     folder.clear()
     remove_empty(absent)
@@ -36,7 +39,7 @@ def remove_empty(folders: list[Path]) -> None:
             path.rmdir()
 
 
-def sweep_temporary(folder: Store, begun: float) -> None:
+def sweep_temporary(folder: "Store", begun: float) -> None:
     """Remove what writers left that were killed before this stage began.
 
     At its end: a writer that outlived its killed driver has had the whole stage to finish. It

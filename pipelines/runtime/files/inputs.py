@@ -1,11 +1,12 @@
-"""What a command or stage reads: whether it is there, and what identifies it. Loads no torch."""
+"""What a command or stage reads: whether it is there, and what identifies it.
+
+Loads no torch, and pyarrow with the first look.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyarrow.fs import FileType
-
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import MissingFileError
 from pipelines.runtime.files.urls import (
     PROTOTYPES_FILE,
@@ -18,7 +19,6 @@ from pipelines.runtime.files.urls import (
     store,
 )
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
-from shards.manifest import read_manifest
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def check_file(url: str) -> None:
     Raises:
         MissingFileError: there is none.
     """
-    if _type_of(url) != FileType.File:
+    if _type_of(url) != "File":
         raise MissingFileError(f"{url}: no such file; check the path")
 
 
@@ -69,7 +69,7 @@ def check_folder(url: str) -> None:
     Raises:
         MissingFileError: there is none.
     """
-    if _type_of(url) != FileType.Directory:
+    if _type_of(url) != "Directory":
         raise MissingFileError(f"{url}: no such folder; check the path")
 
 
@@ -93,17 +93,29 @@ def check_prototypes(url: str) -> None:
         MissingFileError: there are none.
     """
     place = join(url, PROTOTYPES_FILE)
-    if _type_of(place) != FileType.File:
+    if _type_of(place) != "File":
         raise MissingFileError(
             f"{place}: no such file; expected a folder of prototypes, as `pmam fit` writes it"
         )
 
 
-def _type_of(url: str) -> FileType:
-    return store(url).kind()
+def check_dataset(url: str) -> None:
+    """Refuse a URL without a packed dataset.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    from shards.manifest import read_manifest
+
+    read_manifest(store(url))
 
 
-DATASET = Kind(lambda url: read_manifest(store(url)), dataset_fingerprint)
+def _type_of(url: str) -> str:
+    """`File`, `Directory`, `NotFound`, ..."""
+    return str(store(url).kind().name)
+
+
+DATASET = Kind(check_dataset, dataset_fingerprint)
 CHECKPOINT = Kind(check_checkpoint, checkpoint_fingerprint)
 PROTOTYPES = Kind(check_prototypes, prototypes_fingerprint)
 STAGE = Kind(record_of, fingerprint_of)  # a finished one

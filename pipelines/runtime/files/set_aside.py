@@ -2,10 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.runtime.files.urls import store
 from shards.io.atomic import TEMPORARY
-from shards.io.store import Store
+
+if TYPE_CHECKING:
+    from shards.io.store import Store
 
 ASIDE = ".set-aside-"
 COPIERS = 16  # requests at a time
@@ -35,20 +38,20 @@ def set_aside(url: str, last: str) -> str:
     return aside
 
 
-def sweep(folder: Store, name: str) -> None:
+def sweep(folder: "Store", name: str) -> None:
     """Remove what writers of a file left that were killed; only when none is at work."""
     if folder.is_local:  # an object appears whole, or not at all
         for left in Path(folder.root).glob(f"{TEMPORARY}*-{name}"):
             left.unlink(missing_ok=True)
 
 
-def _holds_anything(folder: Store) -> bool:
+def _holds_anything(folder: "Store") -> bool:
     if folder.is_local:
         return Path(folder.root).exists()
     return bool(folder.names())
 
 
-def _goes_on(folder: Store, target: Store, last: str) -> bool:
+def _goes_on(folder: "Store", target: "Store", last: str) -> bool:
     """Whether a move from here to there was broken off."""
     if folder.is_local:
         return False
@@ -59,7 +62,7 @@ def _goes_on(folder: Store, target: Store, last: str) -> bool:
     return all(here.get(name) == size for name, size in target.listing())
 
 
-def _move(folder: Store, target: Store, last: str) -> None:
+def _move(folder: "Store", target: "Store", last: str) -> None:
     names = [name for name in folder.names() if name != last]
 
     def copy(name: str) -> None:

@@ -1,29 +1,30 @@
 """Artifacts behind URLs: opened anew in each process so that no credential travels.
 
-Models and prototypes load torch, when they are read and not before.
+Models and prototypes load torch, datasets and filesystems pyarrow: when they are opened and not
+before, since the help of a command opens nothing.
 """
 
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyarrow.fs import FileType
-
-from cluster.storage.filesystems import absolute, filesystem
+from cluster.storage.urls import absolute
 from pipelines.runtime.errors import MissingFileError
-from shards.io.store import Store
-from shards.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from pmam.models.checkpoint import Checkpoint
     from pmam.prototypes.artifact import Prototypes
     from shards.dataset import Dataset
+    from shards.io.store import Store
 
 PROTOTYPES_FILE = "prototypes.json"  # names the tensors beside it
 
 
-def store(url: str) -> Store:
+def store(url: str) -> "Store":
     """The folder at a URL or local path."""
+    from cluster.storage.filesystems import filesystem
+    from shards.io.store import Store
+
     return Store(*filesystem(url))
 
 
@@ -45,11 +46,13 @@ def is_folder(file: str) -> bool | None:
     if place.is_local:  # not through pyarrow, which cannot name what is not UTF-8
         path = Path(place.root)
         return path.is_dir() if path.exists() else None
+    from pyarrow.fs import FileType
+
     kind = place.kind()
     return None if kind == FileType.NotFound else bool(kind == FileType.Directory)
 
 
-def write_checkpoint(target: Store, name: str, checkpoint: "Checkpoint") -> None:
+def write_checkpoint(target: "Store", name: str, checkpoint: "Checkpoint") -> None:
     """One file, `<name>.safetensors`."""
     target.write(f"{name}.safetensors", checkpoint.to_bytes())
 
@@ -98,7 +101,7 @@ def read_checkpoint(url: str) -> "Checkpoint":
     return Checkpoint(tensors=tensors, description=source.read(beside))
 
 
-def write_prototypes(target: Store, prototypes: "Prototypes") -> None:
+def write_prototypes(target: "Store", prototypes: "Prototypes") -> None:
     """Both files of the prototypes, the one that names the other last."""
     for name, data in prototypes.to_files().items():
         target.write(name, data)
@@ -125,6 +128,8 @@ def read_prototypes(url: str) -> "Prototypes":
 
 def dataset_fingerprint(url: str) -> str:
     """What identifies a dataset: the sha256 of its manifest."""
+    from shards.manifest import MANIFEST, read_manifest
+
     source = store(url)
     read_manifest(source)  # says what is wrong where there is none
     return hashlib.sha256(source.read(MANIFEST)).hexdigest()

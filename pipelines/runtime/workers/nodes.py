@@ -4,8 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cluster.node_code import OtherCodeError, Report, check_here
-from cluster.preflight import Checked
+from cluster.node_code import Checked, OtherCodeError, Report, check_here
 from pipelines.runtime.files.room import NoRoomError, on_node
 
 MODULES = ("pmam", "shards", "cluster", "pipelines")

@@ -10,30 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from pipelines.runtime.words import duration, thousands
 
 LINE_EVERY_S = 30.0
-console = Console(stderr=True, highlight=False)
 log = logging.getLogger("pmam")
 Advance = Callable[[int, str], None]
-
-
-class _ConsoleHandler(logging.Handler):
-    """One record, one line, above a progress bar where one is shown."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        console.print(self.format(record), markup=False, soft_wrap=True)
-
-
-def set_up_logging() -> None:
-    """Our own lines on the error stream; those of libraries from warnings on."""
-    handler = _ConsoleHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("pmam").setLevel(logging.INFO)
 
 
 @contextlib.contextmanager
@@ -49,6 +30,15 @@ def bar(what: str, total: int, done: int = 0) -> Iterator[Advance]:
 
 @contextlib.contextmanager
 def _drawn(what: str, total: int, done: int) -> Iterator[Advance]:
+    from rich.console import Console  # a fifth of a second, for a terminal alone
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description:<14}"),
         BarColumn(bar_width=28),
@@ -58,7 +48,8 @@ def _drawn(what: str, total: int, done: int) -> Iterator[Advance]:
     )
     with Progress(
         *columns,
-        console=console,
+        # What is said meanwhile goes above the bar.
+        console=Console(stderr=True, highlight=False, soft_wrap=True),
         transient=True,
         # Results that are piped somewhere must not go through the bar's console.
         redirect_stdout=sys.stdout.isatty(),
@@ -117,8 +108,3 @@ def progress_line(
     else:
         parts.append(f"none yet in {duration(seconds)}")
     return ", ".join(filter(None, [*parts, note]))
-
-
-def show_error(message: str) -> None:
-    """One line on the error stream."""
-    console.print(f"pmam: error: {message}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.frame_job import FRAMES, clips_of
 from pipelines.inference.weights import weights_file, weights_fingerprint, weights_url
 from pipelines.runtime.declared import DatasetUrl, FolderUrl, NoSettings, Work, stage_function

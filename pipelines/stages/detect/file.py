@@ -23,7 +23,8 @@ from pmam.models.detector import FrameDetector
 from pmam.models.facade import Detector
 from pmam.models.window_scores import Part, stream_events, stream_scores
 from shards.annotations.event import SoundEvent
-from shards.audio.channels import Channel, ChannelChoice, ChannelMeter
+from shards.audio.channel_choice import Channel, ChannelChoice
+from shards.audio.channels import ChannelMeter
 from shards.audio.decoding import AudioError, AudioInfo, blocks, probe
 
 DEFAULT = DetectSettings()

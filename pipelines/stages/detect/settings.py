@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipelines.runtime.errors import PipelineError
 from pmam.events.settings import PostprocessOverrides
-from shards.annotations.event import SoundEvent
-from shards.audio.channels import ChannelChoice
+from shards.audio.channel_choice import ChannelChoice
+
+if TYPE_CHECKING:
+    from shards.annotations.event import SoundEvent
 
 
 class DetectError(PipelineError):
@@ -53,7 +56,7 @@ class DetectSettings(PostprocessOverrides):
         if self.top is not None and self.top < 1:
             raise DetectError(f"top {self.top}: expected at least 1 event")
 
-    def chosen(self, events: Iterable[SoundEvent]) -> tuple[SoundEvent, ...]:
+    def chosen(self, events: "Iterable[SoundEvent]") -> "tuple[SoundEvent, ...]":
         """Those that are long enough and score highest, by onset, offset and label."""
         shortest_s = self.min_duration_s - 1e-9  # frames add up with rounding errors
         found = [event for event in events if event.offset_s - event.onset_s >= shortest_s]
@@ -64,5 +67,5 @@ class DetectSettings(PostprocessOverrides):
         return tuple(sorted(found, key=_order))
 
 
-def _order(event: SoundEvent) -> tuple[float, float, str, int]:
+def _order(event: "SoundEvent") -> tuple[float, float, str, int]:
     return event.onset_s, event.offset_s, event.label, event.channel or 0

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from cluster.resources import room
 from cluster.session import is_running, session
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.audio_inputs import AudioInput, OnError
 from pipelines.inference.layers import load_detector
 from pipelines.inference.readable import check_readable

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.annotation_files import FormatError, chosen_formats, output_names
 from pipelines.inference.audio_inputs import AudioInput, OnError, audio_inputs
 from pipelines.inference.score_files import ScoreFormat

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from pyarrow.fs import FileType
 
-from cluster.storage.filesystems import absolute, filesystem
+from cluster.storage.filesystems import filesystem
+from cluster.storage.urls import absolute
 from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import store

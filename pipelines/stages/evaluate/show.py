@@ -4,7 +4,8 @@ import csv
 import io
 
 from pipelines.runtime.files.urls import store
-from pipelines.runtime.tables import output, print_numbers, print_rows
+from pipelines.runtime.lines import print_line
+from pipelines.runtime.tables import print_numbers, print_rows
 from pipelines.runtime.words import TITLES, counted
 from pipelines.stages.evaluate.results import MAIN
 from pipelines.stages.evaluate.stage import lacking_of, systems_of
@@ -17,7 +18,7 @@ def print_evaluation(url: str) -> None:
         for system, found in lacking[subset].items():
             clips = counted(found["counts"]["clips"], "clip")
             told = "; ".join(found["lines"]) or "nothing lacking on either side"
-            output().print(f"{system}, {subset}: {clips}; {told}", markup=False)
+            print_line(f"{system}, {subset}: {clips}; {told}")
         several = {"" if len(systems) == 1 else name: numbers for name, numbers in systems.items()}
         if all(several.values()):
             print_numbers(subset, several)

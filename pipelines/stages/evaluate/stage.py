@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.urls import open_dataset, store

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.stage import Stage, listing_fingerprint
-from pipelines.runtime.words import counted, hours, label_counts
+from pipelines.runtime.words import counted, hours
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards
 from pipelines.stages.pack.streams import (
     COPIES,
@@ -22,6 +22,7 @@ from pipelines.stages.settings import PackSettings
 from shards.audio.channels import channel_notes
 from shards.errors import several
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore
+from shards.label_columns import label_counts
 from shards.manifest import write_dataset
 from shards.packing.by_channel import by_channel
 from shards.packing.plan import ShardPlan, Skipped, plan_shards, survey

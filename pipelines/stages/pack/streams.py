@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from cluster.storage.filesystems import PIPE, StorageError
 from cluster.storage.http import NoRangesError, remote_file
 from cluster.storage.streams import copy_stream, expand_streams, is_stream
+from cluster.storage.urls import PIPE, StorageError
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.workers.parallel_map import ShardResult, ShardTask, run_shards

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import DatasetUrl, PrototypesUrl, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.urls import (

@@ -6,9 +6,9 @@ from typing import Any
 
 from pipelines.runtime import words
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.words import label_counts
 from pipelines.stages.reindex.settings import NewDataset
 from shards.index import IndexRow
+from shards.label_columns import label_counts
 from shards.locations import counted
 from shards.manifest import ShardEntry, write_dataset
 from shards.quality.label_notes import label_notes

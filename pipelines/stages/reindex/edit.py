@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.files.urls import dataset_fingerprint, file_fingerprint, open_dataset, store
 from pipelines.runtime.stage import Stage
@@ -15,13 +15,13 @@ from shards.editing.filter import compile_filter
 from shards.editing.merge import MergeInput, merge
 from shards.editing.relabel import (
     RelabelError,
-    RelabelSettings,
     by_clip,
     class_list,
     with_labels,
     with_mapping,
     with_subsets,
 )
+from shards.editing.settings import RelabelSettings
 from shards.locations import refer
 from shards.manifest import Manifest
 from shards.rows import Rows

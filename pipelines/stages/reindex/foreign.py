@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from cluster.storage.filesystems import absolute
 from cluster.storage.http import remote_file
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.files.urls import store
 from pipelines.stages.settings import SoundscapesSettings
 from shards.audio.errors import AudioError

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage, listing_fingerprint

@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.audio_inputs import Inputs, OnError
 from pipelines.inference.readable import check_readable
 from pipelines.runtime.files.urls import join

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.inference.weights import OF_ENCODERS, OURS, weights_file, weights_url
 from pipelines.runtime.errors import MissingFileError
 from pipelines.runtime.files.urls import store

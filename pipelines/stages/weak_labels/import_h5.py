@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from cluster.storage.filesystems import absolute
+from cluster.storage.urls import absolute
 from pipelines.runtime.declared import NoSettings, Work, stage_function
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.urls import file_fingerprint, join, store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.words import counted, label_counts
+from pipelines.runtime.words import counted
 from pipelines.runtime.workers.progress import bar
 from shards.audio.decoding import AudioInfo
 from shards.clip import Clip
 from shards.errors import Faults
 from shards.io.range_file import opened
+from shards.label_columns import label_counts
 from shards.loading.array_reader import CODEC, file_of
 from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.packing.writer import WrittenShard, write_made_shard

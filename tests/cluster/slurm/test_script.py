@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cluster.slurm.script import SlurmError, SlurmSettings, rendered
+from cluster.slurm.script import rendered
+from cluster.slurm.settings import SlurmError, SlurmSettings
 
 ODD = "it's \"#: $HOME $(date) `date` \\ * \n é"
 # What Slurm and Ray are asked, and the command, which a `ray symmetric-run` of one node runs.

@@ -12,8 +12,9 @@ import pyarrow.fs as pafs
 import pytest
 from s3_server import S3Server, s3_server
 
-from cluster.storage.filesystems import StorageError, absolute, filesystem
+from cluster.storage.filesystems import filesystem
 from cluster.storage.s3 import authorization
+from cluster.storage.urls import StorageError, absolute
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "wJalrXUtnFEMI/K7MDENG"  # noqa: S105

@@ -9,7 +9,6 @@ import pytest
 from http_server import HttpFiles, http_files
 
 import cluster.storage.streams
-from cluster.storage.filesystems import StorageError
 from cluster.storage.streams import (
     SCHEMES,
     StreamError,
@@ -19,6 +18,7 @@ from cluster.storage.streams import (
     shown_stream,
     stream,
 )
+from cluster.storage.urls import StorageError
 
 DATA = bytes(range(256)) * 20_000  # 5 MB
 SECRET = "wJalrXUtnFEMI"  # noqa: S105

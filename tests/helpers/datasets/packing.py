@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from shards.audio.channels import Channel
+from shards.audio.channel_choice import Channel
 from shards.clip import Clip
 from shards.dataset import Dataset
 from shards.io.store import Store

@@ -18,8 +18,8 @@ from pmam.tagging.events import (
     tag_probabilities,
     window_of,
 )
-from pmam.tagging.sentences import SentenceModel, similarities, words_of
-from pmam.tagging.settings import PUBLISHED, PUBLISHED_OLDER, EventRule, TagSettings
+from pmam.tagging.sentences import SentenceModel, similarities
+from pmam.tagging.settings import PUBLISHED, PUBLISHED_OLDER, EventRule, TagSettings, words_of
 from pmam.tagging.windows import WindowGrid
 
 TAGS = ("Baby cry, infant cry", "Gunshot, gunfire", "Rain")

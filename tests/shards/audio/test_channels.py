@@ -13,7 +13,8 @@ from packing import pack
 from sound_files import encoded, noise
 
 from shards.audio import channels
-from shards.audio.channels import CHANNELS, Channel, ChannelMeter, channel_notes, each_name
+from shards.audio.channel_choice import Channel
+from shards.audio.channels import CHANNELS, ChannelMeter, channel_notes, each_name
 from shards.audio.decoding import AudioError, blocks, decode
 from shards.clip import Clip
 from shards.editing.foreign import ForeignSettings, index_shard

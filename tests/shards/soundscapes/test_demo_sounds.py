@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.signal import stft
 
+from pipelines.presets.demo import TEXTURES
 from shards.audio.decoding import decode, probe
 from shards.audio.trim import trim_by_energy
 from shards.io.store import Store
-from shards.soundscapes.demo_sounds import BACKGROUNDS, EVENTS, TEXTURES, write_demo_recordings
+from shards.soundscapes.demo_sounds import BACKGROUNDS, EVENTS, write_demo_recordings
 from shards.soundscapes.recordings import class_folders, split_by_fold
 
 RATE_HZ = 16_000

@@ -27,7 +27,7 @@ from soundscape_cases import (
 from shards.audio.decoding import AudioError, decode
 from shards.audio.encoding import encode
 from shards.io.store import Store
-from shards.soundscapes.demo_sounds import TEXTURES, write_demo_recordings
+from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.plan import (
     SPLIT_OF_SUBSET,
     plan,
@@ -142,7 +142,7 @@ def demo(tmp_path_factory):
     write_demo_recordings(store, seed=0, per_class=5, backgrounds_per_kind=5)
     folders = {name: store.child(name) for name in ("foreground", "background")}
     read = RecordingReader(folders, RATE_HZ)
-    asked = replace(SETTINGS, textures=TEXTURES)
+    asked = replace(SETTINGS, textures=("engine", "water"))
     splits = {}
     for name, trim in (("foreground", trim_foreground), ("background", trim_background)):
         found = split_by_fold(class_folders(folders[name], name), FOLDS)

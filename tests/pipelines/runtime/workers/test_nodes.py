@@ -6,8 +6,7 @@ import sys
 import pytest
 from ray import cloudpickle
 
-from cluster.node_code import OtherCodeError, report
-from cluster.preflight import Checked
+from cluster.node_code import Checked, OtherCodeError, report
 from pipelines.runtime.errors import user_error
 from pipelines.runtime.files.room import NoRoomError
 from pipelines.runtime.workers.actors import through_actors

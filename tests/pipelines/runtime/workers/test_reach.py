@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from packing import noise_clips, pack
 
-from cluster.preflight import PreflightError
+from cluster.outputs import PreflightError
 from pipelines.runtime.files.urls import PROTOTYPES_FILE
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
 from pipelines.runtime.workers import reach
-from pipelines.runtime.workers.reach import objects
+from pipelines.runtime.workers.input_objects import objects
 from shards.manifest import DatasetError
 
 # Command: its words, and which of the names below it reads and writes. `OUT` is absent at first.

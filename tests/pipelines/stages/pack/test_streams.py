@@ -10,8 +10,8 @@ import pytest
 from foreign_cases import sound, write_tar
 from http_server import HttpFiles, http_files
 
-from cluster.storage.filesystems import StorageError
 from cluster.storage.http import NoRangesError
+from cluster.storage.urls import StorageError
 from pipelines.cli.main import main
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed

@@ -1,4 +1,4 @@
-"""The commands on whole datasets: verify, and reindex with its four kinds."""
+"""The command reindex, with its four kinds."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from cluster.preflight import check_job_outputs
+from cluster.outputs import check_job_outputs
 from pipelines.cli.kinds import command_of_kinds
 from pipelines.cli.types import Dataset, Flag, Flat, Out
 from pipelines.runtime.errors import PipelineError
@@ -14,45 +14,10 @@ from pipelines.runtime.files.inputs import DATASET, FILE, checked
 from pipelines.runtime.tables import print_dataset
 from pipelines.runtime.workers.reach import joined
 from pipelines.stages.reindex.settings import ForeignDataset, NewDataset
-from shards.editing.foreign import ForeignSettings
-from shards.editing.relabel import RelabelSettings
+from shards.editing.foreign_rules import ForeignSettings
+from shards.editing.settings import RelabelSettings
 
 Words = Positional[tuple[str, ...]]  # the last one is OUT, as in cp
-
-
-def verify(
-    dataset: Dataset,
-    decode: float = 1.0,
-    repair: Flag = False,
-    drop_lost: Flag = False,
-    every: Flag = False,
-    address: str | None = None,
-) -> None:
-    """Check a dataset: sizes, checksums, tar structure, labels, and that audio decodes.
-
-    Ends with status 0 where it is whole, 1 where something is wrong, which is listed (the first
-    20 of each kind, and how many more), and 2 where there is no dataset to read. Recordings whose
-    channels cancel each other are warned of. --repair rebuilds a lost or damaged manifest and index
-    from the tars, and writes damaged shards anew from their whole clips; replaced files go to
-    DATASET/damaged. Shards outside the dataset are never changed.
-
-    Args:
-        dataset: Folder of the dataset.
-        decode: Share of the clips whose audio is decoded, 0 to 1.
-        repair: Rebuild what can be rebuilt, then check again.
-        drop_lost: With --repair: leave lost clips out of a new index.
-        every: List all that is wrong, however much it is.
-        address: Address of a Ray cluster whose workers read the shards; by default this machine
-            does.
-    """
-    if drop_lost and not repair:
-        raise PipelineError("--drop-lost without --repair; give both, or neither")
-    from pipelines.stages.verify import repair_dataset, verify_dataset
-
-    if repair:
-        repair_dataset(dataset, drop=drop_lost)
-    with joined(address, reads=(dataset,), writes=()):
-        verify_dataset(dataset, decode, every=every)
 
 
 def foreign(
