@@ -9,11 +9,10 @@ import pytest
 from packing import noise_clips, pack
 
 from cluster.outputs import PreflightError
-from pipelines.runtime.files.urls import PROTOTYPES_FILE
+from pipelines.runtime.files.urls import PROTOTYPES_FILE, store
 from pipelines.runtime.stage import DONE, FORMAT_VERSION
-from pipelines.runtime.workers import reach
 from pipelines.runtime.workers.input_objects import objects
-from shards.manifest import DatasetError
+from shards.manifest import DatasetError, read_manifest
 
 # Command: its words, and which of the names below it reads and writes. `OUT` is absent at first.
 READS_OF: dict[str, tuple[str, list[str]]] = {
@@ -84,7 +83,7 @@ def test_what_a_command_reads_and_writes(
         asked.append((reads, writes))
         raise PreflightError("stop here")
 
-    monkeypatch.setattr(reach, "check_reach", check)
+    monkeypatch.setattr("cluster.preflight.check_reach", check)
     words, inputs = READS_OF[command]
     out = tmp_path / "new" / "out"
     names = {**places, "OUT": out}
@@ -99,13 +98,13 @@ def test_what_a_command_reads_and_writes(
 
 def test_every_command_with_an_address_is_tried() -> None:
     from pipelines.cli import run, stages
-    from pipelines.cli.data import dataset, inspect
+    from pipelines.cli.data import inspect, reindex, verify
     from pipelines.cli.models import imports, training
     from pipelines.cli.recordings import detect
     from pipelines.cli.results import prototypes
 
     found = set()
-    for module in (stages, detect, dataset, imports, inspect):
+    for module in (stages, detect, reindex, verify, imports, inspect):
         found |= _with_address(module)
     found |= _with_address(prototypes) | _with_address(training)
     assert "address" in run.RunArguments.__dataclass_fields__
@@ -177,4 +176,4 @@ def test_what_is_not_there_is_left_to_the_command(places: dict[str, Path], tmp_p
     urls = [str(tmp_path / "nothing"), str(tmp_path / "empty"), "https://host/x.tar", "s3://"]
     assert objects([*urls, str(damaged)]) == [str(damaged / "dataset.json")]
     with pytest.raises(DatasetError):
-        reach.read_manifest(reach.store(str(damaged)))
+        read_manifest(store(str(damaged)))
