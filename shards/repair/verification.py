@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from shards.errors import SettingsError
+import pyarrow as pa
+
+from shards.errors import SettingsError, ShardsError
 from shards.index import IndexRow, table_to_rows
 from shards.io.store import Store
 from shards.locations import Places, Resolver, local_only
@@ -53,6 +55,9 @@ def verify(
 ) -> Report:
     """Read the whole dataset once and compare it with its index and manifest.
 
+    Where the index cannot be read, that is told, and the tars are compared with the manifest and
+    with themselves.
+
     Args:
         store: of the dataset.
         decode: for which share of the clips the audio is decoded too; which ones is a function
@@ -68,18 +73,16 @@ def verify(
         manifest = read_manifest(store)
     except DatasetError as error:
         return Report(problems=(Problem("manifest", store.root, str(error)),), clips=0, shards=0)
-    try:
-        rows = table_to_rows(read_index(store, manifest.index))
-    except (DatasetError, OSError) as error:
-        problem = Problem("index", manifest.index.name, one_line(error))
-        return Report(problems=(problem,), clips=0, shards=len(manifest.shards))
     places = Places(store, manifest.shards, resolve)
-    problems = [*_manifest_problems(manifest, rows), *_foreign_files(store, manifest, places)]
+    rows, problems = _rows(store, manifest)
+    if rows is not None:
+        problems += _manifest_problems(manifest, rows)
+    problems += _foreign_files(store, manifest, places)
     names = [shard.name for shard in manifest.shards]
     # hashing and decoding leave Python's lock
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         if elsewhere is None:
-            check = ShardChecker(store, decode, resolve, manifest=manifest, rows=rows)
+            check = ShardChecker(store, decode, resolve, known=(manifest, rows))
             checked: Iterable[Sequence[Problem]] = pool.map(check, names)
         else:
             checked = elsewhere(names)
@@ -89,7 +92,7 @@ def verify(
                 on_shard(shard)
     return Report(
         problems=tuple(problem for problem in problems if problem.kind != WARNING),
-        clips=len(rows),
+        clips=sum(shard.clips for shard in manifest.shards) if rows is None else len(rows),
         shards=len(manifest.shards),
         warnings=tuple(problem for problem in problems if problem.kind == WARNING),
     )
@@ -102,8 +105,8 @@ class ShardChecker:
         store: of the dataset.
         decode: as for `verify`.
         resolve: opens the folders that other shards lie in.
-        manifest: of the dataset, where it was read already.
-        rows: of its index, where they were.
+        known: manifest and rows of the dataset, where they were read already; no rows where its
+            index is damaged.
     """
 
     def __init__(
@@ -112,18 +115,20 @@ class ShardChecker:
         decode: Decode,
         resolve: Resolver,
         *,
-        manifest: Manifest | None = None,
-        rows: Sequence[IndexRow] | None = None,
+        known: tuple[Manifest, Sequence[IndexRow] | None] | None = None,
     ) -> None:
-        manifest = manifest or read_manifest(store)
-        if rows is None:
-            rows = table_to_rows(read_index(store, manifest.index))
+        if known is None:
+            manifest = read_manifest(store)
+            known = (manifest, _rows(store, manifest)[0])
+        manifest, rows = known
         self.share = share_of(decode)
         self.places = Places(store, manifest.shards, resolve)
         self.entries = {shard.name: shard for shard in manifest.shards}
-        self.rows: dict[str, list[IndexRow]] = {name: [] for name in self.entries}
-        for row in rows:
-            self.rows.get(row.shard, []).append(row)
+        self.rows: dict[str, list[IndexRow]] | None = None
+        if rows is not None:
+            self.rows = {name: [] for name in self.entries}
+            for row in rows:
+                self.rows.get(row.shard, []).append(row)
 
     def __call__(self, name: str) -> list[Problem]:
         """What is wrong with a shard."""
@@ -131,7 +136,17 @@ class ShardChecker:
             at, file = self.places(name)
         except (ValueError, OSError) as error:
             return [Problem("missing", name, one_line(error))]
-        return verify_shard(at, self.entries[name], self.rows[name], self.share, file)
+        rows = None if self.rows is None else self.rows[name]
+        return verify_shard(at, self.entries[name], rows, self.share, file)
+
+
+def _rows(store: Store, manifest: Manifest) -> tuple[Sequence[IndexRow] | None, list[Problem]]:
+    """The rows of the index; None, and why, where it cannot be read."""
+    try:
+        return table_to_rows(read_index(store, manifest.index)), []
+    except (ShardsError, OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        what = f"{one_line(error)}; shards are checked without it: --repair builds it anew"
+        return None, [Problem("index", manifest.index.name, what)]
 
 
 def _manifest_problems(manifest: Manifest, rows: Sequence[IndexRow]) -> Iterator[Problem]:

@@ -37,7 +37,7 @@ class Problem:
 def verify_shard(
     store: Store,
     shard: ShardEntry,
-    rows: Sequence[IndexRow],
+    rows: Sequence[IndexRow] | None,
     share: float = 1.0,
     name: str | None = None,
 ) -> list[Problem]:
@@ -50,7 +50,8 @@ def verify_shard(
     Args:
         store: where the tar lies.
         shard: its line in the manifest.
-        rows: its rows in the index.
+        rows: its rows in the index; None where that cannot be read: the tar is compared with the
+            manifest, and its members with one another.
         share: of the clips whose audio is decoded too.
         name: of the tar in the store, where it is not the manifest's.
     """
@@ -60,7 +61,8 @@ def verify_shard(
             what = f"the manifest names it, but there is no such file ({store.path(name)})"
             return [Problem("missing", shard.name, what)]
         with store.open(name) as file:
-            return _Check(shard, rows, share).run(cast(BinaryIO, file))
+            check = _Check(shard, rows, share) if rows is not None else _Alone(shard, (), share)
+            return check.run(cast(BinaryIO, file))
     except OSError as error:
         return [Problem("missing", shard.name, f"cannot be read: {one_line(error)}")]
 
@@ -90,10 +92,7 @@ class _Check:
         except TarError as error:
             self.cut = str(error).removeprefix(f"{self.shard.name}: ")
         file.drain()
-        for place in self.left:
-            where = place if isinstance(place, str) else self.left[place].key
-            what = "the index names it, but the tar has none"
-            self.add("missing", where, what if self.packed else f"{what} at byte {place}")
+        self.end()
         same = (file.size, file.sha256.hexdigest()) == (self.shard.size, self.shard.sha256)
         # Of others' tars the part before a cut may be all that the index uses.
         if self.cut is not None and (self.packed or self.left or not same):
@@ -103,6 +102,13 @@ class _Check:
         if file.sha256.hexdigest() != self.shard.sha256:
             self.add("checksum", "", "its sha256 differs from the manifest's")
         return self.problems
+
+    def end(self) -> None:
+        """After the last member."""
+        for place in self.left:
+            where = place if isinstance(place, str) else self.left[place].key
+            what = "the index names it, but the tar has none"
+            self.add("missing", where, what if self.packed else f"{what} at byte {place}")
 
     def skipped(self, name: str, reason: str) -> None:
         """A link, a device, a name that leads out of the tar: `pmam pack` writes none."""
@@ -129,6 +135,45 @@ class _Check:
         self.problems.append(Problem(kind, where, what))
 
 
+class _Alone(_Check):
+    """One pass over a tar without an index: of those of others, the bytes alone."""
+
+    def __init__(self, shard: ShardEntry, rows: Sequence[IndexRow], share: float) -> None:
+        super().__init__(shard, rows, share)
+        self.kinds: dict[str, list[str]] = {}  # of members, by key
+
+    def member(self, member: Member, file: ForwardFile) -> None:
+        """Audio decodes, a description is one."""
+        if not self.packed:
+            return
+        if member.name in self.seen:
+            self.add("foreign", member.name, "it comes twice")
+        self.seen.add(member.name)
+        key, _, kind = member.name.partition(".")
+        self.kinds.setdefault(key, []).append(kind)
+        where = f"{self.shard.name}/{member.name}"
+        if kind == "json":
+            self.problems += _json_problems(where, file.read(member.size), None)
+        elif kind not in audio.CODECS:
+            self.add("foreign", member.name, "neither audio nor the description of a clip")
+        elif is_sampled(key, self.share):
+            with taken(file, member.size) as data:
+                self.problems += _audio_problems(where, data.file, None)
+
+    def end(self) -> None:
+        """Each clip has its audio and its description, and there are as many as promised."""
+        if not self.packed:
+            return
+        for key, kinds in self.kinds.items():
+            if "json" not in kinds:
+                self.add("missing", key, "its description (.json) is not in the tar")
+            if not set(kinds) & set(audio.CODECS):
+                self.add("missing", key, "its audio is not in the tar")
+        if len(self.kinds) != self.shard.clips:
+            what = f"got {len(self.kinds)} clips, the manifest says {self.shard.clips}"
+            self.add("manifest", "", what)
+
+
 def _audio_member_problems(
     where: str, member: Member, data: Taken, row: IndexRow, share: float
 ) -> Iterator[Problem]:
@@ -146,7 +191,7 @@ def _audio_member_problems(
         yield from _audio_problems(where, data.file, row)
 
 
-def _audio_problems(where: str, file: BinaryIO, row: IndexRow) -> Iterator[Problem]:
+def _audio_problems(where: str, file: BinaryIO, row: IndexRow | None) -> Iterator[Problem]:
     meter = ChannelMeter()
     try:
         info = audio.measured(file, where, meter=meter)
@@ -154,7 +199,9 @@ def _audio_problems(where: str, file: BinaryIO, row: IndexRow) -> Iterator[Probl
         yield Problem("audio", where, str(error))
         return
     found = (info.codec, info.sample_rate_hz, info.channels, info.num_samples)
-    expected = (row.codec, row.sample_rate_hz, row.channels, row.num_samples)
+    expected = found
+    if row is not None:
+        expected = (row.codec, row.sample_rate_hz, row.channels, row.num_samples)
     if found != expected:
         what = f"codec, rate, channels and samples are {found}, the index says {expected}"
         yield Problem("audio", where, what)
@@ -162,13 +209,13 @@ def _audio_problems(where: str, file: BinaryIO, row: IndexRow) -> Iterator[Probl
         yield Problem(WARNING, where, warning.removeprefix(f"{where}: "))
 
 
-def _json_problems(where: str, data: bytes, row: IndexRow) -> Iterator[Problem]:
+def _json_problems(where: str, data: bytes, row: IndexRow | None) -> Iterator[Problem]:
     try:
         source_id = json.loads(data)["id"]
     except (ValueError, KeyError, TypeError) as error:
         yield Problem("json", where, f"no clip description: {one_line(error)}")
         return
-    if source_id != row.source_id:
+    if row is not None and source_id != row.source_id:
         yield Problem("json", where, f"got the id {source_id!r}, the index says {row.source_id!r}")
 
 
