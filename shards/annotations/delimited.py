@@ -58,12 +58,24 @@ def rows(
     found = []
     with wrong.noted():
         if lines := lines_of(content.text, delimiter, path, wrong, _stripped):
+            _check_names(lines[0].cells, f"{path} row {lines[0].number}")
             found = rows_of(lines, delimiter, path, wrong)
         decimal_points(found, path, numbers)
     for row in found:
         yield row.where, row
     if wrong.messages:
         raise several([AnnotationError(message) for message in wrong.messages])
+
+
+def _check_names(names: Iterable[str], where: str) -> None:
+    """Refuse columns that differ in spelling alone, of which nobody knows which one is meant."""
+    known: dict[str, str] = {}
+    for name in filter(None, names):
+        if (other := known.setdefault(column_name(name), name)) != name:
+            raise SourceError(
+                f"{where}: got the columns {other!r} and {name!r}, which differ in spelling alone; "
+                "expected each once: rename or remove one"
+            )
 
 
 def line(cells: Iterable[str], delimiter: str) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from shards.clip import is_empty
 from shards.errors import Faults, ShardsError
+from shards.tables.cells import is_list
 
 T = TypeVar("T")
 
@@ -74,10 +75,10 @@ def read_event(
         others: further fields of `SoundEvent`.
 
     Raises:
-        AnnotationError: times that are none, or a label that is no text or what programs write for
-            a missing value; it begins with `where`.
+        AnnotationError: times that are none, or a label that is no text, what programs write for
+            a missing value, or a list such as `['Dog']`; it begins with `where`.
     """
-    if not isinstance(label, str) or is_empty(label.strip()):
+    if not isinstance(label, str) or is_empty(label.strip()) or is_list(label.strip()):
         raise AnnotationError(
             f"{where}: got the label {label!r} from {onset_s} s to {offset_s} s; expected the name "
             "of a class: correct the annotation, or take it out where there is no event"

@@ -46,13 +46,40 @@ class Content:
 
     @functools.cached_property
     def json(self) -> Any:
-        """The values of a JSON text; None where it is none."""
+        """The values of a JSON text; None where it is none.
+
+        Raises:
+            AnnotationError: an object has a key twice.
+        """
         if self.text.lstrip()[:1] not in ("{", "["):
             return None
         try:
-            return json.loads(self.text)
-        except ValueError:
+            return values_of(self.text, self.path)
+        except AnnotationError:
+            raise
+        except (ValueError, RecursionError):
             return None
+
+
+def values_of(text: str, where: str) -> Any:
+    """The values of a JSON text.
+
+    Raises:
+        ValueError: it is none.
+        AnnotationError: an object has a key twice; it begins with `where`.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise AnnotationError(
+                f"{where}: got the key {twice!r} twice in one object; expected it once: remove one"
+            )
+        return found
+
+    return json.loads(text, object_pairs_hook=once)
 
 
 @dataclass(frozen=True, kw_only=True)

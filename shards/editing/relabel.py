@@ -136,7 +136,7 @@ def with_mapping(
     for cell in table:
         old, new = nfc(cell[OLD]), nfc(cell[NEW])
         news = mapping.setdefault(old, [])
-        news += [new] if new and new not in news else []
+        news += [new] if not is_empty(new) and new not in news else []
     rows = Rows(table_of(rows))
     unknown = sorted(set(map(nfc, labels_of(rows))) - mapping.keys())
     if unknown and settings.unmapped == "fail":
@@ -168,7 +168,7 @@ def with_subsets(
             changed.append(
                 replace(
                     row,
-                    subset=cell.get("subset") or row.subset,
+                    subset=row.subset if is_empty(cell.get("subset", "")) else cell["subset"],
                     fold=integer(fold, f"subset table, clip {row.source_id}") if fold else row.fold,
                 )
             )

@@ -131,9 +131,11 @@ def by_stem(names: Iterable[str]) -> dict[str, str]:
 
 
 def read_text(store: Store, name: str) -> str:
-    """A text file in UTF-8, with or without a byte order mark."""
+    """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one."""
+    data = store.read(name)
+    is_utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        return store.read(name).decode("utf-8-sig")
+        return data.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(
             f"{store.path(name)}: not UTF-8 ({error.reason} at byte {error.start}): convert it"

@@ -30,7 +30,7 @@ from shards.sources._tables import (
     share_note,
     stem,
 )
-from shards.tables.clip_labels import strong_events, weak_labels
+from shards.tables.clip_labels import empty_cells, strong_events, weak_labels
 from shards.tables.wrong_rows import WrongRows
 
 
@@ -210,6 +210,8 @@ def _listed(
     clips = [_clip(spec, file, of_file, wrong) for file, of_file in listed.items()]
     wrong.check()
     notes.append(_share(spec, len(listed), len(listed) + len(missing)))
+    if spec.kind == "weak" and (note := empty_cells(rows, store.path(table))):
+        notes.append(f"{spec.name}: {note}")
     unlisted = sorted(set(audio) - set(listed))
     if unlisted:
         notes.append(f"{spec.name}: {len(unlisted)} audio files left out, {table} lacks them")

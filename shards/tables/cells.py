@@ -40,6 +40,11 @@ def integer(cell: str, where: str) -> int:
     return int(cell)
 
 
+def is_list(cell: str) -> bool:
+    """Whether a cell is a list in the spelling of a program, such as `['Dog']`."""
+    return _LISTED.match(cell) is not None
+
+
 def label_of(cell: str, where: str) -> str:
     """One label, taken literally; '' for an empty cell.
 
@@ -48,7 +53,7 @@ def label_of(cell: str, where: str) -> str:
     """
     if is_empty(cell):
         return ""
-    if _LISTED.match(cell) or any(cell.count(a) != cell.count(b) for a, b in ("[]", "{}")):
+    if is_list(cell) or any(cell.count(a) != cell.count(b) for a, b in ("[]", "{}")):
         raise SourceError(
             f"{where}: got the label {cell!r}, a list of a program; expected plain labels, with "
             "commas between where a cell may hold several: correct the row"
@@ -60,7 +65,7 @@ def labels_of(cell: str, where: str, known: Collection[str] = ()) -> tuple[str, 
     """The labels of a cell that may hold several; see `split_labels`."""
     if is_empty(cell):
         return ()
-    if _LISTED.match(cell):
+    if is_list(cell):
         label_of(cell, where)
     parts = split_labels(cell, known)
     if len(parts) > 1 and any(part.startswith('"') for part in parts):

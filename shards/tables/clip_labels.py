@@ -1,8 +1,9 @@
-"""The labels of one clip out of all rows that name it."""
+"""The labels of one clip out of all rows that name it, and what is told of their cells."""
 
 from collections.abc import Collection, Iterable
 
 from shards.clip import Event, is_empty
+from shards.errors import told
 from shards.tables.cells import event, in_time
 from shards.tables.rows import Row
 from shards.tables.wrong_rows import WrongRows
@@ -40,3 +41,19 @@ def weak_labels(
         with wrong.noted():
             found |= dict.fromkeys(row.labels(column, whole))
     return tuple(found)
+
+
+def empty_cells(rows: Iterable[Row], path: str, column: str = WEAK) -> str | None:
+    """What is told of cells that hold a program's missing value where labels are expected.
+
+    None where there are none. Cells of nothing at all are people's own: of a clip that somebody
+    listened to, and in which none of the classes was heard.
+    """
+    blank = [row for row in rows if row.get(column, "") and is_empty(row[column])]
+    if not blank:
+        return None
+    cells = told([f"{row[column]!r} in {row.where.removeprefix(path).strip()}" for row in blank])
+    return (
+        f"{len(blank)} cells are taken as none of the classes ({cells}); where nobody labelled the "
+        "clip, remove its row"
+    )

@@ -22,10 +22,12 @@ from shards.editing.relabel import (
     with_subsets,
 )
 from shards.editing.settings import RelabelSettings
+from shards.errors import Faults
 from shards.locations import refer
 from shards.manifest import Manifest
 from shards.rows import Rows
-from shards.sources._tables import TABLE_SUFFIXES, Row, read_table, read_text
+from shards.sources._tables import TABLE_SUFFIXES, Row, SourceError, read_table, read_text
+from shards.tables.clip_labels import empty_cells
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -81,7 +83,15 @@ def reindex_labels(
 
     def change(rows: Rows, notes: dict[str, Any]) -> Rows:
         if tables:
-            table = [row for url in tables for row in _table(url, ("filename",))]
+            table, faults = list[Row](), Faults(SourceError)
+            notes["notes"] = []
+            for url in tables:
+                with faults.noted():
+                    found = _table(url, ("filename",))
+                    table += found
+                    if (note := empty_cells(found, _path(url))) is not None:
+                        notes["notes"].append(f"{url}: {note}")
+            faults.check()
             listed, notes["not_in_dataset"] = by_clip(rows, table)
             notes["labelled"] = len(listed)
             rows = with_labels(rows, listed, rule)
@@ -245,12 +255,19 @@ def _derive(
         )
         left = f"{len(rows)} of {len(before)} clips"
         own = [left] if len(rows) < len(before) else []
+        own += notes.pop("notes", [])
         return {**result, **notes, "notes": [*own, *result["notes"]]}
 
     inputs = {f"dataset {dataset_url}": dataset_fingerprint(dataset_url), **files}
     return Work(
         do=work, settings=Recorded(rule=rule, dataset=settings), inputs=inputs, summary=in_words
     )
+
+
+def _path(url: str) -> str:
+    """What errors and rows call a table."""
+    parent, _, name = absolute(url).rpartition("/")
+    return store(parent or "/").path(name)
 
 
 def _table(url: str, columns: Sequence[str]) -> list[Row]:

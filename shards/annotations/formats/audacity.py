@@ -11,6 +11,7 @@ from shards.annotations.delimited import number, sound_event
 from shards.annotations.event import AnnotatedFile, AnnotationError, Columns
 from shards.annotations.format import Content, Format, number_text, time_text
 from shards.errors import Faults
+from shards.tables.separated import numbered
 
 _NUMBER = r"-?\d+(?:[.,]\d+)?"  # some languages write a decimal comma
 _LABEL = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?")
@@ -40,10 +41,8 @@ def read(content: Content) -> list[AnnotatedFile]:
     found: list[dict[str, str]] = []
     wheres: list[str] = []
     faults = Faults(AnnotationError)
-    for count, text in enumerate(content.text.split("\n"), start=1):
-        text, where = text.rstrip("\r"), f"{content.path} line {count}"
-        if not text.strip():
-            continue
+    for count, text in numbered(content.text):
+        where = f"{content.path} line {count}"
         if (label := _LABEL.fullmatch(text)) is not None:
             onset, offset = (cell.replace(",", ".") for cell in label.group(1, 2))
             found.append({"onset_s": onset, "offset_s": offset, "label": label.group(3) or ""})

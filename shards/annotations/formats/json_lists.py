@@ -15,8 +15,9 @@ from shards.annotations.event import (
     Pair,
     grouped,
 )
-from shards.annotations.format import Content, Format
+from shards.annotations.format import Content, Format, values_of
 from shards.annotations.formats.tables import NAMES, columns, event_of_row
+from shards.tables.separated import numbered
 
 
 def objects(file: AnnotatedFile, filled: Columns) -> Iterator[str]:
@@ -72,7 +73,7 @@ def is_lines(content: Content) -> bool:
         return False
     try:
         return _is_event(json.loads(content.first_line))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -91,15 +92,15 @@ def read_lines(content: Content) -> list[AnnotatedFile]:
 
     def pair(line: tuple[int, str]) -> Pair:
         where = f"{content.path} line {line[0]}"
-        if not line[1].strip():
-            return None
         try:
-            value = json.loads(line[1])
-        except ValueError as error:
+            value = values_of(line[1], where)
+        except AnnotationError:
+            raise
+        except (ValueError, RecursionError) as error:
             raise AnnotationError(f"{where}: no JSON ({error}): correct it") from error
         return _pair(where, value)
 
-    return grouped(enumerate(content.text.split("\n"), start=1), pair)
+    return grouped(numbered(content.text), pair)
 
 
 def _pair(where: str, value: Any) -> Pair:

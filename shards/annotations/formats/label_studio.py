@@ -80,6 +80,8 @@ def read(content: Content) -> list[AnnotatedFile]:
     for number, task in enumerate(content.json, start=1):
         where = f"{content.path} task {number}"
         with faults.noted(), readable(where, "task"):
+            if not _is_annotated(task):
+                continue
             file, regions = _task(task)
             events = found.setdefault(file, [])
             for count, region in enumerate(regions, start=1):
@@ -87,6 +89,14 @@ def read(content: Content) -> list[AnnotatedFile]:
                     events += _events(region, f"{where} region {count}", faults)
     faults.check()
     return [AnnotatedFile(file=name, events=tuple(events)) for name, events in found.items()]
+
+
+def _is_annotated(task: dict[str, Any]) -> bool:
+    """Whether somebody, or a program, went through it: others are not recordings of silence."""
+    if "data" not in task:
+        return True
+    done = [each for each in task.get("annotations") or [] if not each.get("was_cancelled")]
+    return bool(done or task.get("predictions"))
 
 
 def _task(task: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:

@@ -92,11 +92,16 @@ def read(content: Content) -> list[AnnotatedFile]:
             f"{content.path}: got the columns {', '.join(columns)}; expected one that says what "
             "a selection is, such as Annotation: add it"
         )
-    boxed = {row[SELECTION] for _, row in table if row.get(VIEW, "").startswith("Spectrogram")}
+
+    def place(row: Mapping[str, str]) -> tuple[str, ...]:
+        """What a selection has in common in all views."""
+        return row[SELECTION], row[names["onset_s"]], row[names["offset_s"]], _file(row, content)
+
+    boxed = {place(row) for _, row in table if row.get(VIEW, "").startswith("Spectrogram")}
 
     def pair(each: tuple[str, Mapping[str, str]]) -> Pair:
         where, row = each
-        if row[SELECTION] in boxed and row.get(VIEW, "").startswith("Waveform"):
+        if place(row) in boxed and row.get(VIEW, "").startswith("Waveform"):
             return None
         return _file(row, content), _event(row, names, where)
 

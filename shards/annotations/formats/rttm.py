@@ -17,6 +17,7 @@ from shards.annotations.event import (
     grouped,
 )
 from shards.annotations.format import Content, Format, number_text, time_text
+from shards.tables.separated import numbered
 
 NONE, KIND, TYPE = "<NA>", "type", "SPEAKER"
 WITHOUT = ";; no events in "
@@ -28,7 +29,7 @@ def recognises(content: Content) -> bool:
     """By the kind of object and the number of fields of the first line."""
     if content.first_line.startswith(WITHOUT):
         return True
-    lines = (text for text in content.text.split("\n") if text.strip() and text[:2] != ";;")
+    lines = (text for _, text in numbered(content.text) if text[:2] != ";;")
     cells = next(lines, "").split()
     return len(cells) in (9, 10) and cells[0].isupper() and cells[5] == NONE
 
@@ -79,7 +80,7 @@ def read(content: Content) -> list[AnnotatedFile]:
         fields["channel"] = _given(cells[2])
         return cells[1], sound_event(fields, {KIND: cells[0]} if cells[0] != TYPE else {}, where)
 
-    return grouped(enumerate(content.text.splitlines(), start=1), pair)
+    return grouped(numbered(content.text), pair)
 
 
 def _given(cell: str) -> str:

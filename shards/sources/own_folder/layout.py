@@ -94,6 +94,8 @@ def folder(store: Store, options: Options) -> SourceListing:
                 where.wrong.check()
             else:
                 found.append(_without_table(store, name, audio[name], marked.events))
+    if faults.errors:  # what lacks annotations may have some that cannot be read
+        faults.errors[:0] = [SourceError(reason) for _, reason in marked.unusable]
     faults.check()
     if held_out:
         options = {"validation": "0", "test": "0"}

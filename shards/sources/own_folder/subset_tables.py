@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from shards.clip import Clip, ClipError, check_clip, is_empty
-from shards.errors import told
 from shards.io.store import Store
 from shards.sources._matching import Files, rows_by_file
 from shards.sources._tables import Row, SourceError, integer, share_note, stem
-from shards.tables.clip_labels import WEAK, strong_events, weak_labels
+from shards.tables.clip_labels import empty_cells, strong_events, weak_labels
 from shards.tables.commas import cut_at_commas
 from shards.tables.wrong_rows import WrongRows
 
@@ -103,12 +102,8 @@ def labelled(store: Store, name: str, audio: Sequence[str], table: Table) -> Fou
             f"{name}: labels of {len(cut)} cells such as {cut[0]!r} are cut at their commas; where "
             "that is one class, name it in a strong table, or in a .jsonl table as a list"
         )
-    if kind == "weak" and (blank := [row for row in rows if row[WEAK] and is_empty(row[WEAK])]):
-        cells = told([f"{row[WEAK]!r} in {row.where.removeprefix(path).strip()}" for row in blank])
-        notes.append(
-            f"{name}: {len(blank)} cells are taken as none of the classes ({cells}); where nobody "
-            "labelled the clip, remove its row"
-        )
+    if kind == "weak" and (note := empty_cells(rows, path)):
+        notes.append(f"{name}: {note}")
     return Found(clips, [f"{name}/{file}" for file in missing], extra, notes)
 
 

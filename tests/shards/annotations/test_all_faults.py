@@ -175,7 +175,12 @@ def test_faults_of_label_studio_within_a_task() -> None:
     result = [{"value": span} for span in spans]
     task = {"data": {"audio": "a.wav"}, "annotations": [{"result": result}]}
     with pytest.raises(AnnotationError) as raised:
-        read(Content(data=json.dumps([task, {"data": {}, "annotations": []}]).encode(), **ARGS))
+        read(
+            Content(
+                data=json.dumps([task, {"data": {}, "annotations": [{"result": []}]}]).encode(),
+                **ARGS,
+            )
+        )
     text = str(raised.value)
     assert text.startswith("6 faults: ")
     for said in (

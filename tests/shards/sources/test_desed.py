@@ -196,3 +196,12 @@ def test_the_published_tables(shared_dir: Path, tmp_path: Path) -> None:
     assert len(found.classes or ()) == 10
     assert all(clip.recording for clip in found.clips)
     assert "35 recordings are in strong and in validation: leave them out of one" in found.notes
+
+
+def test_cells_of_a_missing_value_are_told(root: Path) -> None:
+    rows = "Ylllllllllll_0.000_4.000.wav\tnan\nY-abcdefghij_30.000_40.000.wav\t\n"
+    table(root, "train/weak.tsv", f"{WEAK}{rows}")
+    found = listing(root)
+    assert by_id(found)["weak/Ylllllllllll_0.000_4.000"].weak == ()
+    [note] = [note for note in found.notes if "none of the classes" in note]
+    assert note.startswith("weak: 1 cells are taken as none of the classes ('nan' in row 2)")

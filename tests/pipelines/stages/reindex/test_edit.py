@@ -133,3 +133,26 @@ def test_verify_tells_by_its_status_and_repairs(
     assert ended.value.code == 2
     run("verify", tmp_path / "old", "--repair")
     assert "8 clips in" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_missing_values_in_tables_are_told_and_no_labels(
+    tmp_path: Path, packed: Dataset, capfd: pytest.CaptureFixture[str], refused: Callable[..., str]
+) -> None:
+    ids = [row.source_id for row in packed.rows]
+    old, table = tmp_path / "old", tmp_path / "weak.tsv"
+    table.write_text(f"filename\tevent_labels\n{ids[0]}\tnan\n{ids[1]}\train\n{ids[2]}\t\n")
+    (tmp_path / "mapping.tsv").write_text("old\tnew\nrain\tNaN\nnoise\tnoise\n")
+    (tmp_path / "subsets.tsv").write_text(f"filename\tsubset\n{ids[1]}\tnan\n")
+    options = ("--table", table, "--mapping", tmp_path / "mapping.tsv")
+    options = (*options, "--subsets", tmp_path / "subsets.tsv")
+    run("reindex", "labels", old, tmp_path / "new", *options)
+    out = " ".join(capfd.readouterr().out.split())
+    assert "1 cells are taken as none of the classes ('nan' in row 2)" in out
+    new = open_dataset(str(tmp_path / "new"))
+    assert new.manifest.classes == ()
+    assert {row.subset for row in new.rows} == {row.subset for row in packed.rows}
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.tsv").write_text('filename\tevent_labels\na\t"x\nb\t"y\n')
+    tables = ("--table", tmp_path / "one.tsv", tmp_path / "two.tsv")
+    said = refused("reindex", "labels", old, tmp_path / "other", *tables)
+    assert "one.tsv: 2 rows are wrong" in said and "two.tsv: 2 rows are wrong" in said
