@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shards.annotations.event import (
@@ -17,7 +18,7 @@ from shards.clip import is_empty
 from shards.errors import SourceError, several
 from shards.tables.cells import is_number
 from shards.tables.rows import decimal_points, rows_of
-from shards.tables.separated import cells_of, column_name, lines_of
+from shards.tables.separated import cells_of, column_name, lines_of, separator_of
 from shards.tables.wrong_rows import WrongRows
 
 Row = Mapping[str, str]
@@ -31,6 +32,32 @@ def header(content: Content, delimiter: str) -> tuple[str, ...]:
         return tuple(cells_of(content.first_line, delimiter, content.path, _stripped))
     except SourceError:
         return ()
+
+
+def spelt(content: Content, usual: str, names: Collection[str]) -> tuple[str, Content]:
+    """A program's table as that writes it: its separator, and its columns under their own names.
+
+    Spreadsheets put semicolons for commas, and people write columns in another case.
+
+    Args:
+        content: of the file.
+        usual: the separator that the program writes.
+        names: the columns that a reader looks for.
+    """
+    own = {column_name(name): name for name in names}
+    try:
+        separator, text = separator_of(content.text, usual, own.keys(), content.path)
+    except SourceError:
+        return usual, content
+    found = header(replace(content, data=text.encode("utf-8", "surrogatepass")), separator)
+    if text is content.text and all(own.get(column_name(n), n) == n for n in found):
+        return separator, content
+    first, end, rest = re.split(r"([\r\n])", text.lstrip("\r\n") + "\n", maxsplit=1)
+    above = text[: len(text) - len(text.lstrip("\r\n"))]
+    head = line([own.get(column_name(n), n) for n in found], separator).rstrip("\n") or first
+    return separator, replace(
+        content, data=f"{above}{head}{end}{rest}".encode("utf-8", "surrogatepass")
+    )
 
 
 def _stripped(cell: str, where: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from shards.annotations.delimited import LINE_BREAK, header, rows, sound_event, table_text
+from shards.annotations.delimited import LINE_BREAK, header, rows, sound_event, spelt, table_text
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
     AnnotatedFile,
@@ -15,12 +15,15 @@ from shards.annotations.format import Content, Format
 SCIENTIFIC = "Scientific name"
 NAMES = {"onset_s": "Start (s)", "offset_s": "End (s)", "label": "Common name"}
 NAMES |= {"score": "Confidence", "file": "File"}
+COLUMNS = (*NAMES.values(), SCIENTIFIC)
+NUMBERS = ("Start (s)", "End (s)", "Confidence")
 OWN = {"low_hz", "high_hz", "channel", "annotator", "notes"}
 
 
 def recognises(content: Content) -> bool:
     """By the names of its columns."""
-    return {"Start (s)", "End (s)", "Common name"} <= set(header(content, ","))
+    separator, content = spelt(content, ",", COLUMNS)
+    return {"Start (s)", "End (s)", "Common name"} <= set(header(content, separator))
 
 
 def write(files: Iterable[AnnotatedFile], filled: Columns) -> Iterator[bytes]:
@@ -32,7 +35,8 @@ def write(files: Iterable[AnnotatedFile], filled: Columns) -> Iterator[bytes]:
 
 def read(content: Content) -> list[AnnotatedFile]:
     """The label is the common name, or the scientific one where that is all there is."""
-    columns = header(content, ",")
+    separator, content = spelt(content, ",", COLUMNS)
+    columns = header(content, separator)
     names = {field: name for field, name in NAMES.items() if name in columns}
     names |= {field: field for field in OWN if field in columns}
 
@@ -45,7 +49,8 @@ def read(content: Content) -> list[AnnotatedFile]:
         empty = not any(cells[name] for name in ("onset_s", "offset_s", "label"))
         return file, None if empty else sound_event(cells, extra, where)
 
-    return grouped(rows(content, ","), pair) or [AnnotatedFile(file=content.audio)]
+    table = rows(content, separator, NUMBERS if separator != "," else ())
+    return grouped(table, pair) or [AnnotatedFile(file=content.audio)]
 
 
 BIRDNET = Format(

@@ -17,6 +17,7 @@ from shards.annotations.delimited import (
     number,
     rows,
     sound_event,
+    spelt,
     table_text,
 )
 from shards.annotations.event import (
@@ -44,11 +45,14 @@ KNOWN = {
     "notes": ("notes",),
 }
 PLACE = ("INDIR", "FOLDER", "IN FILE")
+COLUMNS = (*PLACE, *NAMES.values(), "Fc", "Sc")
+NUMBERS = ("onset_s", "duration_s", "low_hz", "high_hz", "score")
 
 
 def recognises(content: Content) -> bool:
     """By the names of its columns."""
-    return {"IN FILE", "OFFSET", "DURATION"} <= set(header(content, ","))
+    separator, content = spelt(content, ",", COLUMNS)
+    return {"IN FILE", "OFFSET", "DURATION"} <= set(header(content, separator))
 
 
 def write(files: Iterable[AnnotatedFile], filled: Columns) -> Iterator[bytes]:
@@ -65,7 +69,8 @@ def _from_0(event: SoundEvent) -> SoundEvent:
 
 def read(content: Content) -> list[AnnotatedFile]:
     """Detections by file; a row without a duration is a file without events."""
-    columns = header(content, ",")
+    separator, content = spelt(content, ",", COLUMNS)
+    columns = header(content, separator)
     names = matched(columns, KNOWN)
     labels = [name for alias in LABELS for name in columns if name.lower() == alias]
     unit_hz = 1000 if {"Fc", "Sc"} <= set(columns) else 1
@@ -74,7 +79,8 @@ def read(content: Content) -> list[AnnotatedFile]:
         where, row = each
         return _file(row, content), _event(row, names, labels, unit_hz, where)
 
-    return grouped(rows(content, ","), pair) or [AnnotatedFile(file=content.audio)]
+    numbers = [names[field] for field in NUMBERS if field in names] if separator != "," else ()
+    return grouped(rows(content, separator, numbers), pair) or [AnnotatedFile(file=content.audio)]
 
 
 def _file(row: Mapping[str, str], content: Content) -> str:

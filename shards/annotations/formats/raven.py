@@ -17,6 +17,7 @@ from shards.annotations.delimited import (
     number,
     rows,
     sound_event,
+    spelt,
 )
 from shards.annotations.event import (
     OPTIONAL_FIELDS,
@@ -49,10 +50,13 @@ KNOWN = {
 }
 OTHERS = {"score": "Score", "annotator": "Annotator", "notes": "Notes"}
 FILE_OFFSET = "File Offset (s)"
+COLUMNS = (*FIRST, FILE_OFFSET, "Begin File", "Begin Path")
+NUMBERS = ("onset_s", "offset_s", "low_hz", "high_hz", "score")
 
 
 def recognises(content: Content) -> bool:
     """By the names of its columns."""
+    content = spelt(content, "\t", COLUMNS)[1]
     return {"Selection", "Begin Time (s)", "End Time (s)"} <= set(header(content, "\t"))
 
 
@@ -84,9 +88,11 @@ def write(files: Iterable[AnnotatedFile], filled: Columns) -> Iterator[bytes]:
 
 def read(content: Content) -> list[AnnotatedFile]:
     """Selections; of one that is in several views, that in the spectrogram."""
+    content = spelt(content, "\t", COLUMNS)[1]
     columns = header(content, "\t")
     names = matched(columns, KNOWN)
-    table = list(rows(content, "\t"))
+    numbers = [names[field] for field in NUMBERS if field in names]
+    table = list(rows(content, "\t", (*numbers, FILE_OFFSET)))
     if table and "label" not in names:
         raise AnnotationError(
             f"{content.path}: got the columns {', '.join(columns)}; expected one that says what "

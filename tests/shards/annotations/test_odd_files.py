@@ -94,3 +94,21 @@ def test_label_tables_in_utf_16(tmp_path: Path) -> None:
     text = "filename\tonset\toffset\tevent_label\na.wav\t0\t1\tVögel\n"
     (tmp_path / "strong.tsv").write_bytes(text.encode("utf-16"))
     assert SOURCES["folder"](Store.local(tmp_path), {}).classes == ("Vögel",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "selection\tbegin time (s)\tEnd time (s)\tannotation\n1\t0,5\t1,25\tdog\n",
+        "Start (s);End (s);Scientific name;Common name;Confidence\n0,5;1,25;Canis;dog;0,75\n",
+        "start (s),end (s),common NAME,confidence\n0.5,1.25,dog,0.75\n",
+        "sep=;\nINDIR;FOLDER;IN FILE;OFFSET;DURATION;MANUAL ID\nD:;;a.wav;0,5;0,75;dog\n",
+        "indir,folder,in file,offset,duration,manual id\nD:,,a.wav,0.5,0.75,dog\n",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_of_programs_after_a_spreadsheet(text: str, end: str) -> None:
+    [file] = files(text.replace("\n", end))
+    [event] = file.events
+    assert (event.onset_s, event.offset_s, event.label) == (0.5, 1.25, "dog")
+    assert (file.file, event.score) in (("a.wav", None), ("a.wav", 0.75))
