@@ -19,6 +19,7 @@ from pipelines.inference.sample_rate_check import noting_once
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.source import packed
 from pipelines.presets.validate import check_classes, long_crops
+from pipelines.presets.word_labels import word_labelled
 from pipelines.runtime.declared import is_told_only, told_only
 from pipelines.runtime.files.run_folder import RunFolder
 from pipelines.runtime.files.urls import join, open_dataset
@@ -98,6 +99,8 @@ def story(settings: RunSettings, out: str) -> RunResult:
     """All stages of a run, each after those that it reads from."""
     folder = RunFolder(out)
     dataset = settings.dataset or packed(settings, folder)
+    if settings.words is not None:
+        dataset = word_labelled(settings, dataset, folder)
     if not is_told_only():
         packed_set = open_dataset(dataset)
         check_classes(settings, packed_set.manifest.classes or ())

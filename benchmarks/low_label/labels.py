@@ -25,7 +25,7 @@ def relabelled(
     labels of their events, and no other has any. Without, no label changes.
     """
     files = {
-        "subsets": _csv(
+        "subsets": table_text(
             ("filename", "subset"),
             [(row.source_id, subset) for subset, rows in subsets.items() for row in rows],
         )
@@ -33,12 +33,12 @@ def relabelled(
     if classes:
         weak = subsets.get("weak", ())
         strong = [r for n in ("strong", "validation", "test") for r in subsets.get(n, ())]
-        files["strong"] = _csv(
+        files["strong"] = table_text(
             ("filename", "onset", "offset", "event_label"),
             [line for row in strong for line in _events(row)],
         )
         if weak:
-            files["weak"] = _csv(
+            files["weak"] = table_text(
                 ("filename", "event_labels"),
                 [(r.source_id, ",".join(sorted({e.label for e in r.events or ()}))) for r in weak],
             )
@@ -61,7 +61,8 @@ def _events(row: IndexRow) -> list[tuple[Any, ...]]:
     return found or [(row.source_id, "", "", "")]
 
 
-def _csv(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+def table_text(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV."""
     text = io.StringIO()
     csv.writer(text).writerows([columns, *lines])
     return text.getvalue()

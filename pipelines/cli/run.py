@@ -46,8 +46,9 @@ class RunArguments:
 
     # Settings to start from: demo (synthetic sounds, minutes), esc10 (soundscapes of ESC-10),
     # own_data (your recordings, a pretrained encoder; half an hour of them takes ten minutes on two
-    # cores), own_data-scratch (your recordings, without a download), paper (PMAM on DESED as
-    # published) or paper-0.75 (with the paper's mask rate).
+    # cores), own_data-scratch (your recordings, without a download), words (your recordings without
+    # labels: --words.events names what to find), paper (PMAM on DESED as published) or paper-0.75
+    # (with the paper's mask rate).
     preset: str = "demo"
     # Variant of the preset that differs in one setting: kmeans, infonce, cross-entropy,
     # softmax-cross-entropy, focal, label-smoothing, no-mask, mask-0.5, k-10, iterations-3 ...
@@ -141,6 +142,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> str 
         _check_redo(settings, arguments.redo, fresh=arguments.fresh)
     settings = resolved(preset, settings)
     from pipelines.presets.validate import check_run
+    from pipelines.report.contents import ALONE, PMAM, WORDS
     from pipelines.run import run as run_stages
 
     check_run(settings)
@@ -166,9 +168,9 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> str 
     from pipelines.runtime.tables import print_numbers
 
     for subset in result.numbers:
-        arms = {"PMAM": result.numbers[subset]}
+        arms = {PMAM if settings.words is None else WORDS: result.numbers[subset]}
         if result.baseline is not None:
-            arms = {"supervised only": result.baseline[subset], **arms}
+            arms = {ALONE: result.baseline[subset], **arms}
         print_numbers(subset, arms)
     report = write_report([out], join(out, REPORT), cards_too=True)
     _print_end(report, result.detector, out)

@@ -61,6 +61,7 @@ def resolved(preset: str, settings: RunSettings) -> RunSettings:
         (PROTOTYPES, settings.prototypes),
         (STAGE, settings.posteriors),
         (WEIGHTS, settings.encoder.weights),
+        (WEIGHTS, settings.words.tagger.weights if settings.words else None),
     )
     from pipelines.stages.pack.streams import shard_streams
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pipelines.presets.ablations import ABLATIONS, ablated, changed
 from pipelines.presets.demo import demo, own_data_scratch
-from pipelines.presets.esc10 import esc10, own_data
+from pipelines.presets.esc10 import esc10, own_data, words
 from pipelines.presets.paper import paper
 from pipelines.presets.settings import RunSettings
 
@@ -15,6 +15,7 @@ PRESETS: dict[str, Callable[[], RunSettings]] = {
     "esc10": esc10,
     "own_data": own_data,
     "own_data-scratch": own_data_scratch,
+    "words": words,
     "small": own_data,  # its name of before
     "paper": paper,
     # The mask rate that the paper states; its published configuration has 0.8.

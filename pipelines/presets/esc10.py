@@ -11,6 +11,7 @@ from pipelines.stages.settings import (
     PretrainSettings,
     SoundscapesSettings,
 )
+from pipelines.stages.tag.settings import WordLabelSettings
 from pipelines.training.settings import TrainSettings
 from pmam.augment.settings import AugmentSettings
 from pmam.encoders.settings import EncoderSettings
@@ -113,4 +114,24 @@ def own_data() -> RunSettings:
         soundscapes=None,
         pack=PackSettings(name="dataset"),
         finetune=replace(base.finetune, training=tuning),
+    )
+
+
+def words() -> RunSettings:
+    """Your own recordings without any label: words name what a tagger hears in them (TMRL).
+
+    `--words.events 'dog barking, car horn'`; the detector is trained on what they say of the
+    training clips, and compared with the labels of validation and test clips where these have any.
+    """
+    base = own_data()
+    return replace(
+        base,
+        words=WordLabelSettings(),
+        iterations=0,
+        baseline=False,
+        finetune=replace(
+            base.finetune,
+            auxiliary=AuxiliarySettings(),
+            training=replace(base.finetune.training, batch={"weak": 16}),
+        ),
     )

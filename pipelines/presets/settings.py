@@ -15,6 +15,7 @@ from pipelines.stages.settings import (
     ScoreSettings,
     SoundscapesSettings,
 )
+from pipelines.stages.tag.settings import WordLabelSettings
 from pmam.encoders.settings import EncoderSettings
 
 
@@ -31,6 +32,8 @@ class RunSettings:
     soundscapes: SoundscapesSettings | None = None
     # How the recordings become a dataset.
     pack: PackSettings = field(default_factory=PackSettings)
+    # Words that label the training clips, instead of people.
+    words: WordLabelSettings | None = None
     # Encoder from sound to frame features.
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     # Number of times that prototypes are fitted and a model is pretrained on them; 0 trains on

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from pipelines.presets.settings import RunSettings
+from pipelines.presets.word_labels import check_words
 from pipelines.runtime.errors import PipelineError
 from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.settings import TrainSettings
@@ -25,6 +26,7 @@ def check_run(settings: RunSettings) -> None:
     Raises:
         PipelineError: one line that names the setting, what it is and what it may be.
     """
+    check_words(settings)
     context = settings.pretrain.context
     backbone = Backbone(ModelSettings(encoder=settings.encoder, context=context))
     if settings.pretrain.pretext.lora.rank:

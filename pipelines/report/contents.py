@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.storage.urls import absolute
@@ -15,7 +15,7 @@ from pmam.settings import SettingsError, from_json
 from shards.manifest import MANIFEST
 
 CONFIG = "run.json"
-PMAM, ALONE = "PMAM", "labels alone"
+PMAM, ALONE, WORDS = "PMAM", "labels alone", "words"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,10 @@ class RunContents:
     @property
     def arms(self) -> list[Arm]:
         """The detectors that have been scored."""
-        return [arm for arm in ARMS if arm.score in self.done]
+        found = [arm for arm in ARMS if arm.score in self.done]
+        if self.settings.words is not None:
+            return [replace(arm, name=WORDS) if arm.name == PMAM else arm for arm in found]
+        return found
 
 
 def contents(url: str) -> RunContents:

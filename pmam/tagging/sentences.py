@@ -40,6 +40,7 @@ class SentenceModel:
                 "words need the package sentence-transformers: install pmam with the extra "
                 "`words` (`uv sync --extra words`, or pip install 'pmam[words]')"
             ) from error
+        _without_bars()
         local = Path(place).expanduser()
         if not local.is_dir() and _is_path(place):
             raise InputError(f"{place}: no such folder; {_how_to_get(place)}")
@@ -64,6 +65,13 @@ class SentenceModel:
             list(texts), convert_to_numpy=True, show_progress_bar=False, batch_size=64
         )
         return np.asarray(vectors, np.float32)
+
+
+def _without_bars() -> None:
+    """Keep a bar of loading weights, which takes no time, from the terminal."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _is_path(place: str) -> bool:

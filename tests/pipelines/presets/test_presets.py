@@ -46,6 +46,8 @@ def differing(one: RunSettings, other: RunSettings) -> set[str]:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_fits_its_encoder_and_comes_back_from_json(name: str) -> None:
     settings = PRESETS[name]()
+    if settings.words is not None:  # whose words nobody else can know
+        settings = replace(settings, words=replace(settings.words, events="dog barking"))
     check_run(settings)
     assert from_json(RunSettings, json.loads(json.dumps(to_json(settings)))) == settings
 
