@@ -69,11 +69,9 @@ def _alike(one: Scored, other: Scored) -> bool:
     )
 
 
-def answer(outputs: Sequence[Output], compared: Sequence[Pair]) -> str | None:
-    """What came out, in one sentence or two; None where nothing could be measured."""
+def answer(outputs: Sequence[Output], compared: Sequence[Pair]) -> list[str]:
+    """What came out, a sentence for each comparison; none where nothing could be measured."""
     measured = [output for output in outputs if output.numbers is not None]
-    if not measured:
-        return None
     title = TITLES[ANSWER]
     sentences = []
     for pair in compared:
@@ -94,7 +92,7 @@ def answer(outputs: Sequence[Output], compared: Sequence[Pair]) -> str | None:
                 f"{output.name} reaches a {title} of {found.value:.3f}{_between(output, found)} on "
                 f"{clips}; {why}."
             )
-    return " ".join(sentences)
+    return sentences
 
 
 def _plain(number: float) -> str:
