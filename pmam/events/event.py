@@ -11,7 +11,7 @@ from pmam.errors import InputError
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True, slots=True)  # there may be millions
 class Event:
     """One sound event of one class.
 

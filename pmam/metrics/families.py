@@ -6,14 +6,14 @@ what was evaluated, the settings and weights of the clips, and returns its numbe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from pmam.events.event import FloatArray
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.count_table import CountTable
-from pmam.metrics.events.detection_set import Detections, DetectionSet
+from pmam.metrics.events.detection_set import Detections, DetectionSet, detected
 from pmam.metrics.events.event_f1 import Collars, event_counts
 from pmam.metrics.events.intersection_f1 import intersection_counts
 from pmam.metrics.events.segment_based import segment_counts, segment_table
@@ -37,14 +37,29 @@ class Evaluated:
     """One system's output beside the truth.
 
     Args:
-        detections: at the operating points of the system, or at its thresholds.
         scores: its frame scores, where it gives any.
         filtered: its frame scores after each of ``MetricSettings.filters_s``.
+        events: its detections at its operating points, where it gives no scores.
     """
 
-    detections: DetectionSet
     scores: EvaluationSet | None = None
     filtered: Sequence[EvaluationSet] = ()
+    events: DetectionSet | None = None
+
+    def __post_init__(self) -> None:
+        if (self.scores is None) == (self.events is None):
+            raise ValueError("Evaluated: expected scores or events, one of the two")
+
+    @cached_property
+    def detections(self) -> DetectionSet:
+        """At the operating points, or at the thresholds of the scores; made when asked for.
+
+        Of many clips and classes they are millions.
+        """
+        if self.events is not None:
+            return self.events
+        assert self.scores is not None
+        return detected(self.scores)
 
 
 # Takes weights `(draws, clips)`, how often each clip counts in each draw.

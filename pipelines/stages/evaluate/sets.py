@@ -18,7 +18,7 @@ from pmam.events.event import FloatArray, edges_within_s
 from pmam.events.postprocessing import smooth
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.events.detection_set import DetectionSet, detected
+from pmam.metrics.events.detection_set import DetectionSet
 from pmam.metrics.families import Evaluated
 from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
 from shards.errors import Faults, ShardsError
@@ -178,7 +178,7 @@ def _evaluated(
 ) -> tuple[Evaluated, PostprocessSettings | None]:
     """A system beside the truth, and how its scores became events."""
     if isinstance(output, EventOutput):
-        return Evaluated(detections=_detections(truth, output, pairing)), None
+        return Evaluated(events=_detections(truth, output, pairing)), None
     stored = _known(output.postprocess, truth.classes)
     used = settings.applied(stored)
     used.check(truth.classes)
@@ -205,7 +205,7 @@ def _evaluated(
         processed(replace(used, median_s=width_s, median_by_class_s={}))
         for width_s in settings.metric.filters_s
     ]
-    return Evaluated(detections=detected(scores), scores=scores, filtered=filtered), used
+    return Evaluated(scores=scores, filtered=filtered), used
 
 
 def _known(stored: PostprocessSettings, classes: Sequence[str]) -> PostprocessSettings:

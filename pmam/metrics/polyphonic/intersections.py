@@ -23,7 +23,7 @@ from pmam.events.union import whole_us as whole_us
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.polyphonic.segments import Floats, IntArray, Segments, ranges
 
-MOST_BYTES = 2**28  # of scores that are gathered at once
+MOST_BYTES = 2**27  # of scores that are gathered at once
 
 
 @dataclass(frozen=True, kw_only=True)

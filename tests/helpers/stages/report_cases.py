@@ -10,7 +10,6 @@ from pipelines.report.numbers import Scored
 from pipelines.stages.evaluate.truth import Truth
 from pmam.events.event import Event
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.events.detection_set import detected
 from pmam.metrics.families import Evaluated
 from shards.index import IndexRow
 
@@ -83,5 +82,5 @@ def output(
             recordings={clip: clip for clip in truth},
             classes=tuple(classes),
         ),
-        evaluated=Evaluated(detections=detected(clips), scores=clips),
+        evaluated=Evaluated(scores=clips),
     )

@@ -10,7 +10,6 @@ import pytest
 from psds_cases import realistic
 
 from pmam.metrics.evaluation_set import EvaluationSet
-from pmam.metrics.events.detection_set import detected
 from pmam.metrics.families import FAMILIES, Evaluated
 from pmam.metrics.settings import MetricSettings
 
@@ -31,7 +30,7 @@ def clips() -> EvaluationSet:
 
 
 def ours(clips: EvaluationSet, family: str) -> dict[str, dict[str, float]]:
-    evaluated = Evaluated(detections=detected(clips), scores=clips)
+    evaluated = Evaluated(scores=clips)
     found = FAMILIES[family](evaluated, SETTINGS, np.ones((1, len(clips.clips))))
     return {metric: {of: float(x[0]) for of, x in each.items()} for metric, each in found.items()}
 

@@ -111,7 +111,7 @@ SINGLE: dict[str, Callable[[EvaluationSet, np.ndarray], float]] = {
 
 def test_many_resamples_at_once_are_each_of_them_alone(clips: EvaluationSet) -> None:
     draws = cluster_draws(clips.clips, 8)
-    evaluated = Evaluated(detections=detected(clips), scores=clips)
+    evaluated = Evaluated(scores=clips)
     found = resampled(evaluated, (), MetricSettings(), draws)
     for metric, single in SINGLE.items():
         alone = [single(clips, weights) for weights in draws]
@@ -127,9 +127,9 @@ def test_numbers_of_a_resample_are_those_of_its_clips(clips: EvaluationSet) -> N
     taken = clips.take(chosen)
     settings = MetricSettings()
     for name, family in FAMILIES.items():
-        of = Evaluated(detections=detected(clips), scores=clips)
+        of = Evaluated(scores=clips)
         found = family(of, settings, draw[None])
-        again = Evaluated(detections=detected(taken), scores=taken)
+        again = Evaluated(scores=taken)
         expected = family(again, settings, np.ones((1, len(chosen))))
         assert found.keys() == expected.keys() and found
         for metric, values in found.items():
