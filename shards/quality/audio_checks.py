@@ -88,6 +88,8 @@ def _leaks(copies: Sequence[SimilarClips], shared: Sequence[SimilarClips]) -> It
 
 def _levels(table: pa.Table, levels: Levels) -> Iterator[Finding]:
     silent = levels["silent_share"] >= SILENT_SHARE  # NaN, for damaged clips, is neither
+    several = numbers(table["channels"]) > 1
+    cancelled, silent = silent & several, silent & ~several
     labelled = Columns(table).labelled()
 
     def clips(chosen: Bools, of: str, form: str) -> Clips:
@@ -96,6 +98,20 @@ def _levels(table: pa.Table, levels: Levels) -> Iterator[Finding]:
             lambda n: f"{table['source_id'][n]}: {form.format(levels[of][n])}",
         )
 
+    yield from finding_of(
+        "serious",
+        "silent_mix",
+        "Clips of several channels whose mean, which models hear, is silent from start to end",
+        "Listen to single channels: those of opposite phase cancel each other. Pack again with "
+        "--channel loudest, or left, right, each.",
+        Clips(
+            np.flatnonzero(cancelled),
+            lambda n: (
+                f"{table['source_id'][n]}: {levels['rms_db'][n]:.1f} dBFS, "
+                f"{table['channels'][n]} channels"
+            ),
+        ),
+    )
     yield from finding_of(
         "serious",
         "silent_labelled",
@@ -115,7 +131,7 @@ def _levels(table: pa.Table, levels: Levels) -> Iterator[Finding]:
         "quiet",
         f"Clips whose level is below {QUIET_DB:g} dBFS, but not silent",
         "Compare their gain with the others': models trained on louder clips may miss them.",
-        clips(~silent & (levels["rms_db"] < QUIET_DB), "rms_db", "{:.1f} dBFS"),
+        clips(~silent & ~cancelled & (levels["rms_db"] < QUIET_DB), "rms_db", "{:.1f} dBFS"),
     )
     yield from finding_of(
         "note",
@@ -123,7 +139,7 @@ def _levels(table: pa.Table, levels: Levels) -> Iterator[Finding]:
         "Clips of which more than half is silent",
         "Recordings that were padded to one length? Trim them if their labels have no times.",
         clips(
-            ~silent & (levels["silent_share"] > MOSTLY_SILENT_SHARE),
+            ~silent & ~cancelled & (levels["silent_share"] > MOSTLY_SILENT_SHARE),
             "silent_share",
             "{:.0%} silent",
         ),

@@ -135,6 +135,15 @@ def test_findings_of_the_levels(
     assert (found[kind].severity, found[kind].count) == (severity, 1)
 
 
+def test_channels_that_cancel_are_no_silence() -> None:
+    quiet = {"silent_share": 1.0, "rms_db": -96.0}
+    found = kinds(run([row("a", channels=2), row("b")], {"a": quiet, "b": quiet}))
+    assert found["silent_mix"].severity == "serious" and found["silent_mix"].count == 1
+    assert found["silent_mix"].examples == ("a.wav: -96.0 dBFS, 2 channels",)
+    assert found["silent_labelled"].count == 1 and "quiet" not in found
+    assert "emove" not in found["silent_mix"].advice
+
+
 def test_clips_of_zeros_are_no_duplicates_and_damaged_ones_are_compared_by_their_bytes() -> None:
     torn = dict.fromkeys([*FINE, "content"]) | {"error": "torn"}
     twins = [replace(r, checksum="same") for r in SOUND[:2]]
