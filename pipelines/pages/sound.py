@@ -34,6 +34,9 @@ MEL = LogMelSettings(
 WIDEST = 800  # columns of a picture: more than a page shows
 RANGE_DB = 60.0  # of a picture, below its loudest point
 COLOURS = 64
+# Of mel powers: what zeros are taken for, and in dB the least that is drawn at full brightness. The
+# noise of rounding to 16 bits reaches -65 dB.
+FLOOR, SILENCE_DB = 1e-12, -60.0
 
 Samples = npt.NDArray[np.float32]
 
@@ -125,8 +128,8 @@ def mel_power(samples: Samples) -> npt.NDArray[np.float32]:
 
 def shades(power: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Powers as levels from 0 to 1, the loudest; silence stays dark."""
-    level_db = 10 * np.log10(np.maximum(power, 1e-12))
-    shade = 1 + (level_db - max(float(level_db.max()), -90.0)) / RANGE_DB
+    level_db = 10 * np.log10(np.maximum(power, FLOOR))
+    shade = 1 + (level_db - max(float(level_db.max()), SILENCE_DB)) / RANGE_DB
     return np.asarray(np.clip(shade, 0, 1), np.float64)
 
 

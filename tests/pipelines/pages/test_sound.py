@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from pipelines.pages.sound import RATE_HZ, opus
+from pipelines.pages.sound import RATE_HZ, mel_power, opus, shades
 
 
 @pytest.mark.parametrize("samples", [1, 320, 7_001, RATE_HZ])
@@ -25,3 +25,10 @@ def test_opus_holds_the_sound(samples: int) -> None:
 def test_the_same_sound_gives_the_same_bytes() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 5000).astype(np.float32)
     assert all(one == other for one, other in itertools.pairwise([opus(sound) for _ in range(3)]))
+
+
+@pytest.mark.parametrize(("level", "darkest"), [(0.0, 0.0), (1e-5, 0.5), (1e-3, 0.5), (0.3, 0.5)])
+def test_silence_is_dark_and_what_is_faint_is_seen(level: float, darkest: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 1, RATE_HZ).astype(np.float32)
+    shade = shades(mel_power(np.float32(level) * noise))
+    assert (shade.max() == 0) if level == 0 else (darkest < np.median(shade) <= 1)
