@@ -13,7 +13,7 @@ from torch import Tensor
 from pipelines.inference.frame_job import open_frames
 from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import weights_fingerprint
-from pipelines.presets.esc10 import ALL_SUBSETS, ESC10_FOLDS
+from pipelines.presets.esc10 import ALL_SUBSETS
 from pipelines.runtime.files.urls import join, open_dataset, read_checkpoint
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.reindex.edit import reindex_labels
@@ -83,12 +83,21 @@ class Data:
         return relabelled(places, self.truth, subsets, self.classes)
 
 
-def esc10(counts: dict[str, int], seed: int) -> SoundscapesSettings:
+def folds_with(test: int) -> dict[str, tuple[str, ...]]:
+    """ESC-10's folds with one to test on, the one before it to choose by, and three to train on."""
+    validation = (test - 2) % 5 + 1
+    training = tuple(str(fold) for fold in range(1, 6) if fold not in (test, validation))
+    return {"train": training, "validation": (str(validation),), "test": (str(test),)}
+
+
+def esc10(
+    counts: dict[str, int], seed: int, folds: dict[str, tuple[str, ...]]
+) -> SoundscapesSettings:
     """The soundscapes of ESC-10: rain and sea waves are backgrounds."""
     return SoundscapesSettings(
         table="esc10.csv",
         background_classes=("rain", "sea_waves"),
-        folds=ESC10_FOLDS,
+        folds=folds,
         counts=counts,
         scene=SoundscapeSettings(textures=TEXTURES, seed=seed),
         shards=True,

@@ -167,3 +167,29 @@ def test_command_lines(shared_dir, tmp_path_factory, monkeypatch, capsys, module
     monkeypatch.setattr(sys, "argv", [module, *map(str, places), "--tiny", *options])
     importlib.import_module(module).main()
     assert printed in capsys.readouterr().out
+
+
+def test_folds_are_each_used_once_and_the_last_is_the_preset_s() -> None:
+    from low_label.data import folds_with
+
+    assert folds_with(5) == ESC10_FOLDS
+    for test in range(1, 6):
+        found = folds_with(test)
+        assert found["test"] == (str(test),)
+        assert sorted(fold for folds in found.values() for fold in folds) == list("12345")
+
+
+def test_the_far_domain_is_a_telephone_s_band_with_echoes() -> None:
+    from low_label.domains import BAND_HZ, reverberant, telephone
+
+    rate_hz = 16000
+    click = np.zeros(2 * rate_hz)
+    click[100] = 1.0
+    heard = reverberant(click, rate_hz, seed=0)
+    early, late = (np.sum(heard[at : at + 1600] ** 2) for at in (200, 16200))
+    assert 10 * np.log10(early / late) == pytest.approx(40, abs=2)  # a second of 60 dB in 1.5 s
+    power = np.abs(np.fft.rfft(telephone(heard, rate_hz))) ** 2
+    hertz = np.fft.rfftfreq(len(click), 1 / rate_hz)
+    inside = (hertz > BAND_HZ[0]) & (hertz < BAND_HZ[1])
+    assert power[inside].sum() > 0.9 * power.sum()
+    assert power[hertz < 100].sum() < 1e-4 * power.sum()
