@@ -62,8 +62,9 @@ def main() -> None:
     options.add_argument(
         "--arms", type=int, default=len(ARMS), help="how many arms, from the first"
     )
+    options.add_argument("--only", nargs="+", choices=list(ARMS), help="these arms alone")
     arguments = options.parse_args()
-    names = list(ARMS)[: arguments.arms]
+    names = arguments.only or list(ARMS)[: arguments.arms]
     with workbench(arguments) as bench:
         results: dict[tuple[str, int], list[dict[str, Any]]] = {(n, STRONG): [] for n in names}
         for seed in range(arguments.seeds):
@@ -77,8 +78,10 @@ def main() -> None:
             others = [name for name in (BASELINE, NO_PROTOTYPES) if name in names]
             for number in ("frame_ap", "psds1", "psds2"):
                 print_differences(number, names, others, (STRONG,), results)
-            print_pair(BEST, BASELINE, names, (STRONG,), results)
-            _print_wins(names, results)
+            if {BEST, BASELINE} <= set(names):
+                print_pair(BEST, BASELINE, names, (STRONG,), results)
+            if BASELINE in names:
+                _print_wins(names, results)
 
 
 def _print_wins(names: list[str], results: dict[tuple[str, int], list[dict[str, Any]]]) -> None:

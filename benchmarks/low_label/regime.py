@@ -13,6 +13,7 @@ STRONG = 20
 TEMPERATURE = 0.2
 AUGMENT = AugmentSettings(mixup_share=0.5, mixup_beta=(1.0, 1.0), input_noise=0.5)
 CROP_S = 5.12
+RECONSTRUCTION = 0.1
 
 
 def _long() -> PretrainSettings:
@@ -59,6 +60,11 @@ def weak(settings: FinetuneSettings) -> FinetuneSettings:
     return replace(settings, training=replace(settings.training, batch=batch))
 
 
+def reconstructing(settings: FinetuneSettings) -> FinetuneSettings:
+    """The same with the inputs reconstructed beside (MTL's auxiliary task)."""
+    return replace(settings, losses=replace(settings.losses, reconstruction_weight=RECONSTRUCTION))
+
+
 def _arm(recipe: Recipe | None, settings: FinetuneSettings) -> Arm:
     return Arm(recipe=recipe, finetune={STRONG: settings})
 
@@ -80,4 +86,5 @@ ARMS = {
     "L + weak": _arm(LONG, weak(AUGMENTED)),
     "L, prot. + weak": _arm(LONG, weak(WITH_PROTOTYPES)),
     "teacher + weak": _arm(None, weak(TEACHER)),
+    "labels, reconstr.": _arm(None, reconstructing(AUGMENTED)),
 }
