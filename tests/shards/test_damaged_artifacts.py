@@ -34,6 +34,7 @@ from shards.repair.verification import verify
 from shards.tables.rows import separated_rows
 
 FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
+LONG = (pytest.mark.slow, pytest.mark.timeout(FUZZ_S + 600))
 QUICK = 60
 
 
@@ -107,19 +108,19 @@ def manifest_of(packed: Path) -> Callable[[], Any]:
     return read
 
 
-@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=LONG)])
 def test_indexes(packed: Path, count: int | None) -> None:
     (index,) = (packed / "index").glob("*.parquet")
     assert check_file(index, rows_of(packed), 1, count) > 0
 
 
-@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=LONG)])
 def test_manifests(packed: Path, count: int | None) -> None:
     assert check_file(packed / "dataset.json", manifest_of(packed), 2, count) > 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "sparse8"])
-@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=LONG)])
 def test_frame_files(tmp_path: Path, dtype: str, count: int | None) -> None:
     path = write(tmp_path / "a.arrow", clips(), spec(dtype=dtype, kind="scores"))
     assert check_file(path, frames_of(path), 3, count) > 0
@@ -199,7 +200,7 @@ def by_csv(text: str) -> list[list[str]]:
     return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t") if row]
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(None, marks=LONG)])
 def test_tables(count: int | None) -> None:
     """No row is swallowed: as many as lines, with csv's cells where nothing is quoted."""
     tried = 0

@@ -11,6 +11,7 @@ from shards.audio.containers.flac_headers import (
     Frame,
     Stream,
     crc16,
+    fits,
     frame,
     stream_at,
 )
@@ -69,7 +70,7 @@ def promised(file: BinaryIO, first: int, end: int) -> int | None:
         file.seek(at)
         data = file.read(TAIL_BYTES)
         frames = [frame(data, match.start(), at) for match in _SYNC.finditer(data)]
-        ends = [_end_sample(found, stream) for found in frames if found is not None]
+        ends = [_end_sample(each, stream) for each in frames if each and fits(each, stream)]
         if not ends or ends != sorted(ends) or ends[-1] < before:
             return None
         before = ends[-1]
@@ -104,7 +105,7 @@ def _plain(file: BinaryIO, end: int) -> int | None:
                 is_due = found.number == number and not found.is_variable
                 if not is_due or found.codes != (codes or found.codes):
                     return None
-                if not number and found.byte != stream.frames_at:
+                if not number and (found.byte != stream.frames_at or not fits(found, stream)):
                     return None
                 alike.learn(data, place, found)
                 count, codes = found.samples, found.codes
@@ -179,7 +180,15 @@ def _end_sample(found: Frame, stream: Stream) -> int:
 
 def _checked(file: BinaryIO, count: _Count, name: str) -> _Count:
     """The count, where no frame stands out of its order and none is missing at the end."""
-    rate_hz = max(1, count.stream.rate_hz)
+    last, stream = count.last, count.stream
+    if last is not None and not fits(last, stream):
+        raise damaged(
+            name,
+            f"its header says {stream.rate_hz} Hz and {stream.channels} channels, its frames "
+            f"{last.rate_hz} Hz and {last.channels}",
+            byte=count.first,
+        )
+    rate_hz = max(1, stream.rate_hz)
     bounds = [stray.byte for stray in count.strays]
     for place, stray in enumerate(count.strays):
         # Sound may look like a header; a whole frame with its checksum is one.

@@ -8,6 +8,11 @@ HEADER_MAX_BYTES = 16  # of a frame
 _BLOCK_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)},
                 **{code: 256 << code - 8 for code in range(8, 16)}}  # fmt: skip
 _RATE_BYTES = {12: 1, 13: 2, 14: 2}
+_RATE_UNITS_HZ = {12: 1000, 13: 1, 14: 10}  # of the number behind such a code
+_RATES_HZ = {
+    1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050, 7: 24_000, 8: 32_000,
+    9: 44_100, 10: 48_000, 11: 96_000,
+}  # fmt: skip
 
 
 def _table(polynomial: int, bits: int) -> tuple[int, ...]:
@@ -29,6 +34,7 @@ class Stream(NamedTuple):
     """What stands in front of the frames."""
 
     rate_hz: int
+    channels: int
     samples: int  # 0: not known when it was written
     block: int  # samples of each frame but the last, where they are equal
     frames_at: int
@@ -43,6 +49,8 @@ class Frame(NamedTuple):
     samples: int
     is_variable: bool
     codes: bytes  # rate, channels and bits, which are those of the whole stream
+    rate_hz: int  # 0: not told
+    channels: int
 
 
 def stream_at(file: BinaryIO, at: int) -> Stream | None:
@@ -63,7 +71,12 @@ def stream_at(file: BinaryIO, at: int) -> Stream | None:
         is_last = header[0] & 0x80
         position += 4 + int.from_bytes(header[1:], "big")
     return Stream(
-        rest >> 44, rest & (1 << 36) - 1, block, position, int.from_bytes(info[4:7], "big")
+        rest >> 44,
+        (rest >> 41 & 7) + 1,
+        rest & (1 << 36) - 1,
+        block,
+        position,
+        int.from_bytes(info[4:7], "big"),
     )
 
 
@@ -82,14 +95,23 @@ def frame(data: bytes, at: int, offset: int) -> Frame | None:
         width = size_code - 5
         samples = int.from_bytes(data[place : place + width], "big") + 1
         place += width
-    place += _RATE_BYTES.get(rate_code, 0)
+    rate_hz, width = _RATES_HZ.get(rate_code, 0), _RATE_BYTES.get(rate_code, 0)
+    if width:
+        rate_hz = int.from_bytes(data[place : place + width], "big") * _RATE_UNITS_HZ[rate_code]
+        place += width
     if place >= len(data) or crc8(data[at:place]) != data[place]:
         return None
-    channels = min(data[at + 3] >> 4, 7)
-    if data[at + 3] >> 4 > 7:  # two channels, one of them as a difference: chosen for each frame
-        channels = 1
+    channels = (data[at + 3] >> 4) + 1
+    if channels > 8:  # two channels, one of them as a difference: chosen for each frame
+        channels = 2
     codes = bytes((rate_code, channels, data[at + 3] & 15, data[at + 1]))
-    return Frame(offset + at, number, samples, bool(data[at + 1] & 1), codes)
+    is_variable = bool(data[at + 1] & 1)
+    return Frame(offset + at, number, samples, is_variable, codes, rate_hz, channels)
+
+
+def fits(found: Frame, stream: Stream) -> bool:
+    """Whether a frame has the rate and the channels that its stream's header says."""
+    return found.rate_hz in (0, stream.rate_hz) and found.channels == stream.channels
 
 
 class Alike:

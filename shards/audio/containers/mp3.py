@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from shards.audio.containers import tags
+from shards.audio.containers.mp3_info import info_in, may_be_info
 from shards.audio.containers.splice import Part, Piece, spliced
 from shards.audio.errors import AudioError, damaged, truncated
 
@@ -14,7 +15,6 @@ SYNC = 0x7FF  # the first bits of a frame
 KIND_BITS = 0x1EFEC0  # version, layer, bit rate, sample rate, padding and channels
 SAME_BITS = 0xFFFE0C00  # sync, version, layer and sample rate: equal in all frames of a stream
 FRAME_MAX_BYTES = 2881  # layer II, 384 kbit/s at 32 kHz with padding is 1729; room for MPEG 2.5
-DECODER_DELAY = 529  # samples that every decoder of layer III adds in front
 BYTES_OFF = 0.01  # share of the size in the Xing header beyond which decoders begin to doubt it
 _KBITS = {  # by (is MPEG 1, layer)
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -70,6 +70,9 @@ class Scan:
     delay: int = 0  # samples at both ends that the encoder added, as LAME notes them
     padding: int = 0
     info: Part | None = None  # the frame of that header
+    doubted: int | None = (
+        None  # byte of LAME's note in it, where what it takes away is not believed
+    )
     is_joined: bool = False  # such a header comes again
     is_cut: bool = False  # the last frame is not whole
 
@@ -95,6 +98,8 @@ def mp3(
             f"got {scan.frames} MP3 frames, {scan.samples / scan.rate_hz:.3f} s up to byte {end}, "
             f"where its header promises {scan.said_frames}",
         )
+    if scan.doubted is not None:
+        file = _without_note(file, scan.doubted, end)
     if scan.info is None or not is_one or scan.said_frames != scan.frames:
         # without such a header, a decoder gives the samples of every frame
         return [Piece(spliced(file, *scan.parts), scan.samples, first)], False
@@ -104,6 +109,11 @@ def mp3(
             return [Piece(file, trimmed, 0)], True
         return [Piece(spliced(file, scan.info, *scan.parts), trimmed, scan.info.offset)], True
     return [Piece(spliced(file, scan.info, *scan.parts), None, first)], False
+
+
+def _without_note(file: BinaryIO, at: int, end: int) -> BinaryIO:
+    """The same bytes with LAME's note taken out: decoders would take sound away as it says."""
+    return spliced(file, Part(0, at), bytes(4), Part(at + 4, end - at - 4))
 
 
 def begins_near(file: BinaryIO, first: int, end: int) -> bool:
@@ -172,13 +182,16 @@ def _same(header: int, other: int) -> bool:
 
 def _take(scan: Scan, kind: Kind, at: int, frame: bytes) -> None:
     """Note a frame with sound, or the header that stands in one without."""
-    said = None if scan.frames and not _may_be_info(frame) else _info(kind, frame)
+    said = None
+    if kind.layer == 3 and (not scan.frames or may_be_info(frame)):
+        said = info_in(frame, HEADER_BYTES + kind.side_bytes)
     if said is not None:
         if scan.frames or scan.info is not None:
             scan.is_joined = True
         else:
             scan.info = Part(at, kind.size)
-            scan.said_frames, scan.said_bytes, scan.delay, scan.padding = said
+            scan.said_frames, scan.said_bytes, scan.delay, scan.padding, place = said
+            scan.doubted = None if place is None else at + place
         return
     scan.rate_hz, scan.layer = kind.rate_hz, kind.layer
     scan.frames += 1
@@ -187,37 +200,6 @@ def _take(scan: Scan, kind: Kind, at: int, frame: bytes) -> None:
         scan.parts[-1] = Part(scan.parts[-1].offset, scan.parts[-1].size + kind.size)
     else:
         scan.parts.append(Part(at, kind.size))
-
-
-def _may_be_info(frame: bytes) -> bool:
-    """Whether a frame may hold such a header, told quickly."""
-    start = frame[:42]
-    return b"Xing" in start or b"Info" in start or b"VBRI" in start
-
-
-def _info(kind: Kind, frame: bytes) -> tuple[int | None, int | None, int, int] | None:
-    """Frames, bytes, delay and padding of a Xing, Info or VBRI header; None where there is none."""
-    if kind.layer != 3:
-        return None
-    if frame[36:40] == b"VBRI":
-        return int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[46:50], "big"), 0, 0
-    at = HEADER_BYTES + kind.side_bytes
-    if frame[at : at + 4] not in (b"Xing", b"Info"):
-        return None
-    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
-    at += 8
-    frames = size = None
-    if flags & 1:
-        frames, at = int.from_bytes(frame[at : at + 4], "big"), at + 4
-    if flags & 2:
-        size, at = int.from_bytes(frame[at : at + 4], "big"), at + 4
-    at += (100 if flags & 4 else 0) + (4 if flags & 8 else 0)
-    delay = padding = 0
-    if frame[at : at + 4].strip(b"\0"):  # LAME's part, also written by others
-        both = int.from_bytes(frame[at + 21 : at + 24], "big")
-        delay, padding = both >> 12, both & 0xFFF
-        delay, padding = delay + DECODER_DELAY, max(0, padding - DECODER_DELAY)
-    return frames, size, delay, padding
 
 
 def _goes_on(file: BinaryIO, at: int, end: int, kind: Kind, header: int) -> bool:

@@ -12,6 +12,7 @@ from shards.audio.errors import AudioError, truncated
 
 PCM, IEEE_FLOAT, ALAW, MULAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 FIXED_SIZE = (PCM, IEEE_FLOAT, ALAW, MULAW, EXTENSIBLE)  # each frame has as many bytes
+SAMPLE_BYTES = (1, 2, 3, 4, 8)
 MPEG = (0x50, 0x55)  # layers I and II, layer III
 FORMAT_MAX_BYTES = 1 << 12  # of a `fmt ` chunk: a longer one is damaged
 RIFF_MAX_BYTES = (1 << 32) - (1 << 16)  # of sound behind a header of 32 bits
@@ -106,13 +107,25 @@ def _piece(
     """The file itself where its header is right, else the samples behind a new header."""
     tag, align = 0, 0
     if len(form) >= 16:
-        tag, _, _, _, align = struct.unpack(f"{order}HHIIH", form[:14])
+        tag, channels, _, _, align, bits = struct.unpack(f"{order}HHIIHH", form[:16])
+        if tag in FIXED_SIZE and align != channels * -(-bits // 8):
+            _check_container(channels, align, bits, name)
     count = span.size // align if tag in FIXED_SIZE and align else None
     if is_plain:
         return Piece(file, count, span.offset)
     size = span.size if count is None else count * align
     header = _header(form, order, size, name)
     return Piece(spliced(file, header, Part(span.offset, size)), count, span.offset)
+
+
+def _check_container(channels: int, align: int, bits: int, name: str) -> None:
+    """Refuse frames that do not hold so many bits, perhaps in a wider number, for each channel."""
+    width, rest = divmod(align, channels or 1)
+    if not channels or rest or width not in SAMPLE_BYTES or 8 * width < bits:
+        raise AudioError(
+            f"{name}: damaged (its header says frames of {align} bytes for {channels} channels of "
+            f"{bits} bits); restore it from its source"
+        )
 
 
 def _header(form: bytes, order: str, size: int, name: str) -> bytes:

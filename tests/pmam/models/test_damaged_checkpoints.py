@@ -21,6 +21,7 @@ from pmam.models.checkpoint import (
 )
 
 FUZZ_S = float(os.environ.get("PMAM_FUZZ_S", "60"))
+LONG = (pytest.mark.slow, pytest.mark.timeout(FUZZ_S + 600))
 QUICK = 250
 PACKED = {
     "detector": lambda: pack_detector(detector()),
@@ -54,6 +55,6 @@ def fuzz(kind: str, count: int | None) -> int:
 
 
 @pytest.mark.parametrize("kind", PACKED)
-@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [QUICK, pytest.param(None, marks=LONG)])
 def test_damaged_checkpoints(kind: str, count: int | None) -> None:
     assert fuzz(kind, count) > 0

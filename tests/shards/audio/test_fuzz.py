@@ -83,6 +83,7 @@ class _Watched:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(FUZZ_S + 600)
 def test_mutated_files_for_long(tmp_path: Path) -> None:
     """What fails is kept in the test's folder; one that hangs ends the test with its place."""
     end_s = time.monotonic() + FUZZ_S
@@ -104,4 +105,5 @@ def test_mutated_files_for_long(tmp_path: Path) -> None:
             path.unlink()
         else:
             failed[str(path)] = said
+    print(f"tried {tried.total()}: {dict(tried)}")
     assert not failed, f"{len(failed)} of {tried.total()} ({dict(tried)}): {failed}"

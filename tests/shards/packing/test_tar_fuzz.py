@@ -118,6 +118,7 @@ def test_damaged_tars() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(FUZZ_S + 600)
 def test_many_damaged_tars() -> None:
     """`PMAM_FUZZ_S=3600 pytest -m slow tests/shards/packing/test_tar_fuzz.py`: for an hour."""
     end_s, seed, found = time.monotonic() + FUZZ_S, int(time.time()) << 20, Counter[str]()
