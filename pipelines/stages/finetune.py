@@ -51,7 +51,7 @@ from shards.io.store import Store
 from shards.loading.examples import Example
 
 # Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 
 CHECKPOINT = "detector"
 log = logging.getLogger("pmam")

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.words import counted
+from pipelines.stages.evaluate.choosing import chosen
 from pipelines.stages.evaluate.held_scores import HeldScores, Scores
 from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
 from pipelines.stages.evaluate.pairing import Pairing, check, pair
@@ -20,7 +21,6 @@ from pmam.events.settings import PostprocessSettings
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.detection_set import DetectionSet
 from pmam.metrics.families import Evaluated
-from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
 from shards.errors import Faults, ShardsError
 
 log = logging.getLogger("pmam")
@@ -183,17 +183,8 @@ def _evaluated(
     used = settings.applied(stored)
     used.check(truth.classes)
     processed = partial(evaluation_set, truth, output, pairing)
-    choose = settings.choose
-    if choose.metric is not None and any(truth.events.values()):
-        used = chosen_postprocess(
-            processed,
-            used,
-            medians_s=choose.medians_s,
-            thresholds=choose.thresholds,
-            metric=choose.metric,
-            by_class=choose.by_class,
-            boxes=BOX_GRID,
-        )
+    if settings.choose.metric is not None and any(truth.events.values()):
+        used = chosen(processed, stored, settings)
         log.warning(
             "%s: post-processing is chosen on the clips that are evaluated: their numbers are too "
             "good; evaluate others with --postprocess",

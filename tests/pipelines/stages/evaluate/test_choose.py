@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import evaluate_cases as cases
 import pytest
@@ -50,6 +51,51 @@ def test_chosen_on_one_set_and_applied_to_another(
     main(["evaluate", *sets["validation"], "--out", str(tmp_path / "as they are"), *few])
     better = cases.numbers(tmp_path / "chosen")["event_f1", "macro"]
     assert better > cases.numbers(tmp_path / "as they are")["event_f1", "macro"]
+
+
+def chosen_of(out: Path) -> dict[str, Any]:
+    (found,) = json.loads((out / "postprocess.json").read_text()).values()
+    return dict(found)
+
+
+def test_what_was_chosen_before_is_chosen_anew(sets: dict[str, list[str]], tmp_path: Path) -> None:
+    few = ("--metrics", "event", *QUICK, "--choose.metric", "event_f1")
+    windows = ("--choose.medians-s", "0.75", "1.25", "--choose.by-class")
+    first, again, given = tmp_path / "first", tmp_path / "again", tmp_path / "given"
+    main(["evaluate", *sets["validation"], "--out", str(first), *few, *windows])
+    old = dict.fromkeys(cases.CLASSES, 0.9)
+    stored = {"median_s": 0.0, "median_by_class_s": old, "threshold_by_class": old}
+    file = tmp_path / "stored.json"
+    file.write_text(json.dumps({"a": stored}))
+    before = ("--postprocess", str(file))
+    main(["evaluate", *sets["validation"], "--out", str(again), *before, *few, *windows])
+    found, expected = chosen_of(again), chosen_of(first)
+    # What nothing can be chosen for keeps what was stored.
+    for key in ("median_by_class_s", "threshold_by_class"):
+        assert found[key] == {**old, **expected[key]}
+    name = next(iter(expected["threshold_by_class"]))
+    fixed = ("--threshold-by-class", name, "0.123")
+    main(["evaluate", *sets["validation"], "--out", str(given), *before, *few, *fixed])
+    assert chosen_of(given)["threshold_by_class"][name] == 0.123
+    assert chosen_of(given)["median_by_class_s"] == old  # no windows to choose from
+
+
+def test_boxes_of_classes_are_chosen_and_applied(
+    sets: dict[str, list[str]], tmp_path: Path
+) -> None:
+    few = ("--metrics", "psds", *QUICK)
+    boxes = ("--method", "boxes", "--choose.metric", "psds1")
+    one, each, applied = tmp_path / "one", tmp_path / "each", tmp_path / "applied"
+    main(["evaluate", *sets["validation"], "--out", str(one), *boxes, *few])
+    main(["evaluate", *sets["validation"], "--out", str(each), *boxes, "--choose.by-class", *few])
+    assert chosen_of(one)["boxes_by_class"] == {}
+    assert set(chosen_of(each)["boxes_by_class"]) <= set(cases.CLASSES)
+    of_one, of_each = cases.numbers(one), cases.numbers(each)
+    names = [name for metric, name in of_one if metric == "psds1" and name in cases.CLASSES]
+    assert names and all(of_each["psds1", name] >= of_one["psds1", name] for name in names)
+    file = str(each / "postprocess.json")
+    main(["evaluate", *sets["validation"], "--out", str(applied), "--postprocess", file, *few])
+    assert cases.numbers(applied) == pytest.approx(of_each, nan_ok=True)
 
 
 def test_a_file_that_does_not_fit_is_refused(
