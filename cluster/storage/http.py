@@ -87,8 +87,9 @@ def _get(url: str, offset: int, size: int) -> tuple[bytes, RemoteFile]:
             if response.status != http.HTTPStatus.PARTIAL_CONTENT or sent is None:
                 raise NoRangesError(
                     f"{shown}: the server answers no byte ranges (status "
-                    f"{response.status} to a request with Range), and an index needs them: copy "
-                    "the tars, or pack them by `pmam pack --source webdataset`"
+                    f"{response.status} to a request with Range), without which a part of a file "
+                    "cannot be read: copy it; tars can be packed as they are, by `pmam pack "
+                    "--source webdataset`"
                 )
             first, last, total = map(int, sent.groups())
             if (first, last) != (offset, min(offset + size, total) - 1):

@@ -6,16 +6,21 @@ import glob
 import io
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from cluster.storage.download import fetch
+from cluster.storage.http import NoRangesError
 from cluster.storage.urls import absolute
 from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import is_folder, join, open_dataset, store
 from shards.dataset import Dataset
 from shards.errors import Faults, SourceError
+from shards.io import retry
+from shards.io.atomic import give_name
 from shards.io.store import Store
 from shards.manifest import MANIFEST
 from shards.sources._tables import audio_names, is_audio, is_hidden
@@ -75,16 +80,18 @@ def audio_inputs(
         InputError: nothing is given, or leads nowhere.
         SourceError: a folder without audio.
     """
-    named = [*files, *(_lines(file_list) if file_list is not None else ())]
+    named: list[tuple[str, OnError | None]] = [(file, on_error) for file in files]
+    if file_list is not None:  # of many, one that is not there should not cost the others
+        named += [(file, on_error or "skip") for file in _lines(file_list)]
     if not named:
         raise InputError("got no files; give audio files, folders or URLs")
     found: dict[str, AudioInput] = {}  # by what it is, so that nothing comes twice
     single, notes = True, dict[str, None]()
     faults = Faults(InputError, SourceError)
-    for file in named:
+    for file, at_error in named:
         expanded: list[AudioInput] = []
         with faults.noted():
-            expanded = _expanded(file, on_error, notes)
+            expanded = _expanded(file, at_error, notes)
         single = single and expanded == [AudioInput(name=file, url=file)]
         for each in expanded:
             found.setdefault(f"{absolute(each.url)}\0{each.key or ''}", each)
@@ -109,7 +116,10 @@ def _lines(file_list: str) -> list[str]:
 
 
 def _expanded(file: str, on_error: OnError | None, notes: dict[str, None]) -> list[AudioInput]:
-    at_folder = is_folder(file)
+    try:
+        at_folder = is_folder(file)
+    except NoRangesError:
+        at_folder = False  # a file behind http, which is read whole
     if at_folder:
         if store(file).size(MANIFEST) is not None:
             return [
@@ -194,6 +204,11 @@ def _absent(place: Store) -> str:
     return "no such file; check the path"
 
 
+def _copied(url: str, stack: contextlib.ExitStack) -> Path:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pmam-"))
+    return fetch(url, waits=retry.waits, give_name=give_name, folder=Path(folder))
+
+
 @functools.lru_cache(maxsize=2)
 def _dataset(url: str) -> Dataset:
     return open_dataset(url)
@@ -201,16 +216,24 @@ def _dataset(url: str) -> Dataset:
 
 @contextlib.contextmanager
 def opened(audio: AudioInput) -> Iterator[BinaryIO]:
-    """A recording for reading in any order, from the disk or piece by piece from elsewhere."""
+    """A recording for reading in any order, from the disk or piece by piece from elsewhere.
+
+    What a server of http does not give in pieces is copied whole to a temporary file first.
+    """
     if audio.key is not None:
         dataset = _dataset(absolute(audio.url))
         with dataset.open_audio(dataset.rows_of([audio.key])[0]) as clip:
             yield cast(BinaryIO, clip)
         return
     place = store(audio.url)
-    if is_folder(audio.url) is None:
-        raise MissingFileError(f"{audio.url}: {_absent(place)}")
     with contextlib.ExitStack() as stack:
+        try:
+            kind = is_folder(audio.url)
+        except NoRangesError:
+            yield stack.enter_context(_copied(audio.url, stack).open("rb"))
+            return
+        if kind is None:
+            raise MissingFileError(f"{audio.url}: {_absent(place)}")
         if place.is_local:
             yield stack.enter_context(Path(place.root).open("rb"))
         else:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from detect_cases import RATE, SETTINGS, noise
+from http_server import http_files
 from s3_server import s3_server
 
 from pipelines.inference.audio_inputs import InputError, audio_inputs, opened
@@ -151,3 +152,34 @@ def test_what_a_pattern_fits_and_is_no_audio_is_told(tmp_path: Path) -> None:
     assert note.startswith(f"{tmp_path / 'set/**/*'}: files of kinds that are not read: 3 (")
     assert ".bin" in note and ".xyz" in note
     assert audio_inputs([str(tmp_path / "set/*.wav")]).notes == ()
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_lists_of_urls_from_servers_with_and_without_ranges(
+    ranges: bool, checkpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "www").mkdir()
+    for n in range(2):
+        sf.write(tmp_path / "www" / f"{n}.wav", noise(3.0, seed=n), RATE)
+    with http_files(tmp_path / "www") as server:
+        server.ranges = ranges
+        urls = [server.url(name) for name in ("0.wav", "none.wav", "1.wav")]
+        (tmp_path / "list.txt").write_text("\n".join(urls))
+        skipped = write_detections(
+            [],
+            checkpoint,
+            SETTINGS,
+            file_list=str(tmp_path / "list.txt"),
+            output_dir=str(tmp_path / "out"),
+        )
+        local = [str(tmp_path / "www" / f"{n}.wav") for n in range(2)]
+        write_detections(local, checkpoint, SETTINGS, output_dir=str(tmp_path / "local"))
+    assert len(skipped) == 1 and "none.wav: no such file" in caplog.text
+    found, expected = (
+        sorted(path.read_text().replace(part, "") for path in folder.rglob("*.wav.tsv"))
+        for folder, part in (
+            (tmp_path / "out", f"{server.endpoint}/"),
+            (tmp_path / "local", f"{tmp_path}/www/"),
+        )
+    )
+    assert found == expected and len(found) == 2
