@@ -12,6 +12,7 @@ from pipelines.inference.frame_job import open_frames
 from pipelines.runtime.errors import MissingFileError, PipelineError
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import DONE, record_of
+from pipelines.runtime.words import counted
 from pipelines.stages.evaluate.clip_names import plain
 from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output, Scores
 from pipelines.stages.evaluate.places import KINDS, NEW_FORM
@@ -60,6 +61,11 @@ def read_output(url: str) -> Output:
         return arrays(folder, npz, name)
     contents = {file: content_of(folder, file) for file in files}
     tables = {file: separator for file, c in contents.items() if (separator := separator_of(c))}
+    if tables and (empty := [file for file in files if not contents[file].data.strip()]):
+        raise PipelineError(
+            f"{url}: {counted(len(empty), 'file')} of {len(files)} with nothing inside "
+            f"({told(empty)}); expected a score table of each clip: write them again"
+        )
     events = [file for file in files if file not in tables and recognise(contents[file])]
     if tables and events:
         raise PipelineError(

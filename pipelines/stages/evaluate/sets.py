@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from pipelines.runtime.errors import PipelineError
-from pipelines.runtime.words import counted
+from pipelines.runtime.words import counted, listed
 from pipelines.stages.evaluate.choosing import chosen
+from pipelines.stages.evaluate.coverage import clips_of_other_length, refuse_unscored_events
 from pipelines.stages.evaluate.held_scores import HeldScores, Scores
 from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
 from pipelines.stages.evaluate.pairing import Pairing, check, pair
@@ -65,10 +66,10 @@ def _made(
         )
     if not np.issubdtype(raw.dtype, np.floating):
         raw = raw.astype(np.float64)
-    if lacking := int(np.isnan(raw).sum()):
+    if lacking := int((~(raw < np.inf)).sum()):
         raise PipelineError(
-            f"{output.name}: clip {name!r} has scores that are NaN, {lacking} of {raw.size}; "
-            "expected numbers: check the detector on this clip"
+            f"{output.name}: clip {name!r} has scores that are NaN or infinite, {lacking} of "
+            f"{raw.size}; expected numbers: check the detector on this clip"
         )
     columns = list(pairing.columns.values())
     scores = raw[:, [0 if column is None else column for column in columns]]
@@ -136,6 +137,17 @@ def beside(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) 
         with faults.noted():
             found[output.name] = _evaluated(truth, output, pairing, settings)
     faults.check()
+    for name, (evaluated, _) in found.items():
+        if evaluated.scores is not None:
+            other = clips_of_other_length(evaluated.scores)
+            counts[name]["clips_of_other_length"] = len(other)
+            if other:
+                clips = counted(len(truth.events), "clip")
+                told[name].append(
+                    f"scores of {len(other)} of {clips} do not end with the clip ({listed(other)})"
+                )
+            if not settings.metrics or "frame_ranking" in settings.metrics:
+                refuse_unscored_events(name, evaluated.scores)
     return Compared(
         truth=truth,
         systems={name: evaluated for name, (evaluated, _) in found.items()},

@@ -228,6 +228,15 @@ def test_classes_that_do_not_fit(
         (lambda rows: [rows[0]], "no frame; expected at least one row"),
         (lambda rows: [rows[0], rows[1].replace("0.", "x.", 1), *rows[2:]], "row 2: got the onset"),
         (lambda rows: [rows[0].replace("dog", "owl"), *rows[1:]], "got the classes cat, owl"),
+        (lambda rows: [], "1 file of 6 with nothing inside"),
+        (
+            lambda rows: [*rows[:2], rows[2].rpartition("\t")[0] + "\tinf", *rows[3:]],
+            "infinite, 1 of",
+        ),
+        (
+            lambda rows: [*rows[:2], rows[2].rpartition("\t")[0] + "\tnan", *rows[3:]],
+            "infinite, 1 of",
+        ),
     ],
 )
 def test_bad_score_tables(
