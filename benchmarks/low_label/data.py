@@ -1,6 +1,6 @@
 """Soundscapes as the product makes them: mixed, packed and embedded once, kept in a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from low_label.labels import relabelled
 from low_label.places import Places
+from low_label.sources import sources_of
 from torch import Tensor
 
 from pipelines.inference.frame_job import open_frames
 from pipelines.inference.settings import CalibrationSettings
 from pipelines.inference.weights import weights_fingerprint
 from pipelines.presets.esc10 import ALL_SUBSETS
-from pipelines.runtime.files.urls import join, open_dataset, read_checkpoint
+from pipelines.runtime.files.urls import join, open_dataset, read_checkpoint, store
 from pipelines.stages.embed import ENCODER, embed
 from pipelines.stages.reindex.edit import reindex_labels
 from pipelines.stages.reindex.settings import NewDataset
@@ -43,6 +44,7 @@ class Clips:
     inputs: Tensor  # (N, T, width), as the encoder gave them, in half precision
     targets: Tensor  # (N, T, classes), 0 or 1
     rows: list[IndexRow]
+    sources: list[frozenset[tuple[str, str]]]  # class and source of each clip's events
 
     @property
     def keys(self) -> list[str]:
@@ -131,7 +133,13 @@ def load(
         inputs=inputs,
         encoder=join(inputs, ENCODER),
         clips={
-            subset: _clips(by_subset[subset], inputs, classes, hop_s)
+            subset: _clips(
+                by_subset[subset],
+                inputs,
+                classes,
+                hop_s,
+                sources_of(store(mixed).read(f"recipes/{subset}.jsonl")),
+            )
             for subset in ("strong", "weak", "validation", "test")
         },
         unlabelled_rows=by_subset["unlabeled"],
@@ -167,11 +175,22 @@ def _inputs(places: Places, dataset: str, encoder: EncoderSettings, clips: int) 
     return embed(dataset, settings=settings, encoder=encoder, **place)
 
 
-def _clips(rows: list[IndexRow], inputs: str, classes: tuple[str, ...], hop_s: float) -> Clips:
+def _clips(
+    rows: list[IndexRow],
+    inputs: str,
+    classes: tuple[str, ...],
+    hop_s: float,
+    sources: Mapping[str, frozenset[tuple[str, str]]],
+) -> Clips:
     stored = open_frames(inputs)
     frames = np.stack([stored.read(row.key) for row in rows])
     targets = np.stack([encode(events_of(row), classes, frames.shape[1], hop_s) for row in rows])
-    return Clips(inputs=torch.from_numpy(frames), targets=torch.from_numpy(targets), rows=rows)
+    return Clips(
+        inputs=torch.from_numpy(frames),
+        targets=torch.from_numpy(targets),
+        rows=rows,
+        sources=[sources[row.source_id] for row in rows],
+    )
 
 
 def events_of(row: IndexRow) -> list[Event]:

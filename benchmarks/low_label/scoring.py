@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from low_label.data import Clips, Data
+from low_label.sources import source_draws
 from torch import Tensor
 
 from pmam.events.decoding import decode_at
@@ -120,9 +121,10 @@ def counts_at(clips: EvaluationSet, threshold: float = 0.5) -> CountTable:
     return event_counts(detections, clips.ground_truth, clips.classes)
 
 
-def resampled(run: Run, draws: int) -> dict[str, list[float]]:
-    """Each number on resamples of the test clips, the same ones for every run."""
-    drawn = cluster_draws(range(len(run.raw.clips)), draws)
+def resampled(run: Run, data: Data, draws: int) -> dict[str, list[float]]:
+    """Each number on resamples of the sources of test clips, the same ones for every run."""
+    sources = dict(zip(data.clips["test"].keys, data.clips["test"].sources, strict=True))
+    drawn = source_draws([sources[key] for key in run.raw.clips], draws)
     return {number: list(map(statistic(run, number), drawn)) for number in NUMBERS}
 
 

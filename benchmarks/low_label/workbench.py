@@ -205,7 +205,7 @@ class Workbench:
                 "numbers": dict(run.numbers),
                 "validation_ap": run.validation_ap,
                 "widths_s": list(run.widths_s),
-                "resampled": resampled(run, DRAWS),
+                "resampled": resampled(run, self.data, DRAWS),
             }
 
         return _kept(self._result(arm, strong, part, seed), work)
@@ -225,7 +225,7 @@ class Workbench:
 
     def _result(self, arm: Arm, strong: int, part: int, seed: int) -> Path:
         with told_only():  # nothing is trained for the name
-            return self.places.file("test", self._tuned(arm, strong, part, seed), DRAWS)
+            return self.places.file("test", self._tuned(arm, strong, part, seed), DRAWS, "sources")
 
     def _training(self, training: TrainSettings, seed: int) -> TrainSettings:
         """In this process, with one state at the end: a training takes seconds."""

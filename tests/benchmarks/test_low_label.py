@@ -1,6 +1,7 @@
 """The benchmarks load, and the smallest arms of the low-label ones train by the product."""
 
 import importlib
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -193,3 +194,22 @@ def test_the_far_domain_is_a_telephone_s_band_with_echoes() -> None:
     inside = (hertz > BAND_HZ[0]) & (hertz < BAND_HZ[1])
     assert power[inside].sum() > 0.9 * power.sum()
     assert power[hertz < 100].sum() < 1e-4 * power.sum()
+
+
+def test_resampled_sources_weigh_the_clips_that_hold_them() -> None:
+    from low_label.sources import source_draws, sources_of
+
+    lines = [
+        {"id": "a", "events": [{"label": "dog", "source": "1"}]},
+        {"id": "b", "events": [{"label": "dog", "source": "1"}, {"label": "cat", "source": "1"}]},
+        {"id": "c", "events": [{"label": "dog", "source": "2"}]},
+        {"id": "d", "events": []},
+    ]
+    found = sources_of("\n".join(map(json.dumps, lines)).encode())
+    assert list(found) == ["a", "b", "c", "d"]
+    drawn = source_draws(list(found.values()), 2000)
+    np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])  # the only cat is always drawn once
+    np.testing.assert_array_equal(drawn[:, 0] + drawn[:, 2], 2)  # two dogs
+    np.testing.assert_array_equal(drawn[:, 3], 1)
+    assert drawn.mean() == pytest.approx(1, abs=0.05)
+    assert {0.0, 1.0, 2.0} == set(drawn[:, 0])
