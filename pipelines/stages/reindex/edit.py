@@ -146,13 +146,14 @@ def reindex_filter(
 
     def change(rows: Rows, notes: dict[str, Any]) -> Rows:
         if test is not None:
-            kept = rows.kept(test.mask(rows))
+            mask = test.mask(rows)
         else:
             found, notes["not_in_dataset"] = by_clip(rows, _id_rows(str(listed)))
-            kept = rows.kept(Columns(rows.table).of_sources(found))
-        if not len(kept):
+            mask = Columns(rows.table).of_sources(found)
+        if not mask.any():
             raise RelabelError(f"filter {where!r}: no clip of {len(rows)} is left; loosen it")
-        return kept
+        rows.keep(mask)
+        return rows
 
     def classes(rows: Rows, manifest: Manifest) -> tuple[str, ...] | None:
         return manifest.classes
@@ -243,8 +244,9 @@ def _derive(
         dataset = open_dataset(dataset_url)
         manifest = dataset.manifest
         notes: dict[str, Any] = {}
-        before = dataset.rows
-        rows = change(before, notes)
+        rows, before = dataset.rows, len(dataset.rows)
+        del dataset  # so that a change can give back what it replaces
+        rows = change(rows, notes)
         result = write_derived(
             stage,
             rows,
@@ -253,8 +255,7 @@ def _derive(
             licence=manifest.licence,
             classes=classes(rows, manifest),
         )
-        left = f"{len(rows)} of {len(before)} clips"
-        own = [left] if len(rows) < len(before) else []
+        own = [f"{len(rows)} of {before} clips"] if len(rows) < before else []
         own += notes.pop("notes", [])
         return {**result, **notes, "notes": [*own, *result["notes"]]}
 
