@@ -22,6 +22,8 @@ from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import CheckpointError
 from shards.index import Listed
 
+MOMENTS = "moments"  # the folder of what is added up
+
 
 def load_encoder(settings: EncoderSettings) -> FrameEncoder:
     """The encoder with its pretrained weights, not calibrated yet.
@@ -98,7 +100,7 @@ def calibrate(
         shard = PurePosixPath(training[index].shard).stem
         by_shard.setdefault(shard, []).append(training[index].key)
     tasks = {
-        f"moments-{shard}": {"output": f"moments/{shard}.safetensors", "keys": keys}
+        f"moments-{shard}": {"output": f"{MOMENTS}/{shard}.safetensors", "keys": keys}
         for shard, keys in sorted(by_shard.items())
     }
     arguments = {

@@ -43,8 +43,15 @@ def demo() -> RunSettings:
     counts = {"strong": 60, "weak": 100, "unlabeled": 280, "validation": 50, "test": 80}
     crop = TrainSettings(crop_s=4.0)
     return RunSettings(
-        soundscapes=SoundscapesSettings(folds=FOLDS, counts=counts, scene=scene, clips_per_part=95),
-        pack=PackSettings(name="demo", licence="CC0-1.0", shard_mb=12.0),
+        soundscapes=SoundscapesSettings(
+            folds=FOLDS,
+            counts=counts,
+            scene=scene,
+            shards=True,
+            clips_per_part=143,  # a quarter of them: of two workers both have work to the end
+            name="demo",
+            licence="CC0-1.0",
+        ),
         encoder=EncoderSettings(name="small_cnn"),
         # With so few steps, a model that goes on with new prototypes loses what it had learnt.
         later_start="anew",

@@ -49,8 +49,9 @@ def esc10() -> RunSettings:
     """
     context = ContextSettings(dropout=0.0)
     return RunSettings(
-        soundscapes=SoundscapesSettings(folds=ESC10_FOLDS),
-        pack=PackSettings(name="esc10-soundscapes", licence="CC BY-NC 3.0", shard_mb=32.0),
+        soundscapes=SoundscapesSettings(
+            folds=ESC10_FOLDS, shards=True, name="esc10-soundscapes", licence="CC BY-NC 3.0"
+        ),
         encoder=EncoderSettings(name="mn04", pca=128),
         # A second one has never paid here: -.008 frame AP.
         iterations=1,

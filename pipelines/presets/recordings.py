@@ -1,40 +1,11 @@
-"""Where a run's recordings come from, when a preset knows: the demo's own, or ESC-10's layouts."""
+"""How the published copies of ESC-10 are laid out, which the preset of that name mixes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from pipelines.runtime.declared import Work, stage_function
 from pipelines.runtime.files.urls import store
-from pipelines.runtime.stage import Stage
-from pipelines.runtime.words import counted
 from pipelines.stages.settings import SoundscapesSettings
-from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError
-
-# Raised by whoever changes what the stage computes.
-ALGORITHM_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoSettings:
-    """The demo's recordings."""
-
-    sample_rate_hz: int = 16000
-    seed: int = 0
-
-
-@stage_function(ALGORITHM_VERSION)
-def demo_recordings(
-    out: str, settings: DemoSettings, *, name: str = "recordings", fresh: bool = False
-) -> Work:
-    """Synthesise recordings of events and backgrounds; returns the folder that holds both."""
-
-    def work(stage: Stage) -> dict[str, Any]:
-        write_demo_recordings(stage.store, settings.seed, settings.sample_rate_hz)
-        return {"files": len(stage.store.names())}
-
-    return Work(do=work, settings=settings, summary=_summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +59,3 @@ def esc10_settings(data: str, settings: SoundscapesSettings) -> SoundscapesSetti
         f"{data}: no copy of ESC-10 here; expected one of {', '.join(ESC10_LAYOUTS)} in it "
         "(a checkout of ESC-50 or ESC-10)"
     )
-
-
-def _summary(result: Mapping[str, Any]) -> str:
-    return f"synthesised {counted(result['files'], 'recording')}"

@@ -76,6 +76,11 @@ class RunSettings:
                 f"prototypes {self.prototypes}, posteriors {self.posteriors}: expected both or "
                 "neither; posteriors are those of the prototypes"
             )
+        if self.soundscapes is not None and self.soundscapes.shards and self.pack != PackSettings():
+            raise PipelineError(
+                "soundscapes.shards writes the dataset, which settings of pack do not change; set "
+                "those of soundscapes, or soundscapes.shards to false"
+            )
         if self.data is not None and self.dataset is not None:
             raise PipelineError(
                 f"data {self.data} and dataset {self.dataset}: expected recordings or a packed "

@@ -4,16 +4,17 @@ import logging
 from functools import partial
 
 from cluster.storage.urls import absolute
-from pipelines.presets.recordings import DemoSettings, demo_recordings
 from pipelines.presets.settings import RunSettings
 from pipelines.runtime.declared import is_told_only
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.run_folder import RunFolder
-from pipelines.runtime.files.urls import join
+from pipelines.runtime.identity import digest
 from pipelines.runtime.stage import fingerprint_of, listing_fingerprint, record_of
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.soundscapes.stage import soundscapes
+from shards.soundscapes.demo_sounds import write_demo_recordings
 
+DEMO_SOUNDS = 1  # raised by whoever changes the demo's own recordings
 log = logging.getLogger("pmam")
 
 
@@ -42,19 +43,21 @@ def packed(settings: RunSettings, folder: RunFolder) -> str:
 def _mixed(settings: RunSettings, folder: RunFolder, below: str) -> str:
     """Soundscapes of recordings of events and backgrounds, in a folder of the run."""
     assert settings.soundscapes is not None
+    if settings.data is not None:
+        foreground = absolute(settings.data)
+        return soundscapes(
+            foreground,
+            None,
+            settings=settings.soundscapes,
+            inputs={"recordings": partial(listing_fingerprint, foreground)},
+            **folder.at("soundscapes", below),
+        )
     scene = settings.soundscapes.scene
-    if settings.data is None:
-        sounds = DemoSettings(sample_rate_hz=scene.sample_rate_hz, seed=scene.seed)
-        made = demo_recordings(settings=sounds, **folder.at("recordings"))
-        foreground, background = join(made, "foreground"), join(made, "background")
-        inputs = {"recordings": partial(fingerprint_of, made)}
-    else:
-        foreground, background = absolute(settings.data), None
-        inputs = {"recordings": partial(listing_fingerprint, foreground)}
     return soundscapes(
-        foreground,
-        background,
+        None,
+        None,
         settings=settings.soundscapes,
-        inputs=inputs,
+        inputs={"recordings": lambda: digest([DEMO_SOUNDS, scene.seed, scene.sample_rate_hz])},
+        synthesise=lambda into: write_demo_recordings(into, scene.seed, scene.sample_rate_hz),
         **folder.at("soundscapes", below),
     )

@@ -40,6 +40,7 @@ class Work:
     inputs: Mapping[str, str] = field(default_factory=dict)  # fingerprints by name
     summary: Summary = brief  # of what is recorded, in a few words: what was done
     reopen: bool = False  # go on where it is finished: some of it can be made better now
+    working: tuple[str, ...] = ()  # folders by which it goes on after a kill; removed at its end
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def stage_function(version: int) -> Callable[[Callable[P, Work]], Callable[P, st
                 summary=work.summary,
                 fresh=given["fresh"],
                 reopen=work.reopen,
+                working=work.working,
             )
             return out
 

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from pipelines.runtime.files.folders import (
     absent_folders,
     delete_all,
     leave_nothing,
+    remove_files,
     sweep_temporary,
 )
 from pipelines.runtime.files.set_aside import set_aside
@@ -132,6 +133,7 @@ def run_stage(
     summary: Summary = brief,
     fresh: bool = False,
     reopen: bool = False,
+    working: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run `work` unless the same was done before; returns the stage's record.
 
@@ -147,6 +149,8 @@ def run_stage(
         summary: says what was done, of what is recorded.
         fresh: delete what is there, and start over even if it was done.
         reopen: let `work` go on where the stage is finished: some of it can be made better now.
+        working: folders of the stage by which it goes on after a kill, and which nobody else
+            reads; they are removed when it is finished.
 
     Raises:
         StageError: the folder holds something else, lacks a file, or was written by another
@@ -197,8 +201,12 @@ def run_stage(
     seconds = round(time.monotonic() - started, 1)
     sweep_temporary(folder, begun)
     files = {n: size for n, size in folder.listing() if n not in (PLAN, DONE)}
-    record = {**plan, "seconds": seconds, "result": result, "files": files}
+    gone = [n for n in files if n.partition("/")[0] in working]
+    kept = {n: size for n, size in files.items() if n not in gone}
+    record = {**plan, "seconds": seconds, "result": result, "files": kept}
     folder.write(DONE, json.dumps(record, indent=1).encode())
+    # After the record: a kill in between leaves files, and no work to be done again.
+    remove_files(folder, gone)
     log.info("%-14s %s in %.1f s", name, summary(result), seconds)
     return record
 

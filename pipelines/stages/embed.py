@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.inference.calibrate import calibrate
+from pipelines.inference.calibrate import MOMENTS, calibrate
 from pipelines.inference.frame_job import clips_of, run_frame_job
 from pipelines.inference.layers import layer_function
 from pipelines.inference.weights import weights_fingerprint, weights_url
@@ -12,6 +12,7 @@ from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work
 from pipelines.runtime.files.urls import join, write_checkpoint
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import RESULTS
 from pipelines.stages.settings import EmbedSettings
 from pmam.encoders.settings import EncoderSettings
 from pmam.models.checkpoint import pack_encoder
@@ -81,7 +82,13 @@ def embed(
         return {**result, "checkpoint": checkpoint}
 
     identity = replace(settings, inference=settings.inference.of_results())
-    return Work(do=work, settings=_Identity(identity, encoder), inputs=inputs, summary=_summary)
+    return Work(
+        do=work,
+        settings=_Identity(identity, encoder),
+        inputs=inputs,
+        summary=_summary,
+        working=(RESULTS, MOMENTS),
+    )
 
 
 @dataclass(frozen=True)

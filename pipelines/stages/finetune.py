@@ -29,6 +29,7 @@ from pipelines.stages.settings import FinetuneSettings
 from pipelines.training.examples import TrainingClips, tag_targets
 from pipelines.training.job import run_training
 from pipelines.training.prototype_targets import PrototypeTargets
+from pipelines.training.recorder import WORKING
 from pipelines.training.validation import ValidationScores, validation_scores
 from pmam.events.settings import PostprocessSettings
 from pmam.metrics.postprocess_choice import BOX_GRID, chosen_postprocess
@@ -272,7 +273,7 @@ def finetune(
     def work(stage: Stage) -> dict[str, Any]:
         return run_training(stage, FinetuneTask, arguments, settings.training)
 
-    return Work(do=work, settings=settings.identity, summary=_summary)
+    return Work(do=work, settings=settings.identity, summary=_summary, working=WORKING)
 
 
 def labels_alone(settings: FinetuneSettings) -> FinetuneSettings:

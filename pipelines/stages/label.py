@@ -20,6 +20,7 @@ from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.urls import read_prototypes
 from pipelines.runtime.stage import Stage
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import RESULTS
 from pipelines.stages.settings import LabelSettings
 from shards.frames.reader import FrameSpec
 
@@ -89,7 +90,7 @@ def label(
         )
 
     identity = replace(settings, inference=settings.inference.of_results())
-    return Work(do=work, settings=identity, summary=_summary)
+    return Work(do=work, settings=identity, summary=_summary, working=(RESULTS,))
 
 
 def _summary(result: Mapping[str, Any]) -> str:

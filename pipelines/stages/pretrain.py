@@ -27,6 +27,7 @@ from pipelines.stages.settings import PretrainSettings
 from pipelines.training.examples import TrainingClips
 from pipelines.training.job import run_training
 from pipelines.training.prototype_targets import PrototypeTargets
+from pipelines.training.recorder import WORKING
 from pmam.models.checkpoint import pack_masked, unpack
 from pmam.models.masked_audio_model import MaskedAudioModel
 from pmam.models.start import start_backbone
@@ -152,7 +153,10 @@ def pretrain(
         return run_training(stage, PretrainTask, arguments, settings.training)
 
     return Work(
-        do=work, settings=replace(settings, training=settings.training.identity), summary=_summary
+        do=work,
+        settings=replace(settings, training=settings.training.identity),
+        summary=_summary,
+        working=WORKING,
     )
 
 

@@ -12,6 +12,7 @@ from pipelines.runtime.declared import CheckpointUrl, DatasetUrl, StageUrl, Work
 from pipelines.runtime.files.urls import open_dataset, store
 from pipelines.runtime.stage import Stage, record_of
 from pipelines.runtime.words import counted
+from pipelines.runtime.workers.parallel_map import RESULTS
 from pipelines.stages.settings import ScoreSettings
 from pmam.settings import to_json
 from shards.frames.reader import FrameSpec
@@ -70,7 +71,7 @@ def score(
         }
 
     identity = replace(settings, inference=settings.inference.of_results())
-    return Work(do=work, settings=identity, summary=_summary)
+    return Work(do=work, settings=identity, summary=_summary, working=(RESULTS,))
 
 
 def export_scores(dataset: str, scores: str, score_format: ScoreFormat) -> int:

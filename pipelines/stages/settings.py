@@ -107,6 +107,10 @@ class SoundscapesSettings:
     shards: bool = False
     # Number of soundscapes in a shard, which a worker renders at a time.
     clips_per_part: int = 100
+    # Name of the packed dataset.
+    name: str = "soundscapes"
+    # Licence of the recordings, and so of the packed dataset.
+    licence: str = "as the recordings"
 
     def __post_init__(self) -> None:
         if self.source is not None and (self.table is not None or self.esc10_only):

@@ -23,7 +23,9 @@ from pipelines.runtime.workers.remote_progress import Advance, Messages, Phase, 
 from pmam.training.trainer import Trainer
 from shards.io.store import Store
 
-LATEST = "state/latest.json"
+STATE, SPEED = "state", "speed"
+WORKING = (STATE, SPEED)  # folders by which a training goes on; TensorBoard shows the speed
+LATEST = f"{STATE}/latest.json"
 LOG_EVERY = 10
 BatchT = TypeVar("BatchT")
 log = logging.getLogger("pmam")
@@ -51,7 +53,7 @@ def steps_kept(folder: Store) -> int:
 
 def speed_of(folder: Store) -> str:
     """The speed of a training in words; empty where it took no step."""
-    lines = [line for name in folder.names("speed") for line in folder.read(name).splitlines()]
+    lines = [line for name in folder.names(SPEED) for line in folder.read(name).splitlines()]
     rows = [json.loads(line) for line in lines]
     if not rows:
         return ""
@@ -142,7 +144,7 @@ class Recorder:
         if self.steps:
             self._measure()
         self._tell()
-        for kind, rows in (("metrics", self.rows), ("speed", self.speeds)):
+        for kind, rows in (("metrics", self.rows), (SPEED, self.speeds)):
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             self.folder.write(f"{kind}/{step:08d}.jsonl", lines.encode())
         self.rows, self.speeds = [], []
@@ -152,10 +154,10 @@ class Recorder:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "state.safetensors"
             path.write_bytes(data)
-            name = self.folder.publish(f"state/{step:08d}.safetensors", path)
+            name = self.folder.publish(f"{STATE}/{step:08d}.safetensors", path)
         latest = {"name": name, "step": step, "sha256": hashlib.sha256(data).hexdigest()}
         self.folder.write(LATEST, json.dumps(latest).encode())
-        for other in self.folder.names("state"):
+        for other in self.folder.names(STATE):
             if other not in (name, LATEST):
                 self.folder.delete(other)
 

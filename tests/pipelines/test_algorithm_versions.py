@@ -42,7 +42,6 @@ from pipelines.stages.settings import FinetuneSettings
 TOLERANCE = 1e-3
 # In the order of the run: the stage's folder, its module, and what measures its output.
 MEASURED: dict[str, tuple[str, Callable[[Path], Output]]] = {
-    "recordings": ("presets.recordings", sounds),
     "soundscapes": ("stages.soundscapes.stage", sounds),
     "dataset": ("stages.pack.stage", dataset),
     "embed-1": ("stages.embed", embedded),

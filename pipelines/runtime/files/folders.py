@@ -1,7 +1,8 @@
 """Folders of stages and runs: emptied, removed where nothing was done, swept of killed writes."""
 
 import contextlib
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from shards.io.atomic import TEMPORARY
@@ -30,6 +31,15 @@ def leave_nothing(folder: "Store", absent: list[Path]) -> None:
     """Remove a folder in which nothing was done, and those that were made for it."""
     folder.clear()
     remove_empty(absent)
+
+
+def remove_files(folder: "Store", names: Iterable[str]) -> None:
+    """Remove files, and the folders on a local disk that they leave empty."""
+    for name in names:
+        folder.delete(name)
+        if folder.is_local:
+            within = Path(folder.root)
+            remove_empty([within / each for each in list(PurePosixPath(name).parents)[:-1]])
 
 
 def remove_empty(folders: list[Path]) -> None:

@@ -1,12 +1,12 @@
 """soundscapes: labelled mixtures from recordings of single events and of backgrounds."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cluster.storage.urls import absolute
 from pipelines.runtime.declared import Fingerprints, Work, stage_function
-from pipelines.runtime.files.urls import store
+from pipelines.runtime.files.urls import join, store
 from pipelines.runtime.stage import Stage, listing_fingerprint
 from pipelines.runtime.words import counted
 from pipelines.runtime.workers.parallel_map import run_shards
@@ -19,6 +19,7 @@ from pipelines.stages.soundscapes.recordings import (
     trimmed,
 )
 from pipelines.stages.soundscapes.rendering import Renderer
+from shards.io.store import Store
 from shards.manifest import SHARD_FOLDER, write_dataset
 from shards.packing.writer import WrittenShard
 from shards.soundscapes import cross_folds
@@ -28,36 +29,45 @@ from shards.sources._unread import dangling_links, unread_notes
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
+OWN = "recordings"  # the folder of those that are synthesised
+LABELS = "metadata/"  # what files of audio are packed with
 log = logging.getLogger("pmam")
 
 
 @stage_function(ALGORITHM_VERSION)
 def soundscapes(
-    foreground: str,
+    foreground: str | None,
     background: str | None,
     out: str,
     settings: SoundscapesSettings,
     *,
     inputs: Fingerprints | None = None,
+    synthesise: Callable[[Store], object] | None = None,
     name: str = "soundscapes",
     fresh: bool = False,
 ) -> Work:
     """Synthesise soundscapes; returns their URL, which the source `folder` reads.
 
     Args:
-        foreground: folder of event recordings, one sub-folder a class, or as the table says.
+        foreground: folder of event recordings, one sub-folder a class, or as the table says; None
+            where they are synthesised.
         background: folder of backgrounds; None where classes of the foreground folder are.
         out: the folder of the soundscapes.
         settings: classes, splits, counts and scenes.
-        inputs: what identifies the recordings, where a stage made them.
+        inputs: what identifies the recordings that are synthesised.
+        synthesise: writes recordings to a folder, as `foreground/...` and `background/...`; they
+            are kept until they are mixed.
         name: of the stage.
         fresh: start over.
 
     Raises:
         SoundscapeError: no recordings, or no backgrounds.
     """
-    folders = {FOREGROUND: absolute(foreground)}
-    if background is not None:
+    own = join(out, OWN)
+    folders = {FOREGROUND: join(own, "foreground") if foreground is None else absolute(foreground)}
+    if foreground is None:
+        folders[BACKGROUND] = join(own, "background")
+    elif background is not None:
         folders[BACKGROUND] = absolute(background)
     if inputs is None:
         identified = {kind: listing_fingerprint(url) for kind, url in folders.items()}
@@ -65,6 +75,8 @@ def soundscapes(
         identified = {kind: fingerprint() for kind, fingerprint in inputs.items()}
 
     def work(stage: Stage) -> dict[str, Any]:
+        if synthesise is not None:
+            synthesise(store(own))
         events, backgrounds = recordings_of(folders, settings)
         read = RecordingReader(
             {name: store(url) for name, url in folders.items()}, settings.scene.sample_rate_hz
@@ -103,8 +115,8 @@ def soundscapes(
             write_dataset(
                 stage.store,
                 [row for shard in written for row in shard.rows],
-                name="soundscapes",
-                licence="as the recordings",
+                name=settings.name,
+                licence=settings.licence,
                 classes=classes,
                 shards=[shard.entry for shard in written],
             )
@@ -112,6 +124,8 @@ def soundscapes(
             made = {cross_folds.RECIPES: cross_folds.recipes(scenes, settings.codec)}
         else:
             made = tables(scenes, f".{settings.codec}")
+        if settings.shards:  # whose index has the labels
+            made = {name: data for name, data in made.items() if not name.startswith(LABELS)}
         for name, data in made.items():
             stage.store.write(name, data)
         return {
@@ -121,7 +135,7 @@ def soundscapes(
             "skipped": [list(each) for each in unusable.reasons.items()],
         }
 
-    return Work(do=work, settings=settings, inputs=identified, summary=_summary)
+    return Work(do=work, settings=settings, inputs=identified, summary=_summary, working=(OWN,))
 
 
 def _summary(result: Mapping[str, Any]) -> str:

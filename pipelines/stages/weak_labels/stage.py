@@ -11,6 +11,7 @@ from pipelines.stages.weak_labels.folds import split_fold
 from pipelines.stages.weak_labels.settings import METRIC, WeakTrainSettings
 from pipelines.stages.weak_labels.task import START, WeakTask, write_start
 from pipelines.training.job import run_training
+from pipelines.training.recorder import WORKING
 
 # Raised by whoever changes what the stage computes.
 ALGORITHM_VERSION = 1
@@ -47,7 +48,13 @@ def train_weak(
         return run_training(stage, WeakTask, arguments, training)
 
     identified = {"fold": str(fold)}
-    return Work(do=work, settings=settings.identity, inputs=identified, summary=_summary)
+    return Work(
+        do=work,
+        settings=settings.identity,
+        inputs=identified,
+        summary=_summary,
+        working=WORKING,
+    )
 
 
 def _summary(result: Mapping[str, Any]) -> str:

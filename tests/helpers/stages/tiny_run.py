@@ -22,7 +22,13 @@ def tiny_settings(workers: int = 0, steps: int = 6) -> RunSettings:
     base = demo()
     assert base.soundscapes is not None
     scene = replace(base.soundscapes.scene, duration_s=2.0, event_max_s=1.5)
-    soundscapes = replace(base.soundscapes, scene=scene, counts=COUNTS, clips_per_part=11)
+    soundscapes = replace(
+        base.soundscapes,
+        scene=scene,
+        counts=COUNTS,
+        clips_per_part=11,
+        shards=False,  # so that it packs, too
+    )
 
     def short(training):  # type: ignore[no-untyped-def]
         optimizer = replace(training.optimizer, steps=steps, warm_up_steps=2)
@@ -38,7 +44,7 @@ def tiny_settings(workers: int = 0, steps: int = 6) -> RunSettings:
     return replace(
         base,
         soundscapes=soundscapes,
-        pack=replace(base.pack, shard_mb=0.3),
+        pack=replace(base.pack, name="demo", licence="CC0-1.0", shard_mb=0.3),
         fit=FitSettings(k=4, pca=8, iterations=8),
         pretrain=replace(base.pretrain, training=short(base.pretrain.training)),
         finetune=replace(base.finetune, training=short(base.finetune.training)),

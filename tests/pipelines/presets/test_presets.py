@@ -16,9 +16,11 @@ from pipelines.cli.main import main
 from pipelines.cli.run_start import resolved
 from pipelines.inference.weights import with_published_weights
 from pipelines.presets import PRESETS, paper
-from pipelines.presets.ablations import ABLATIONS, ablated
+from pipelines.presets.ablations import ABLATIONS, ablated, changed
 from pipelines.presets.settings import RunSettings
 from pipelines.presets.validate import check_run, long_crops
+from pipelines.run import stages
+from pipelines.runtime.errors import PipelineError
 from pmam.objectives.losses.registry import PRETEXTS
 from pmam.settings import SettingsError, from_json, to_json
 from pmam.training.schedules import RAMPS
@@ -266,3 +268,22 @@ def test_esc10_of_a_dataset_that_is_packed_already(
     assert resolved("esc10", given).dataset == str(tmp_path / "set")
     with pytest.raises(SettingsError, match=r"give --data, .* or --dataset"):
         resolved("esc10", PRESETS["esc10"]())
+
+
+def test_settings_of_pack_are_refused_where_nothing_is_packed() -> None:
+    with pytest.raises(PipelineError, match=r"soundscapes\.shards .* settings of pack"):
+        changed(PRESETS["demo"](), "pack.codec", "wav")
+    assert (
+        changed(
+            changed(PRESETS["demo"](), "soundscapes.shards", False), "pack.codec", "wav"
+        ).pack.codec
+        == "wav"
+    )
+
+
+def test_soundscapes_of_presets_are_mixed_into_shards_without_files_beside() -> None:
+    for name in ("demo", "esc10"):
+        settings = PRESETS[name]()
+        assert settings.soundscapes is not None
+        assert settings.soundscapes.shards
+        assert stages(replace(settings, data="somewhere"))[:2] == ["soundscapes", "embed-1"]

@@ -114,7 +114,7 @@ def test_the_names_of_stages() -> None:
 
 def test_the_order_of_a_runs_stages() -> None:
     demo = [
-        *("recordings", "soundscapes", "pack", "embed-1", "fit-1", "label-1", "pretrain-1"),
+        *("soundscapes", "pack", "embed-1", "fit-1", "label-1", "pretrain-1"),
         *("embed-2", "fit-2", "label-2", "pretrain-2", "finetune", "score", "evaluate"),
     ]
     assert stages(tiny_settings()) == demo

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ class Work:
 
 
 def do(
-    folder: Path, work: Work, k: int = 3, source: str = "a", version: int = 2, **options: bool
+    folder: Path, work: Work, k: int = 3, source: str = "a", version: int = 2, **options: Any
 ) -> dict:
     inputs = {"source": source}
     settings = Settings(k=k)
@@ -230,3 +231,22 @@ def test_a_changed_source_is_seen(tmp_path: Path) -> None:
     assert before == listing_fingerprint(str(tmp_path))
     (tmp_path / "b.wav").write_bytes(b"1")
     assert before != listing_fingerprint(str(tmp_path))
+
+
+def test_folders_to_go_on_by_go_when_the_stage_is_whole(tmp_path: Path) -> None:
+    class Halves(Work):
+        def __call__(self, stage: Stage) -> dict[str, int]:
+            stage.store.write("state/deep/half", b"1")
+            return super().__call__(stage)
+
+    work = Halves(fails=True)
+    with pytest.raises(ValueError, match="broke"):
+        do(tmp_path, work, working=("state",))
+    assert (tmp_path / "state/deep/half").exists()
+    work.fails = False
+    record = do(tmp_path, work, working=("state",))
+    assert not (tmp_path / "state").exists()
+    assert set(record["files"]) == {"half", "whole"}
+    before = contents(tmp_path)
+    assert do(tmp_path, work, working=("state",)) == record
+    assert (contents(tmp_path), work.calls) == (before, 2)

@@ -14,9 +14,11 @@ from in_driver import shards_in_driver
 from pipelines.runtime.files.urls import open_dataset
 from pipelines.stages.pack.stage import pack
 from pipelines.stages.settings import PackSettings, SoundscapesSettings
+from pipelines.stages.soundscapes.rendering import Renderer
 from pipelines.stages.soundscapes.stage import soundscapes
 from shards.io.store import Store
 from shards.repair.verification import verify
+from shards.soundscapes.demo_sounds import write_demo_recordings
 from shards.soundscapes.scene import SoundscapeError, SoundscapeSettings
 
 RATE = 8000
@@ -115,3 +117,36 @@ def test_straight_into_shards_is_what_packing_the_files_gives(
             assert event.offset_s == pytest.approx(rounded.offset_s, abs=6e-4)
         assert (row.events is None) == (other.events is None)
     assert not verify(made.store).problems
+
+
+def test_recordings_that_are_synthesised_are_kept_until_they_are_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle they are there; what is mixed of them is the same; then they go."""
+    shards_in_driver(monkeypatch, "pipelines.stages.soundscapes.stage")
+    settings = replace(SETTINGS, shards=True, name="n", licence="CC0-1.0")
+
+    def synthesise(into: Store) -> None:
+        write_demo_recordings(into, 0, per_class=5)
+
+    def mixed(out: Path) -> Path:
+        given = {"inputs": {"recordings": lambda: "seed 0"}, "synthesise": synthesise}
+        return Path(soundscapes(None, None, str(out), settings, **given))  # type: ignore[arg-type]
+
+    tried = []
+
+    def fails(self: object, task: object) -> object:
+        tried.append(task)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Renderer, "__call__", fails)
+        with pytest.raises(KeyboardInterrupt):
+            mixed(tmp_path / "a")
+    assert tried
+    assert list((tmp_path / "a" / "recordings").rglob("*.wav"))
+    one, other = mixed(tmp_path / "a"), mixed(tmp_path / "b")
+    assert not (one / "recordings").exists()
+    manifest = open_dataset(str(one)).manifest
+    assert (manifest.name, manifest.licence) == ("n", "CC0-1.0")
+    assert manifest == open_dataset(str(other)).manifest

@@ -165,12 +165,22 @@ def test_what_is_logged(undisturbed: Path) -> None:
     quality.pop("step")
     assert quality == record_of(str(undisturbed))["result"]["validation"]
     assert set(quality) == {f"{m}_{n}" for m in ("student", "teacher") for n in NUMBERS}
-    speeds = [json.loads(path.read_text()) for path in sorted(undisturbed.glob("speed/*"))]
-    assert [row["step"] for row in speeds] == [2, 4, 6]
+
+
+def test_speed_in_words(killed: Callable[..., Any]) -> None:
+    out, _ = killed(4)
+    speeds = [json.loads(path.read_text()) for path in sorted(out.glob("speed/*"))]
+    assert [row["step"] for row in speeds] == [2]
     assert all(row["clips_per_s"] > 0 and 0 <= row["waiting_share"] <= 1 for row in speeds)
     assert re.fullmatch(
-        r"[\d.]+ clips/s, \d+ % of the time waiting for clips", speed_of(store(str(undisturbed)))
+        r"[\d.]+ clips/s, \d+ % of the time waiting for clips", speed_of(store(str(out)))
     )
+
+
+def test_a_finished_training_keeps_nothing_to_go_on_by(undisturbed: Path) -> None:
+    names = {path.name for path in undisturbed.iterdir()}
+    assert "detector.safetensors" in names
+    assert not names & {"state", "speed"}
 
 
 def test_validation_does_not_disturb_the_training(
@@ -203,11 +213,10 @@ def test_the_end_is_done_again_where_it_is_lost(
 
 
 def test_a_damaged_checkpoint_is_no_start(
-    prepared: tuple[str, str], undisturbed: Path, tmp_path: Path
+    prepared: tuple[str, str], killed: Callable[..., Any]
 ) -> None:
     dataset, start = prepared
-    copy = Path(shutil.copytree(undisturbed, tmp_path / "copy"))
-    (copy / "stage.json").unlink()
+    copy, _ = killed(4)
     (state,) = copy.glob("state/*.safetensors")
     data = bytearray(state.read_bytes())
     data[-3] ^= 1
