@@ -19,12 +19,23 @@ from safetensors.torch import load, save
 
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.workers.progress import bar
-from pipelines.runtime.workers.remote_progress import Advance, Messages, Phase, Reported, held
+from pipelines.runtime.workers.remote_progress import (
+    MESSAGES,
+    Advance,
+    Messages,
+    Phase,
+    Reported,
+    held,
+)
 from pmam.training.trainer import Trainer
 from shards.io.store import Store
 
 STATE, SPEED = "state", "speed"
-WORKING = (STATE, SPEED)  # folders by which a training goes on; TensorBoard shows the speed
+WORKING = (
+    STATE,
+    SPEED,
+    MESSAGES,
+)  # folders by which a training goes on; TensorBoard shows the speed
 LATEST = f"{STATE}/latest.json"
 LOG_EVERY = 10
 BatchT = TypeVar("BatchT")
