@@ -12,16 +12,16 @@ from pipelines.runtime.files.urls import store
 from pipelines.runtime.lines import SHOWN, print_line
 from pipelines.runtime.stage import PLAN
 from pipelines.runtime.words import counted
-from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar
+from pipelines.runtime.workers.rows import through_workers
 from shards.errors import SHOWN as MOST
 from shards.io.store import Store
 from shards.manifest import read_manifest
 from shards.repair.verification import Problem, ShardChecker, verify
 
 
-class _Actor:
+class _Checker:
     """Checks shards of a dataset on a node of a cluster."""
 
     def __init__(self, url: str, decode: float) -> None:
@@ -43,8 +43,8 @@ def verify_dataset(url: str, decode: float, *, every: bool = False) -> None:
 
     def by_workers(names: Sequence[str]) -> Iterator[Sequence[Problem]]:
         found = {}
-        for row in through_actors(
-            [{"name": name} for name in names], _Actor, {"url": url, "decode": decode}, Pool()
+        for row in through_workers(
+            [{"name": name} for name in names], _Checker, {"url": url, "decode": decode}, Pool()
         ):
             found[row["name"]] = [Problem(**problem) for problem in json.loads(row["problems"])]
             advance(1, "")

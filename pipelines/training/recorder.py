@@ -31,11 +31,8 @@ from pmam.training.trainer import Trainer
 from shards.io.store import Store
 
 STATE, SPEED = "state", "speed"
-WORKING = (
-    STATE,
-    SPEED,
-    MESSAGES,
-)  # folders by which a training goes on; TensorBoard shows the speed
+# Folders by which a training goes on and is told of; TensorBoard shows the speed, too.
+WORKING = (STATE, SPEED, MESSAGES)
 LATEST = f"{STATE}/latest.json"
 LOG_EVERY = 10
 BatchT = TypeVar("BatchT")

@@ -65,7 +65,7 @@ def check_process(expected: Report | None) -> None:
 
 
 class Guarded:
-    """An actor that is built where the node runs what the driver runs, and has room on its disks.
+    """A worker that is built where the node runs what the driver runs, and has room on its disks.
 
     Elsewhere it answers with the reason instead of raising it: of an error that passes Ray Data
     the text alone arrives, and not its kind.
@@ -75,18 +75,18 @@ class Guarded:
         self, make: Callable[..., Any], arguments: Mapping[str, Any], expected: Report | None
     ) -> None:
         self.make, self.arguments, self.expected = make, arguments, expected
-        self.actor: Any = None
+        self.worker: Any = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """What the actor makes of a row."""
-        if self.actor is None:
+        """What the worker makes of a row."""
+        if self.worker is None:
             try:
                 check_process(self.expected)
             except OtherCodeError as error:
                 return {OTHER_CODE: str(error)}
-            self.actor = self.make(**self.arguments)
+            self.worker = self.make(**self.arguments)
         try:
-            found: dict[str, Any] = self.actor(row)
+            found: dict[str, Any] = self.worker(row)
         except Exception as error:
             if (full := on_node(error)) is None:
                 raise
@@ -95,7 +95,7 @@ class Guarded:
 
 
 def answer(row: dict[str, Any]) -> dict[str, Any]:
-    """What a guarded actor made of a row.
+    """What a guarded worker made of a row.
 
     Raises:
         OtherCodeError: its node runs something else.

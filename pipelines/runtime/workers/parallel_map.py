@@ -17,10 +17,10 @@ from pipelines.runtime.errors import USER_ERRORS, PipelineError
 from pipelines.runtime.files.room import on_node
 from pipelines.runtime.files.urls import store
 from pipelines.runtime.stage import Stage
-from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar
 from pipelines.runtime.workers.remote_progress import asked
+from pipelines.runtime.workers.rows import through_workers
 from shards.io.store import Store
 
 RESULTS = "parts"  # the folder, by its name on disk
@@ -36,8 +36,8 @@ class ShardTaskError(PipelineError):
     """What a worker could not use; the message is the worker's own line."""
 
 
-class _Actor:
-    """What Ray Data keeps alive: the worker, and where its results go.
+class _Kept:
+    """What a process keeps: the worker, and where its results go.
 
     Errors of the input travel back as values: Ray would wrap them in its own, print these, and
     lose which kind they were.
@@ -114,13 +114,13 @@ def run_shards(
     total = sum(weights[name] for name in tasks)
     done = sum(weights[name] for name in results)
     rows = [{"name": n, "task": json.dumps(tasks[n]), "weight": weights[n]} for n in waiting]
-    actor = {"make": make, "arguments": dict(arguments), "url": stage.url}
+    kept_with = {"make": make, "arguments": dict(arguments), "url": stage.url}
     with (
         session(),
         asked(folder),
         bar(f"{stage.name} ({unit})", total, done) as advance,
         # Where one failed, workers end before anybody looks at what is in the folder.
-        closing(through_actors(rows, _Actor, actor, pool)) as done_rows,
+        closing(through_workers(rows, _Kept, kept_with, pool)) as done_rows,
     ):
         for row in done_rows:
             if row["error"]:

@@ -18,11 +18,11 @@ from pipelines.inference.audio_inputs import AudioInput, OnError
 from pipelines.inference.layers import load_detector
 from pipelines.inference.readable import check_readable
 from pipelines.inference.sample_rate_check import low_rate
-from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.nodes import left_out
 from pipelines.runtime.workers.pool import Pool
 from pipelines.runtime.workers.progress import bar
 from pipelines.runtime.workers.reach import joined
+from pipelines.runtime.workers.rows import through_workers
 from pipelines.stages.detect.file import ScoreTarget, attempt
 from pipelines.stages.detect.parts import PartScores, cuts, joined_events, part_scores
 from pipelines.stages.detect.results import FileEvents
@@ -169,11 +169,11 @@ def _on_ray(
             for n, (a, s) in enumerate(tasks)
             for number, part in enumerate(parts.get(n, [None]))
         ]
-        actor = {"checkpoint": checkpoint, "settings": settings}
+        arguments = {"checkpoint": checkpoint, "settings": settings}
         scored: dict[int, dict[int, PartScores]] = {n: {} for n in parts}
         waiting: dict[int, FileEvents] = {}  # done before their turn
         due = 0
-        for row in through_actors(rows, _Worker, actor, Pool(), most_blocks=RAY_BLOCKS):
+        for row in through_workers(rows, _Worker, arguments, Pool(), most_blocks=RAY_BLOCKS):
             n = row["position"]
             values = json.loads(row["found"])
             if n in parts:

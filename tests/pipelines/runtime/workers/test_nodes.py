@@ -9,7 +9,6 @@ from ray import cloudpickle
 from cluster.node_code import Checked, OtherCodeError, report
 from pipelines.runtime.errors import user_error
 from pipelines.runtime.files.room import NoRoomError
-from pipelines.runtime.workers.actors import through_actors
 from pipelines.runtime.workers.nodes import (
     MODULES,
     PACKAGES,
@@ -20,6 +19,7 @@ from pipelines.runtime.workers.nodes import (
     taking_part,
 )
 from pipelines.runtime.workers.pool import Pool
+from pipelines.runtime.workers.rows import through_workers
 from pipelines.runtime.workers.worker_group import _named
 from shards.errors import explained
 
@@ -47,7 +47,7 @@ def test_work_goes_past_nodes_that_are_left_out(ray_session: None) -> None:
     """Ray takes the selector: one that leaves out another node than this finds room."""
     here = report(MODULES, PACKAGES)
     with taking_part(Checked(expected=here, left_out=("0" * 56,))):
-        found = [*through_actors([{"x": 2}], Doubling, {"by": 3}, Pool())]
+        found = [*through_workers([{"x": 2}], Doubling, {"by": 3}, Pool())]
     assert found == [{"x": 6}]
 
 
@@ -56,7 +56,7 @@ def test_a_worker_that_runs_something_else_does_nothing(ray_session: None) -> No
         pytest.raises(Exception, match="joined the cluster") as failed,
         taking_part(Checked(expected={**report(MODULES, PACKAGES), "numpy": "1.0"})),
     ):
-        [*through_actors([{"x": 2}], Doubling, {"by": 3}, Pool())]
+        [*through_workers([{"x": 2}], Doubling, {"by": 3}, Pool())]
     cause = user_error(failed.value)
     assert isinstance(cause, OtherCodeError)
     assert "instead of 1.0" in str(cause)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from ray import cloudpickle
 
-from pipelines.runtime.workers.actors import _in_kept_process, through_actors
 from pipelines.runtime.workers.pool import Pool
+from pipelines.runtime.workers.rows import _in_kept_process, through_workers
 
 # Workers do not find modules of tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -54,7 +54,7 @@ class Faulty:
 
 
 def by(weight: int) -> list[dict[str, Any]]:
-    found = [*through_actors(ROWS, Weighted, {"weight": weight}, Pool())]
+    found = [*through_workers(ROWS, Weighted, {"weight": weight}, Pool())]
     assert sorted(row["y"] for row in found) == [row["x"] * weight for row in ROWS]
     return found
 
@@ -68,7 +68,7 @@ def test_the_second_job_begins_at_once_with_its_own_model(ray_session: None) -> 
 
 
 def test_a_killed_worker_costs_no_row(ray_session: None, tmp_path: Path) -> None:
-    found = [*through_actors(ROWS, Mortal, {"folder": str(tmp_path)}, Pool())]
+    found = [*through_workers(ROWS, Mortal, {"folder": str(tmp_path)}, Pool())]
     assert (tmp_path / "died").exists()
     assert sorted(row["x"] for row in found) == [row["x"] for row in ROWS]
 
@@ -76,7 +76,7 @@ def test_a_killed_worker_costs_no_row(ray_session: None, tmp_path: Path) -> None
 def test_processes_of_a_job_that_ended_early_are_not_used_again(ray_session: None) -> None:
     before = {row["process"] for row in by(2)}
     with pytest.raises(Exception, match="no"):
-        [*through_actors(ROWS, Faulty, {}, Pool())]
+        [*through_workers(ROWS, Faulty, {}, Pool())]
     assert not {row["process"] for row in by(3)} & before
 
 

@@ -25,20 +25,20 @@ _cut_short = itertools.count()
 _environment: dict[str, Any] | None = None
 
 
-def through_actors(
+def through_workers(
     rows: Sequence[Mapping[str, Any]],
-    actor: type,
+    worker: type,
     arguments: Mapping[str, Any],
     pool: Pool,
     *,
     most_blocks: int | None = None,
 ) -> Generator[dict[str, Any]]:
-    """What the actors make of each row, each as soon as it is made, in any order.
+    """What workers make of each row, each as soon as it is made, in any order.
 
     Args:
         rows: plain values by column; none start nothing.
-        actor: built once in each worker, called with a row, returns one.
-        arguments: keyword arguments of `actor`.
+        worker: built once in each process, called with a row, returns one.
+        arguments: keyword arguments of `worker`.
         pool: how many workers there are.
         most_blocks: rows go out in at most so many blocks; by default each by itself.
 
@@ -53,7 +53,7 @@ def through_actors(
 
     size = pool.size(len(rows), room(left_out()))
     blocks = min(len(rows), most_blocks or len(rows))
-    built = (actor, dict(arguments), expected())
+    built = (worker, dict(arguments), expected())
     how: dict[str, Any]
     if "GPU" in size.each:
         workers = ray.data.ActorPoolStrategy(min_size=size.least, max_size=size.most)
@@ -86,7 +86,7 @@ def _in_kept_process(
     arguments: Mapping[str, Any],
     expected: Report | None,
 ) -> dict[str, Any]:
-    """What the actor of a job makes of a row; built where the process last worked for another."""
+    """What the worker of a job makes of a row; built where the process last worked for another."""
     if job not in _built:
         _built.clear()  # first: two models may not fit
         _built[job] = Guarded(make, arguments, expected)
