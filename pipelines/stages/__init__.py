@@ -24,6 +24,7 @@ STAGES = {
     "weak_figures": "pipelines.stages.weak_labels.figures",
     "score": "pipelines.stages.score",
     "tag": "pipelines.stages.tag.stage",
+    "word_labels": "pipelines.stages.tag.word_labels",
     "evaluate": "pipelines.stages.evaluate.stage",
     "import_prototypes": "pipelines.stages.checkpoint.import_published",
     "import_posteriors": "pipelines.stages.checkpoint.import_published",

@@ -26,8 +26,7 @@ def test_every_stage_is_listed_and_is_one() -> None:
         for file in PIPELINES.rglob("*.py")
         if "\nALGORITHM_VERSION = " in file.read_text()
     }
-    # The demo's recordings are a stage of its preset alone.
-    assert versioned - {"pipelines.presets.recordings"} == set(STAGES.values())
+    assert versioned == set(STAGES.values())
     for name, module in STAGES.items():
         assert callable(getattr(importlib.import_module(module), name))
 
