@@ -3,6 +3,7 @@
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.words import counted
 from pmam.metrics.evaluation_set import EvaluationSet
+from pmam.metrics.events.detection_set import DetectionSet
 from shards.errors import told
 
 SLACK_S = 0.1  # that a clip's length may be off, besides a frame
@@ -18,6 +19,17 @@ def clips_of_other_length(clips: EvaluationSet) -> list[str]:
         if first_s > slack_s or abs(last_s - length_s) > slack_s:
             found.append(f"{clip}: {first_s:g} to {last_s:g} of {length_s:g} s")
     return found
+
+
+def late_detections(clips: DetectionSet) -> list[str]:
+    """Detections that end behind their clip, which count as they are; at all operating points."""
+    return [
+        f"{clip}: {event.label} until {event.offset_s:g} of {clips.durations_s[clip]:g} s"
+        for point in clips.points.values()
+        for clip, events in point.items()
+        for event in events
+        if event.offset_s > clips.durations_s[clip] + SLACK_S
+    ]
 
 
 def refuse_unscored_events(name: str, clips: EvaluationSet) -> None:

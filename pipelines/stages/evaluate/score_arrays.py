@@ -1,6 +1,8 @@
 """Scores in NumPy's npz: a file of each clip, or one file of all."""
 
 import io
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ def arrays(folder: Store, files: list[str], name: str) -> FrameOutput:
         clips = {key: value for key, value in first.items() if key not in ("classes", "hop_s")}
         if "hop_s" not in first:
             raise PipelineError(f"{folder.path(files[0])}: no hop_s; expected seconds per frame")
-        hop_s = float(first["hop_s"])
+        hop_s = _hop_s(first, folder.path(files[0]))
         return FrameOutput(
             name=name, classes=classes, clips=tuple(clips), read=lambda clip: (clips[clip], hop_s)
         )
@@ -47,18 +49,28 @@ def arrays(folder: Store, files: list[str], name: str) -> FrameOutput:
             )
         scores = np.asarray(held["scores"])
         if "edges_s" not in held:
-            return scores, float(held["hop_s"])
+            return scores, _hop_s(held, path)
         edges_s = np.asarray(held["edges_s"], dtype=np.float64)
         return scores, checked_edges(edges_s, edges_s[1:], path)
 
     return FrameOutput(name=name, classes=classes, clips=tuple(files_of), read=read_clip)
 
 
+def _hop_s(held: dict[str, Any], path: str) -> float:
+    hop = np.asarray(held["hop_s"])
+    if hop.size != 1 or hop.dtype.kind not in "iuf" or not 0 < hop.item() < np.inf:
+        raise PipelineError(
+            f"{path}: got the hop_s {np.array2string(hop, threshold=4)}; expected one positive "
+            "number of seconds per frame"
+        )
+    return float(hop.item())
+
+
 def _npz(folder: Store, file: str) -> dict[str, Any]:
     try:
         with np.load(io.BytesIO(folder.read(file)), allow_pickle=False) as opened:
             return {key: opened[key] for key in opened.files}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise PipelineError(
             f"{folder.path(file)}: no readable npz ({error}); expected arrays of numbers and names"
         ) from error

@@ -10,9 +10,13 @@ import numpy as np
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.words import counted, listed
 from pipelines.stages.evaluate.choosing import chosen
-from pipelines.stages.evaluate.coverage import clips_of_other_length, refuse_unscored_events
+from pipelines.stages.evaluate.coverage import (
+    clips_of_other_length,
+    late_detections,
+    refuse_unscored_events,
+)
 from pipelines.stages.evaluate.held_scores import HeldScores, Scores
-from pipelines.stages.evaluate.outputs import EventOutput, FrameOutput, Output
+from pipelines.stages.evaluate.outputs import AS_THEY_ARE, EventOutput, FrameOutput, Output
 from pipelines.stages.evaluate.pairing import Pairing, check, pair
 from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.evaluate.truth import Truth
@@ -63,6 +67,10 @@ def _made(
         raise PipelineError(
             f"{output.name}: clip {name!r} has scores {raw.shape}; expected (frames, "
             f"{len(output.classes)}) with at least one frame"
+        )
+    if raw.dtype.kind not in "biuf":
+        raise PipelineError(
+            f"{output.name}: clip {name!r} has scores of the type {raw.dtype}; expected numbers"
         )
     if not np.issubdtype(raw.dtype, np.floating):
         raw = raw.astype(np.float64)
@@ -148,6 +156,9 @@ def beside(truth: Truth, outputs: Sequence[Output], settings: EvaluateSettings) 
                 )
             if not settings.metrics or "frame_ranking" in settings.metrics:
                 refuse_unscored_events(name, evaluated.scores)
+        elif late := late_detections(evaluated.detections):
+            counts[name]["detections_behind_clip"] = len(late)
+            told[name].append(f"{counted(len(late), 'event')} behind the clip ({listed(late)})")
     return Compared(
         truth=truth,
         systems={name: evaluated for name, (evaluated, _) in found.items()},
@@ -190,6 +201,11 @@ def _evaluated(
 ) -> tuple[Evaluated, PostprocessSettings | None]:
     """A system beside the truth, and how its scores became events."""
     if isinstance(output, EventOutput):
+        if settings.choose.metric is not None or settings.applied(AS_THEY_ARE) != AS_THEY_ARE:
+            log.warning(
+                "%s: events, no scores: nothing is chosen, no filter or threshold applied",
+                output.name,
+            )
         return Evaluated(events=_detections(truth, output, pairing)), None
     stored = _known(output.postprocess, truth.classes)
     used = settings.applied(stored)
