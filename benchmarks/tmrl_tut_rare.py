@@ -70,6 +70,10 @@ No setting was chosen on these clips. At its threshold of 0.1 `right` finds no g
 events and more that are none. Nothing is shown of scenes: the AUC of each arm has 0.5 in its
 interval. `level1` of `right` says yes to most scenes (see the accuracy of yes or no), so that its
 share is no merit.
+
+With all-mpnet-base-v2, the published model (tried once): events as above when right (micro F1 0.727
+of clips; published 0.588), a scene in `selected` 0.500 (published 0.500), in `top5` 0.833 (0.667),
+in `level1` 0.833 (0.583).
 """
 
 import argparse
