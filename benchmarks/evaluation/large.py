@@ -8,7 +8,7 @@ raised inside events: 1 to 9 of each clip. Each family of metrics is evaluated b
 own, with a median of 0.36 s (9 frames); behind it the processor's time and the clock's.
 
 Not run to its end yet. Of 2026-11-29, at a tenth of one core beside much other work: PSDS (psds1,
-psds2 and all it needs) of all 17 000 clips had held at most 1.70 GB after 280 s of the processor,
+psds2 and all it needs) of all 17 000 clips had held at most 1.82 GB after 406 s of the processor,
 of which 200 s were reading and filtering, while it counted its classes; it was stopped there. Of
 1000 clips PSDS holds 1.15 GB (2.03 before counts that cancel were left out), event-based numbers
 0.97 GB, each in 20 to 45 s of the processor.
