@@ -17,7 +17,7 @@ from pipelines.runtime.workers.progress import bar
 from pipelines.runtime.workers.rows import through_workers
 from shards.errors import SHOWN as MOST
 from shards.io.store import Store
-from shards.manifest import read_manifest
+from shards.manifest import SHARD_FOLDER, DatasetError, read_manifest
 from shards.repair.verification import Problem, ShardChecker, verify
 
 
@@ -39,7 +39,7 @@ def verify_dataset(url: str, decode: float, *, every: bool = False) -> None:
     Inside a Ray session, its workers read the shards; else this process does.
     """
     dataset, url = store(url), absolute(url)
-    shards = len(read_manifest(dataset).shards)
+    shards = _count(dataset)
 
     def by_workers(names: Sequence[str]) -> Iterator[Sequence[Problem]]:
         found = {}
@@ -63,6 +63,20 @@ def verify_dataset(url: str, decode: float, *, every: bool = False) -> None:
     )
     if not report.ok:
         raise SystemExit(1)
+
+
+def _count(dataset: Store) -> int:
+    """How many shards there are to read.
+
+    Raises:
+        DatasetError: neither a manifest that can be read nor tars.
+    """
+    try:
+        return len(read_manifest(dataset).shards)
+    except DatasetError:
+        if not (tars := [name for name in dataset.names(SHARD_FOLDER) if name.endswith(".tar")]):
+            raise
+        return len(tars)
 
 
 def _listed(problems: Sequence[Problem], every: bool) -> Iterator[str]:

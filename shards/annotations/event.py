@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from shards.tables.cells import is_list
 
 T = TypeVar("T")
 
+SPACES = "\t\n\r"  # control characters that stand for a space; formats that lack them write one
 # What an event may have beside its times and its label, in the order of a table's columns.
 OPTIONAL_FIELDS = ("score", "low_hz", "high_hz", "channel", "annotator", "notes")
 
@@ -76,12 +78,21 @@ def read_event(
 
     Raises:
         AnnotationError: times that are none, or a label that is no text, what programs write for
-            a missing value, or a list such as `['Dog']`; it begins with `where`.
+            a missing value, a list such as `['Dog']`, or has control characters; it begins with
+            `where`.
     """
     if not isinstance(label, str) or is_empty(label.strip()) or is_list(label.strip()):
         raise AnnotationError(
             f"{where}: got the label {label!r} from {onset_s} s to {offset_s} s; expected the name "
             "of a class: correct the annotation, or take it out where there is no event"
+        )
+    odd = next(
+        (c for c in label.strip() if unicodedata.category(c) == "Cc" and c not in SPACES), None
+    )
+    if odd is not None:
+        raise AnnotationError(
+            f"{where}: got the control character U+{ord(odd):04X} in the label {label[:60]!r}; "
+            "expected plain text in UTF-8: correct the annotation"
         )
     try:
         return SoundEvent(onset_s=onset_s, offset_s=offset_s, label=label.strip(), **others)

@@ -60,6 +60,32 @@ class Content:
         except (ValueError, RecursionError):
             return None
 
+    def json_fault(self) -> str | None:
+        """Where a JSON text breaks off or is none; None of what is JSON, or begins like no JSON.
+
+        A text whose every line is JSON is none that is broken.
+        """
+        if self.text.lstrip()[:1] not in ("{", "["):
+            return None
+        lines = [(n, each) for n, each in enumerate(self.text.split("\n"), 1) if each.strip()]
+        by_line = (_json_fault(each, self.path, number) for number, each in lines)
+        first = next(filter(None, by_line), None)
+        is_lines = self.path.lower().endswith((".jsonl", ".ndjson"))
+        return first if is_lines or first is None else _json_fault(self.text, self.path)
+
+
+def _json_fault(text: str, where: str, first_line: int = 1) -> str | None:
+    """What is wrong with a JSON text that begins in a line of a file."""
+    try:
+        values_of(text, where)
+    except AnnotationError:
+        return None  # told by who reads it
+    except json.JSONDecodeError as error:
+        return f"line {first_line + error.lineno - 1} column {error.colno}: {error.msg}"
+    except (ValueError, RecursionError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
 
 def values_of(text: str, where: str) -> Any:
     """The values of a JSON text.

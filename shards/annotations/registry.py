@@ -52,6 +52,10 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
+# Files of other names may begin with a bracket and be no JSON.
+_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jams", ".aoef")
+
+
 def format_named(name: str) -> Format:
     """The format of a name.
 
@@ -66,14 +70,25 @@ def format_named(name: str) -> Format:
 
 
 def recognise(content: Content) -> str | None:
-    """The name of the format that a file is in, by what it holds; None of any other file."""
+    """The name of the format that a file is in, by what it holds; None of any other file.
+
+    Raises:
+        AnnotationError: it is called JSON, begins like it and is broken.
+    """
     if FORMATS["parquet"].recognises(content):
         return "parquet"
     try:
         content.text  # noqa: B018  (decodes)
     except AnnotationError:
         return None
-    return next((name for name, each in FORMATS.items() if each.recognises(content)), None)
+    found = next((name for name, each in FORMATS.items() if each.recognises(content)), None)
+    if found is not None or not content.path.lower().endswith(_JSON_SUFFIXES):
+        return found
+    if (fault := content.json_fault()) is not None:
+        raise AnnotationError(
+            f"{content.path}: broken JSON ({fault}): copy or export it again, or correct it"
+        )
+    return None
 
 
 def read(content: Content, name: str | None = None) -> list[AnnotatedFile]:

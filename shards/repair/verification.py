@@ -16,6 +16,7 @@ from shards.io.store import Store
 from shards.locations import Places, Resolver, local_only
 from shards.manifest import (
     INDEX_FOLDER,
+    SHARD_FOLDER,
     DatasetError,
     Manifest,
     ShardEntry,
@@ -23,6 +24,7 @@ from shards.manifest import (
     read_manifest,
     totals,
 )
+from shards.repair.remembered import Remembered
 from shards.repair.verify_shard import WARNING, Problem, one_line, verify_shard
 
 __all__ = ["Decode", "Problem", "Report", "verify", "verify_shard"]
@@ -56,7 +58,7 @@ def verify(
     """Read the whole dataset once and compare it with its index and manifest.
 
     Where the index cannot be read, that is told, and the tars are compared with the manifest and
-    with themselves.
+    with themselves; where the manifest cannot be read, with the index if just one is left.
 
     Args:
         store: of the dataset.
@@ -69,33 +71,62 @@ def verify(
             their names, gives what is wrong with each, in the same order.
     """
     share_of(decode)
-    try:
-        manifest = read_manifest(store)
-    except DatasetError as error:
-        return Report(problems=(Problem("manifest", store.root, str(error)),), clips=0, shards=0)
-    places = Places(store, manifest.shards, resolve)
-    rows, problems = _rows(store, manifest)
-    if rows is not None:
-        problems += _manifest_problems(manifest, rows)
-    problems += _foreign_files(store, manifest, places)
-    names = [shard.name for shard in manifest.shards]
+    known = _known(store)
+    manifest, rows, problems = known.manifest, known.rows, list(known.problems)
+    if manifest is not None:
+        if rows is not None:
+            problems += _manifest_problems(manifest, rows)
+        problems += _foreign_files(store, manifest, Places(store, manifest.shards, resolve))
+    names = [shard.name for shard in known.shards]
     # hashing and decoding leave Python's lock
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         if elsewhere is None:
-            check = ShardChecker(store, decode, resolve, known=(manifest, rows))
+            check = ShardChecker(store, decode, resolve, known=known)
             checked: Iterable[Sequence[Problem]] = pool.map(check, names)
         else:
             checked = elsewhere(names)
-        for shard, found in zip(manifest.shards, checked, strict=True):
+        for shard, found in zip(known.shards, checked, strict=True):
             problems += found
             if on_shard is not None:
                 on_shard(shard)
     return Report(
         problems=tuple(problem for problem in problems if problem.kind != WARNING),
-        clips=sum(shard.clips for shard in manifest.shards) if rows is None else len(rows),
-        shards=len(manifest.shards),
+        clips=sum(shard.clips for shard in known.shards) if rows is None else len(rows),
+        shards=len(known.shards),
         warnings=tuple(problem for problem in problems if problem.kind == WARNING),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What manifest and index say; None of each that cannot be read, and why."""
+
+    manifest: Manifest | None
+    rows: Sequence[IndexRow] | None
+    shards: tuple[ShardEntry, ...]  # without a manifest: names, and no sizes
+    problems: tuple[Problem, ...]
+
+
+def _known(store: Store) -> _Known:
+    try:
+        manifest = read_manifest(store)
+    except DatasetError as error:
+        return _without_manifest(store, one_line(error))
+    rows, problems = _rows(store, manifest)
+    return _Known(manifest=manifest, rows=rows, shards=manifest.shards, problems=tuple(problems))
+
+
+def _without_manifest(store: Store, reason: str) -> _Known:
+    """The tars that are there, and those that the index names if just one is left."""
+    rows = Remembered.of(store).index
+    counts = Counter(row.shard for row in rows or ())
+    names = {name for name in store.names(SHARD_FOLDER) if name.endswith(".tar")} | counts.keys()
+    shards = [ShardEntry(name=n, size=0, sha256="", clips=counts[n]) for n in sorted(names)]
+    if shards:
+        beside = "with the index" if rows is not None else "with themselves, for want of an index"
+        reason += f"; tars are compared {beside}: verify --repair builds the manifest anew"
+    problem = Problem("manifest", store.root, reason)
+    return _Known(manifest=None, rows=rows, shards=tuple(shards), problems=(problem,))
 
 
 class ShardChecker:
@@ -105,8 +136,7 @@ class ShardChecker:
         store: of the dataset.
         decode: as for `verify`.
         resolve: opens the folders that other shards lie in.
-        known: manifest and rows of the dataset, where they were read already; no rows where its
-            index is damaged.
+        known: what its manifest and index say, where they were read already.
     """
 
     def __init__(
@@ -115,15 +145,13 @@ class ShardChecker:
         decode: Decode,
         resolve: Resolver,
         *,
-        known: tuple[Manifest, Sequence[IndexRow] | None] | None = None,
+        known: _Known | None = None,
     ) -> None:
-        if known is None:
-            manifest = read_manifest(store)
-            known = (manifest, _rows(store, manifest)[0])
-        manifest, rows = known
-        self.share = share_of(decode)
-        self.places = Places(store, manifest.shards, resolve)
-        self.entries = {shard.name: shard for shard in manifest.shards}
+        known = _known(store) if known is None else known
+        rows = known.rows
+        self.share, self.promised = share_of(decode), known.manifest is not None
+        self.places = Places(store, known.shards, resolve)
+        self.entries = {shard.name: shard for shard in known.shards}
         self.rows: dict[str, list[IndexRow]] | None = None
         if rows is not None:
             self.rows = {name: [] for name in self.entries}
@@ -137,7 +165,7 @@ class ShardChecker:
         except (ValueError, OSError) as error:
             return [Problem("missing", name, one_line(error))]
         rows = None if self.rows is None else self.rows[name]
-        return verify_shard(at, self.entries[name], rows, self.share, file)
+        return verify_shard(at, self.entries[name], rows, self.share, file, promised=self.promised)
 
 
 def _rows(store: Store, manifest: Manifest) -> tuple[Sequence[IndexRow] | None, list[Problem]]:

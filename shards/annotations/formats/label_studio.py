@@ -2,10 +2,12 @@
 
 Events with scores are written as predictions, which Label Studio shows as a start for annotators;
 others as annotations. Both exports, JSON and JSON-MIN, are read; annotations that were cancelled
-are left out, and predictions where somebody annotated the task.
+are left out, and predictions where somebody annotated the task. Choices about a whole file are
+weak labels, which have no times: a task that has nothing else is refused.
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -22,10 +24,12 @@ from shards.annotations.event import (
     readable,
 )
 from shards.annotations.format import Content, Format
-from shards.errors import Faults
+from shards.errors import Faults, told
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of an upload
 FROM, TO = "label", "audio"  # the names of the tags in its labelling configuration
+WHOLE_FILE = ("choices", "taxonomy")  # what is chosen of a file, without times
+log = logging.getLogger("pmam")
 OWN = ("low_hz", "high_hz", "annotator")
 
 
@@ -77,17 +81,27 @@ def read(content: Content) -> list[AnnotatedFile]:
 
     found: dict[str, list[SoundEvent]] = {}
     faults = Faults(AnnotationError)
+    beside: list[str] = []  # choices of tasks that have regions too
     for number, task in enumerate(content.json, start=1):
         where = f"{content.path} task {number}"
         with faults.noted(), readable(where, "task"):
             if not _is_annotated(task):
                 continue
             file, regions = _task(task)
+            beside += _chosen(regions, where)
             events = found.setdefault(file, [])
             for count, region in enumerate(regions, start=1):
                 with faults.noted(), readable(f"{where} region {count}", "region"):
                     events += _events(region, f"{where} region {count}", faults)
     faults.check()
+    if beside:
+        log.warning(
+            "%s: %d tasks have choices about the whole file beside their regions, left out since "
+            "they have no times: %s",
+            content.path,
+            len(beside),
+            told(beside),
+        )
     return [AnnotatedFile(file=name, events=tuple(events)) for name, events in found.items()]
 
 
@@ -102,10 +116,38 @@ def _is_annotated(task: dict[str, Any]) -> bool:
 def _task(task: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """The file of a task, and its regions."""
     if "data" not in task:
-        return _name(task["audio"]), [{"value": value} for value in _minimal_regions(task) or []]
+        whole = [v for v in task.values() if isinstance(v, dict) and set(v) & set(WHOLE_FILE)]
+        values = [*(_minimal_regions(task) or []), *whole]
+        return _name(task["audio"]), [{"value": value} for value in values]
     done = [each for each in task.get("annotations") or [] if not each.get("was_cancelled")]
     results = done or task.get("predictions") or []
     return _name(task["data"]["audio"]), [region for each in results for region in each["result"]]
+
+
+def _chosen(regions: list[dict[str, Any]], where: str) -> list[str]:
+    """What is chosen of the whole file, in one text; none where nothing is.
+
+    Raises:
+        AnnotationError: the task has no regions besides, and would be a recording without events.
+    """
+    values = [region["value"] for region in regions]
+    whole = [v[kind] for v in values if "start" not in v for kind in WHOLE_FILE if v.get(kind)]
+    if not whole:
+        return []
+    text = ", ".join(repr(name) for each in whole for name in _leaves(each))
+    if not any("start" in value for value in values):
+        raise AnnotationError(
+            f"{where}: got choices about the whole file ({text}) and no regions; expected regions "
+            "with times: list the file in a table of weak labels (weak.tsv: filename, "
+            "event_labels), or mark where it is heard"
+        )
+    return [text]
+
+
+def _leaves(chosen: Any) -> Iterator[str]:
+    """The names that are chosen; of a path in a taxonomy, its end."""
+    for each in [chosen] if isinstance(chosen, str) else chosen:
+        yield str(each[-1] if isinstance(each, list) and each else each)
 
 
 def _minimal_regions(task: dict[str, Any]) -> list[dict[str, Any]] | None:
