@@ -9,7 +9,7 @@ from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from shards.errors import ShardsError
+from shards.errors import Faults, ShardsError
 
 MAX_KEY_LENGTH = 80  # with an extension it stays inside the 100 bytes of a tar header
 HASH_DIGITS = 32  # 128 bits: no two of 10^15 ids meet
@@ -142,16 +142,21 @@ def check_clip(clip: Clip, duration_s: float, classes: Container[str] | None = N
         raise ClipError(f"{clip.source_id}: got no subset; expected a name such as 'weak'")
     if clip.fold is not None and not -MAX_FOLD <= clip.fold <= MAX_FOLD:
         raise ClipError(f"{clip.source_id}: got the fold {clip.fold}; expected a small number")
-    for label in labels:
+    faults = Faults(ClipError)
+    for label in dict.fromkeys(labels):
         if is_empty(label) or (classes is not None and label not in classes):
-            raise ClipError(
-                f"{clip.source_id}: got the label {label!r}; expected one of the class list: "
-                "correct the label table or add the class"
+            faults.errors.append(
+                ClipError(
+                    f"{clip.source_id}: got the label {label!r}; expected one of the class list: "
+                    "correct the label table or add the class"
+                )
             )
-    if clip.events is None:
-        return clip
-    events = tuple(_checked_event(event, clip.source_id, duration_s) for event in clip.events)
-    return replace(clip, events=events)
+    events = list[Event]()
+    for event in clip.events or ():
+        with faults.noted():
+            events.append(_checked_event(event, clip.source_id, duration_s))
+    faults.check()
+    return clip if clip.events is None else replace(clip, events=tuple(events))
 
 
 def _with_nfc_labels(clip: Clip) -> Clip:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import soundfile as sf
 
 from shards.audio import ffmpeg
+from shards.audio.containers import flac
 from shards.audio.containers.splice import Piece
 from shards.audio.containers.structure import whole
-from shards.audio.errors import AudioError, one_line, truncated
+from shards.audio.errors import AudioError, damaged, one_line, truncated
 from shards.audio.quiet import quiet_decoder
 
 MIN_RATE_HZ, MAX_RATE_HZ = 100, 1_000_000  # from infrasound to the fastest bat recorders
@@ -99,7 +100,7 @@ class Sound:
                 self._open = self._opened_piece(piece, self.codec)
                 self._check_equal(piece)
             before = done
-            for part in self._piece_parts(dtype, before):
+            for part in self._piece_parts(piece, dtype, before):
                 done += len(part)
                 yield part
             self._check_length(piece, done - before)
@@ -133,7 +134,20 @@ class Sound:
                 f"{opened.channels}; split it there, or convert it"
             )
 
-    def _piece_parts(self, dtype: str, before: int) -> Iterator[npt.NDArray[Any]]:
+    def _broken(self, piece: Piece, before: int, done: int, reason: str) -> AudioError:
+        """What the decoder fails at, and where: FLAC's frames have checksums."""
+        found = flac.broken_frame(piece.file, done) if self.codec == "flac" else None
+        if found is not None:
+            byte, sample = found
+            second = (before + sample) / self.sample_rate_hz
+            what = "a frame's bytes do not match its checksum"
+            return damaged(self.name, what, byte=piece.byte + byte, second=second)
+        second = (before + done) / self.sample_rate_hz
+        return AudioError(
+            f"{self.name}: broken after {second:.3f} s ({reason}); restore it from its source"
+        )
+
+    def _piece_parts(self, piece: Piece, dtype: str, before: int) -> Iterator[npt.NDArray[Any]]:
         opened = self._open
         if isinstance(opened, ffmpeg.Stream):
             yield from opened.parts()
@@ -145,10 +159,7 @@ class Sound:
                 with _quiet(self.codec):
                     part = opened.read(size, dtype=dtype, always_2d=True)
             except sf.SoundFileError as error:
-                raise AudioError(
-                    f"{self.name}: broken after {(before + done) / self.sample_rate_hz:.3f} s "
-                    f"({one_line(error)}); restore it from its source"
-                ) from error
+                raise self._broken(piece, before, done, one_line(error)) from error
             if not len(part):
                 return
             done += len(part)

@@ -116,3 +116,10 @@ def test_labels_and_values_are_checked(changes: dict[str, object]) -> None:
         check_clip(clip(**changes), 10.0, {"Dog"})
     assert "yard.wav" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_all_that_is_wrong_with_a_clip_is_told_at_once() -> None:
+    events = (Event(1, 2, "dog"), Event(3, 2, "dog"), Event(1, 2, "nan"), Event(0, math.inf, "cat"))
+    clip = Clip(source_id="a", audio="a.wav", subset="strong", events=events)
+    with pytest.raises(ClipError, match=r"^3 faults: a: got the label 'nan'.*3 s.*inf s"):
+        check_clip(clip, 10.0)

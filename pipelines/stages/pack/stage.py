@@ -20,7 +20,8 @@ from pipelines.stages.pack.streams import (
 )
 from pipelines.stages.settings import PackSettings
 from shards.audio.channels import channel_notes
-from shards.errors import several
+from shards.errors import several, told
+from shards.io.store import Store
 from shards.io.tar_members import TAR_SUFFIXES, MemberStore
 from shards.label_columns import label_counts
 from shards.manifest import write_dataset
@@ -37,6 +38,31 @@ from shards.sources.webdataset import read_options
 ALGORITHM_VERSION = 4
 # Suffixes of files other than audio and text that a source reads, or tells of by itself.
 READ_TOO = {"webdataset": TAR_SUFFIXES}
+
+
+def _check_names(folder: Store, settings: PackSettings) -> None:
+    """Tell of names that are not UTF-8 and lost links with what else a list shows to be wrong.
+
+    Raises:
+        SourceError: there are such names or links.
+    """
+    plain, odd = folder.without_odd_names()
+    faults = [SourceError(reason) for _, reason in dangling_links(plain)]
+    if odd:
+        faults.append(
+            SourceError(
+                f"{folder.root}: {len(odd)} names are not UTF-8: {told(odd)}; rename them, or "
+                "leave them out by --on-error skip"
+            )
+        )
+    if not faults:
+        return
+    try:
+        listing = SOURCES[settings.source](MemberStore(plain), settings.options)
+        faults += [SourceError(reason) for _, reason in listing.unusable]
+    except SourceError as error:
+        faults.append(error)
+    raise several(faults)
 
 
 def _listed(members: MemberStore, settings: PackSettings) -> tuple[SourceListing, list[Skipped]]:
@@ -117,6 +143,8 @@ def pack(
         identified = {"source": streams_fingerprint(streams)}
     else:
         skips = settings.on_error == "skip"
+        if not skips:
+            _check_names(store(source_url), settings)
         identified = {"source": listing_fingerprint(source_url, leave_odd_names=skips)}
 
     def work(stage: Stage) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """FLAC (RFC 9639): frames counted by their headers, since the length in front may be wrong."""
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,29 @@ def promised(file: BinaryIO, first: int, end: int) -> int | None:
             return None
         before = ends[-1]
     return stream.samples if before == stream.samples else None
+
+
+def broken_frame(file: BinaryIO, after: int) -> tuple[int, int] | None:
+    """Byte and first sample of the first frame that ends behind a sample and is not whole.
+
+    None: the checksums of all of them are right.
+    """
+    stream, end = stream_at(file, 0), file.seek(0, io.SEEK_END)
+    if stream is None:
+        return None
+    count = _Count(first=0, stream=stream)
+    for at, data, offset, is_stream in _candidates(file, stream.frames_at, end):
+        before, samples = count.last, count.samples
+        if not is_stream:
+            _add(count, data, offset, at - offset)
+        if before is None or count.last is before or samples <= after:
+            continue
+        if not _is_frame(file, before.byte, at):
+            return before.byte, samples - before.samples
+    last = count.last
+    if last is None or _is_frame(file, last.byte, end):
+        return None
+    return last.byte, count.samples - last.samples
 
 
 def _plain(file: BinaryIO, end: int) -> int | None:

@@ -113,7 +113,7 @@ def _note_wrong_clips(clips: Sequence[Clip], wrong: WrongRows) -> None:
         try:
             check_clip(clip, math.inf)
         except ClipError as error:
-            wrong.messages.append(str(error))
+            wrong.messages += map(str, getattr(error, "errors", [error]))
 
 
 def _kind(rows: Sequence[Row], path: str) -> Kind:

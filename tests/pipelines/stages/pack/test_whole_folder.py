@@ -1,6 +1,7 @@
 """What a folder holds is packed, or told: other kinds of files, links, all faults at once."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,18 @@ def test_every_kind_that_is_read_by_name_is_found_in_a_folder(tmp_path: Path) ->
     for suffix in kinds:
         count = with_lengths[suffix[1:]]
         assert count == pytest.approx(16_000, abs=3000)
+
+
+def test_odd_names_links_and_doubled_names_are_told_at_once(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source")
+    data = (source / "weak" / "a.flac").read_bytes()
+    (source / "weak" / "x.flac").write_bytes(data)
+    (source / "weak" / "x.wav").write_bytes(data)
+    (source / "weak" / "gone.flac").symlink_to("/moved/gone.flac")
+    Path(os.fsdecode(os.fsencode(source / "weak") + b"/v\xf6gel.flac")).write_bytes(data)
+    with pytest.raises(SourceError) as raised:
+        pack(str(source), str(tmp_path / "set"), PackSettings())
+    text = str(raised.value)
+    assert text.startswith("3 faults: ") and "v\\xf6gel.flac" in text
+    assert "gone.flac: a link" in text and "weak/x.flac and weak/x.wav" in text
+    assert not (tmp_path / "set").exists()
