@@ -42,7 +42,7 @@ BAD_AUDIO = {
     "b.flac: got an empty file": no_bytes,
     "b.wav: holds zero samples": no_samples,
     "b.wav: got NaN or infinite samples": not_finite,  # found by a worker, which decodes
-    "b.flac: broken after": truncated,  # by a worker, too
+    "b.flac: damaged after": truncated,  # by a worker, too
 }
 
 
@@ -134,7 +134,7 @@ def test_skipping(source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str
     main(["pack", str(source), str(out), "--on-error", "skip"])
     said = capfd.readouterr().out
     assert "skipped: 3" in said
-    assert "weak/b: weak/b.flac: broken after" in said
+    assert "weak/b: weak/b.flac: damaged after" in said
     assert "strong/s: strong/s: event 'ghost' from 0.3 s to 0.1 s" in said
     assert "weak/caf\\xe9.wav: its name is not UTF-8" in said
     assert "classes of no clip that was kept, left out: " in said

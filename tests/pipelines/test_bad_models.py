@@ -195,5 +195,5 @@ def test_nothing_beside_the_line(source: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("pmam: error: weak/b.flac: broken after")
+    assert done.stderr.startswith("pmam: error: weak/b.flac: damaged after")
     assert done.stderr.count("\n") == 1, done.stderr
