@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from shards.errors import told
 from shards.io.store import Store
 from shards.sources._tables import is_audio, is_hidden
 
@@ -18,7 +19,9 @@ SHOWN_KINDS = 12
 
 
 def unread_notes(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
-    """How many files are neither audio nor text, by suffix; nothing where there are none.
+    """How many files are neither audio nor text, by suffix, and how many recordings are hidden.
+
+    Nothing where there are none. `._NAME` is what macOS notes of a file NAME, and no recording.
 
     Args:
         names: of all files of a folder, relative to it.
@@ -26,22 +29,32 @@ def unread_notes(names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
     """
     ends = (*TEXT_SUFFIXES, *known)
     counts: Counter[str] = Counter()
+    hidden: list[str] = []
     for name in names:
         path = PurePosixPath(name)
         plain = name.lower()
+        if is_hidden(name) and is_audio(name) and not path.name.startswith("._"):
+            hidden.append(name)
         if is_hidden(name) or is_audio(name) or plain.endswith(ends):
             continue
         if path.name.lower() not in TEXT_NAMES:
             counts[path.suffix or "without suffix"] += 1
+    notes = []
+    if hidden:
+        notes.append(
+            f"hidden recordings, left out: {len(hidden)} ({told(sorted(hidden))}); where they are "
+            "meant, rename them to begin with no dot"
+        )
     if not counts:
-        return []
+        return notes
     most = counts.most_common()
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in most[:SHOWN_KINDS])
     more = sum(count for _, count in most[SHOWN_KINDS:])
     rest = f", {more} of other kinds" if more else ""
     return [
+        *notes,
         f"files of kinds that are not read: {counts.total()} ({kinds}{rest}); where they are "
-        "recordings, convert them"
+        "recordings, convert them",
     ]
 
 

@@ -19,5 +19,5 @@ class ForeignDataset(NewDataset):
 
     # Licence of the recordings.
     licence: str = "unknown"
-    # Unpack gzipped tars into the new dataset, since gzip has no byte ranges.
+    # Unpack tars of gzip, zstd, xz, bzip2 or lz4 into the new dataset: packed, they have no ranges.
     unpack: bool = False

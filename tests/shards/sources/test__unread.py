@@ -38,3 +38,8 @@ def test_links(tmp_path: Path) -> None:
     found = dict(dangling_links(Store.local(tmp_path)))
     assert sorted(found) == ["day/gone.wav", "disk"]
     assert "gone.wav: a link that leads nowhere (to ../moved.wav)" in found["day/gone.wav"]
+
+
+def test_hidden_recordings_are_told() -> None:
+    (note,) = unread_notes(["a.wav", "day/.b.wav", ".old/c.flac", "._a.wav", ".DS_Store", ".x.txt"])
+    assert note.startswith("hidden recordings, left out: 2 (.old/c.flac; day/.b.wav)")
