@@ -27,6 +27,7 @@ from stage_outputs import (
     results,
     sounds,
     survey,
+    tables,
     tensors,
 )
 from tiny_run import tiny_settings
@@ -38,6 +39,9 @@ from pipelines.run import RunResult
 from pipelines.stages.finetune import finetune
 from pipelines.stages.fit.stage import fit
 from pipelines.stages.settings import FinetuneSettings
+from pipelines.stages.tag.settings import WordLabelSettings
+from pipelines.stages.tag.word_labels import word_classes, word_labels
+from pmam.tagging.settings import TagSettings
 
 TOLERANCE = 1e-3
 # In the order of the run: the stage's folder, its module, and what measures its output.
@@ -68,6 +72,7 @@ MEASURED: dict[str, tuple[str, Callable[[Path], Output]]] = {
     "weak/figures-1": ("stages.weak_labels.figures", pictures),
     "weak/report-1": ("stages.weak_labels.report", numbers),
     "words/tags-1": ("stages.tag.stage", frames),
+    "words/labels": ("stages.tag.word_labels", tables),
     # Again, with settings under which terms act that hardly do in so few steps and on such data.
     "regularised": ("stages.fit.stage", tensors("prototypes.safetensors")),
     "taught": (
@@ -157,6 +162,13 @@ def make_tags(out: Path) -> None:
         patch.chdir(out)  # names are part of what is written
         given = ["tag", file.name, "--weights", weights, "--classes", classes, *windows]
         main([*given, "--output-dir", str(out / "words")])
+        said = WordLabelSettings(
+            events="talking, gun shot",
+            kind="strong",
+            tags=TagSettings(window_s=1.0, hop_s=0.7, least_s=1.5, noise=20.0),
+        )
+        named = word_classes(said, ("Gun_shot",))
+        word_labels([str(out / "words/tags-1")], str(out / "words/labels"), said, classes=named)
 
 
 def make_again(run: Path, out: Path) -> None:

@@ -14,13 +14,13 @@ from pipelines.runtime.files.urls import store, write_checkpoint
 from pipelines.runtime.stage import record_of
 from pipelines.stages.detect.settings import DetectSettings
 from pipelines.stages.detect.write import write_detections
-from pipelines.stages.evaluate import sets
 from pipelines.stages.evaluate.settings import EvaluateSettings
 from pipelines.stages.evaluate.stage import evaluate
 from pipelines.stages.score import score
 from pipelines.stages.settings import ScoreSettings
 from pmam.events.decoding import decode_at
 from pmam.events.settings import BoxOverrides, PostprocessSettings
+from pmam.metrics import families
 from pmam.metrics.evaluation_set import EvaluationSet
 from pmam.metrics.events.detection_set import detected
 from pmam.models.checkpoint import pack_detector, unpack
@@ -86,7 +86,7 @@ def test_detect_writes_what_evaluate_counts(
         counted.append(clips)
         return detected(clips)
 
-    monkeypatch.setattr(sets, "detected", kept)
+    monkeypatch.setattr(families, "detected", kept)
     settings = EvaluateSettings(pictures=False, resamples=0, **CASES[case])
     evaluate(str(scored / "dataset"), str(scored / "score"), str(tmp_path / "out"), settings)
     (clips,) = counted

@@ -59,6 +59,11 @@ def dataset(folder: Path) -> Output:
     )
 
 
+def tables(folder: Path) -> Output:
+    """Of tables of labels."""
+    return {path.name: text(path.read_text()) for path in sorted(folder.glob("*.tsv"))}
+
+
 def frames(folder: Path) -> Output:
     """Of frame files, clip by clip."""
     found = open_frames(str(folder))

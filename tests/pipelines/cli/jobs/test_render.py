@@ -54,7 +54,7 @@ def test_a_cluster_without_a_command(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["--env", "AWS_SECRET_ACCESS_KEY=x", "--", *RUN], "it names a secret"),
         (["--env", "X=held-in-this-process", "--", *RUN], "the value of MY_TOKEN"),
-        (["--", *RUN, "--pack.name", "held-in-this-process"], "the value of MY_TOKEN"),
+        (["--", *RUN, "--soundscapes.name", "held-in-this-process"], "the value of MY_TOKEN"),
         (["--", *RUN[:2], "s3://me:mine@bucket/data", *RUN[3:]], "URL with credentials"),
         (["--", *RUN[:-1], "here"], "a path of this machine"),
         (["--"], "no command"),
