@@ -118,7 +118,7 @@ def load(
     source = str(recordings.resolve())
     place = places.at("soundscapes", mixing, source)
     mixed = soundscapes(source, None, settings=mixing, **place)
-    truth = _truth(places, mixed, mixing)
+    truth = _truth(places, mixed)
     packed = open_dataset(truth)
     rows = sorted(packed.rows, key=lambda row: row.source_id)
     by_subset = {n: [row for row in rows if row.subset == n] for n in mixing.counts}
@@ -149,14 +149,10 @@ def load(
     )
 
 
-def _truth(places: Places, mixed: str, mixing: SoundscapesSettings) -> str:
+def _truth(places: Places, mixed: str) -> str:
     """The soundscapes with the events that were mixed, of weak and unlabelled clips too."""
-    hidden = ("weak", "unlabeled")
-    tables = [
-        join(mixed, f"{'truth' if subset in hidden else 'metadata'}/{subset}.tsv")
-        for subset in mixing.counts
-    ]
-    rule = RelabelSettings()
+    tables = [join(mixed, f"truth/{subset}.tsv") for subset in ("weak", "unlabeled")]
+    rule = RelabelSettings(others="keep")
     return reindex_labels(
         mixed,
         rule=rule,

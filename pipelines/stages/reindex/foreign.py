@@ -55,8 +55,9 @@ class _Indexer:
                     return self._unpacked(cast(BinaryIO, file), packer, url, name)
                 found = index_shard(cast(BinaryIO, file), url, name, self.rule)
         except PackedError as error:
-            way = ": give --unpack to write plain copies into the new dataset"
-            return {"outputs": [], "refused": f"{str(error).removesuffix('unpack it first')}{way}"}
+            told = str(error).removesuffix("; unpack it first")
+            way = "give --unpack to write plain copies into the new dataset"
+            return {"outputs": [], "refused": f"{told}: {way}"}
         except (ForeignError, TarError, AudioError, ClipError, UnpackError) as error:
             return {"outputs": [], "refused": str(error)}
         return {"outputs": [], "written": found.to_json(), "url": url}

@@ -130,7 +130,7 @@ def test_verify_tells_by_its_status_and_repairs(
     (tmp_path / "old" / MANIFEST).unlink()
     with pytest.raises(SystemExit) as ended:
         run("verify", tmp_path / "old")
-    assert ended.value.code == 2
+    assert ended.value.code == 1
     run("verify", tmp_path / "old", "--repair")
     assert "8 clips in" in capsys.readouterr().out.splitlines()[-1]
 
