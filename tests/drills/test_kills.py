@@ -10,9 +10,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_gro
 KILLS = 10
 # By stage: what does it, and which of its files say that it is at work.
 AT_WORK = {
-    "soundscapes": ("MapWorker", "parts/*"),
-    "dataset": ("MapWorker", "parts/*"),
-    "embed-1": ("MapWorker", "parts/*"),
+    "soundscapes": ("_in_kept_process", "parts/*"),
+    "dataset": ("_in_kept_process", "parts/*"),
+    "embed-1": ("_in_kept_process", "parts/*"),
     "pretrain-1": ("RayTrainWorker", "state/latest.json"),
     "finetune": ("RayTrainWorker", "state/latest.json"),
 }

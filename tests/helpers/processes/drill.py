@@ -223,7 +223,9 @@ class Drill:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def left_over(self, titles: Sequence[str] = ("MapWorker", "RayTrainWorker")) -> list[str]:
+    def left_over(
+        self, titles: Sequence[str] = ("_in_kept_process", "RayTrainWorker")
+    ) -> list[str]:
         """Processes of commands that ended a minute ago."""
         deadline = time.monotonic() + LEFT_S
         groups = {process.pid for process in self.started}

@@ -89,7 +89,7 @@ class RayCluster:
         raise LookupError(f"no raylet of {ip}")
 
     def workers(self, title: str) -> list[tuple[str, psutil.Process]]:
-        """Nodes and workers whose title has this in it, such as MapWorker or RayTrainWorker."""
+        """Nodes and workers whose title has this in it, such as RayTrainWorker."""
         found = []
         for ip, node in self.nodes.items():
             with contextlib.suppress(psutil.NoSuchProcess):
