@@ -185,7 +185,7 @@ def _clips(
         inputs=torch.from_numpy(frames),
         targets=torch.from_numpy(targets),
         rows=rows,
-        sources=[sources[row.source_id] for row in rows],
+        sources=[sources[row.source_id.rpartition("/")[2]] for row in rows],
     )
 
 
