@@ -142,7 +142,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> str 
         _check_redo(settings, arguments.redo, fresh=arguments.fresh)
     settings = resolved(preset, settings)
     from pipelines.presets.validate import check_run
-    from pipelines.report.contents import ALONE, PMAM, WORDS
+    from pipelines.report.contents import ALONE, main_arm
     from pipelines.run import run as run_stages
 
     check_run(settings)
@@ -168,7 +168,7 @@ def execute(preset: str, settings: RunSettings, arguments: RunArguments) -> str 
     from pipelines.runtime.tables import print_numbers
 
     for subset in result.numbers:
-        arms = {PMAM if settings.words is None else WORDS: result.numbers[subset]}
+        arms = {main_arm(settings): result.numbers[subset]}
         if result.baseline is not None:
             arms = {ALONE: result.baseline[subset], **arms}
         print_numbers(subset, arms)

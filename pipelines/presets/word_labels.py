@@ -8,20 +8,25 @@ from pipelines.presets.settings import RunSettings
 from pipelines.runtime.declared import is_told_only
 from pipelines.runtime.errors import PipelineError
 from pipelines.runtime.files.run_folder import RunFolder
-from pipelines.runtime.files.urls import join, open_dataset
-from pipelines.runtime.stage import record_of
+from pipelines.runtime.files.urls import join, open_dataset, store
+from pipelines.runtime.stage import DONE, read_record
 from pipelines.stages.reindex.edit import reindex_labels
 from pipelines.stages.reindex.settings import NewDataset
 from pipelines.stages.tag.settings import TaggerSettings, WordLabelSettings
 from pipelines.stages.tag.stage import tag
-from pipelines.stages.tag.tagger import named_classes, weights_place
-from pipelines.stages.tag.word_labels import LABELS, MAPPING, word_classes, word_labels
-from pipelines.stages.tag.words import window_lengths
+from pipelines.stages.tag.tagger import named_classes, tag_names, weights_place
+from pipelines.stages.tag.word_labels import (
+    LABELS,
+    MAPPING,
+    word_classes,
+    word_classifier,
+    word_labels,
+)
+from pipelines.stages.tag.words import told_meanings, window_lengths
 from pmam.tagging.settings import WordSettings
 from shards.clip import TRAINING_SUBSETS
 from shards.editing.settings import RelabelSettings
 
-SHOWN = 3  # tags of a word that are told
 log = logging.getLogger("pmam")
 
 
@@ -48,6 +53,11 @@ def word_labelled(settings: RunSettings, dataset: str, folder: RunFolder) -> str
         raise PipelineError(
             f"{dataset}: no training clips to label; expected {', '.join(TRAINING_SUBSETS)}"
         )
+    place = folder.at("word-labels")
+    if packed is not None and read_record(store(place["out"]), DONE) is None:
+        # What words and models there are shows here, not after hours of tagging.
+        for line in told_meanings(word_classifier(words, tag_names(tagger)).meanings()):
+            log.info("%s", line)
     tags = [
         tag(
             audio,
@@ -59,9 +69,7 @@ def word_labelled(settings: RunSettings, dataset: str, folder: RunFolder) -> str
         )
         for length in lengths
     ]
-    listed = word_labels(tags, settings=words, classes=classes, **folder.at("word-labels"))
-    if packed is not None:
-        _tell(listed)
+    listed = word_labels(tags, settings=words, classes=classes, **place)
     rule = RelabelSettings(
         others="keep", unmapped="drop", subset=words.kind, classes=tuple(classes.values())
     )
@@ -101,10 +109,3 @@ def _tagger(settings: RunSettings, words: WordLabelSettings) -> TaggerSettings:
     if tagger.weights is None and tagger.encoder == settings.encoder.name:
         return replace(tagger, weights=settings.encoder.weights)
     return tagger
-
-
-def _tell(listed: str) -> None:
-    for each in record_of(listed)["result"]["meanings"]:
-        tags = [f"{tag['tag']} {tag['similarity']:.2f}" for tag in each["tags"]]
-        more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
-        log.info("%r is meant by %s%s", each["word"], "; ".join(tags[:SHOWN]), more)

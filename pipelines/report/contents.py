@@ -33,6 +33,11 @@ ARMS = (
 )
 
 
+def main_arm(settings: RunSettings) -> str:
+    """What a run's detector is called beside that of labels alone."""
+    return PMAM if settings.words is None else WORDS
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunContents:
     """A run's folder, as far as it got.
@@ -75,10 +80,9 @@ class RunContents:
     @property
     def arms(self) -> list[Arm]:
         """The detectors that have been scored."""
-        found = [arm for arm in ARMS if arm.score in self.done]
-        if self.settings.words is not None:
-            return [replace(arm, name=WORDS) if arm.name == PMAM else arm for arm in found]
-        return found
+        main, alone = ARMS
+        named = (replace(main, name=main_arm(self.settings)), alone)
+        return [arm for arm in named if arm.score in self.done]
 
 
 def contents(url: str) -> RunContents:

@@ -58,7 +58,7 @@ def card(
         subset: output
         for subset, found in outputs.items()
         for output in found
-        if output.scored.run is run and output.scored.arm is arm and output.numbers is not None
+        if output.scored.run is run and output.scored.arm == arm and output.numbers is not None
     }
     meta = yaml.safe_dump(
         _metadata(run, data, of_arm), sort_keys=False, allow_unicode=True, width=100

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Files = Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="FILE...")]]
 OnError = Literal["fail", "skip"] | None
-SHOWN = 3  # tags of a word that are told on the terminal
 log = logging.getLogger("pmam")
 
 
@@ -266,11 +265,10 @@ def _tell_short(found: Sequence["TagSet"], settings: TagSettings) -> None:
 def _tell(meanings: Sequence[dict[str, Any]], numbers: dict[str, Any]) -> None:
     """Which tags mean which word, and the numbers; to people, so not on standard output."""
     from pipelines.stages.tag.report import number_rows, scene_rows
+    from pipelines.stages.tag.words import told_meanings
 
-    for each in meanings:
-        tags = [f"{tag['tag']} {tag['similarity']:.2f}" for tag in each["tags"]]
-        more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
-        log.info("%r is meant by %s%s", each["word"], "; ".join(tags[:SHOWN]), more)
+    for line in told_meanings(meanings):
+        log.info("%s", line)
     if not numbers:
         return
     head, rows = number_rows(numbers)

@@ -57,9 +57,7 @@ def word_labels(
     def work(stage: Stage) -> dict[str, Any]:
         found = [TagSet(url) for url in tags]
         at = {each.grid.window_s: each for each in found}
-        rules = WordSettings(tags=settings.tags, events=settings.rule)
-        model = Remembering(sentences.SentenceModel(settings.sentences))
-        classifier = Classifier(model, found[0].names, tuple(classes), (), rules)
+        classifier = word_classifier(settings, found[0].names)
         clips, rows = Counter[str](), list[tuple[str, ...]]()
         total = silent = 0
         for each in classifier.classified(at):
@@ -89,6 +87,18 @@ def word_labels(
         inputs["sentences"] = listing_fingerprint(str(Path(settings.sentences).expanduser()))
     identity = _Identity(words=settings, classes=dict(classes))
     return Work(do=work, settings=identity, inputs=inputs, summary=_summary)
+
+
+def word_classifier(settings: WordLabelSettings, names: tuple[str, ...]) -> Classifier:
+    """The words against the names of a tagger's tags.
+
+    Raises:
+        TagError: no tag means a word.
+        InputError: the sentence model is not there.
+    """
+    model = Remembering(sentences.SentenceModel(settings.sentences))
+    rules = WordSettings(tags=settings.tags, events=settings.rule)
+    return Classifier(model, names, settings.words(), (), rules)
 
 
 def word_classes(settings: WordLabelSettings, known: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """classify: events and scenes of recordings by the user's words, from tags of windows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,16 @@ class Classified:
                 "level1": list(self.scenes.level1),
             }
         return told
+
+
+def told_meanings(meanings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which tags mean each word, a line for each, out of `Classifier.meanings`."""
+    lines = []
+    for each in meanings:
+        tags = [f"{tag['tag']} {tag['similarity']:.2f}" for tag in each["tags"]]
+        more = f" and {len(tags) - NEAREST} more" if len(tags) > NEAREST else ""
+        lines.append(f"{each['word']!r} is meant by {'; '.join(tags[:NEAREST])}{more}")
+    return lines
 
 
 def _ranked(pairs: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:

@@ -103,6 +103,15 @@ def test_words_that_nobody_says_end_the_run(dataset: str, tmp_path: Path) -> Non
         word_labelled(given, dataset, RunFolder(str(tmp_path / "run")))
 
 
+def test_words_that_no_tag_means_are_refused_before_anything_is_tagged(
+    dataset: str, tmp_path: Path
+) -> None:
+    given = settings(tmp_path, events="nothing")
+    with pytest.raises(TagError, match="no tag means 'nothing'"):
+        word_labelled(given, dataset, RunFolder(str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
