@@ -86,7 +86,11 @@ def test_names_in_a_card_are_no_markup() -> None:
 
 def test_a_browser_plays_sorts_and_filters(written: Path) -> None:
     with opened(written) as tab:
-        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for width in (390, 800, 1600):
+            tab.set_viewport_size({"width": width, "height": 900})
+            wide = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+            needed, there = tab.evaluate(wide)
+            assert needed <= there, width
         cards = tab.locator(".card")
         total = cards.count()
         assert total > 1
